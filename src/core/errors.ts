@@ -1,0 +1,114 @@
+/**
+ * What can go wrong, as codes that stay the same between versions. Tell errors apart by `code`, never by their text.
+ *
+ * | code | meaning |
+ * |---|---|
+ * | `INVALID_ARGUMENT` | an argument has the wrong shape; `issues` holds the path of each bad field |
+ * | `TASK_NOT_FOUND` | this caller has no such task |
+ * | `ARTIFACT_CLOSED` | the artifact's `lastChunk` was true: it takes no more parts |
+ * | `CONFLICT` | somebody else changed the task in a way that cannot be combined with this change |
+ * | `UNSUPPORTED` | this store declares that it cannot do this (see `capabilities`) |
+ * | `STORE_CLOSED` | the store was closed |
+ * | `STORE_LOCKED` | another process holds the file |
+ * | `STORE_CORRUPT` | what is stored cannot be read; it was set aside, not overwritten |
+ * | `STORE_UNAVAILABLE` | there is no such storage here, or it is denied |
+ * | `STORE_TIMEOUT` | the storage did not answer in time |
+ * | `QUOTA_EXCEEDED` | the storage is full by the browser's rules |
+ * | `IO_ERROR` | reading or writing failed |
+ * | `UNAUTHORIZED` | the remote refused the key |
+ * | `REMOTE_REJECTED` | the remote refused this request; repeating it will not help |
+ * | `REMOTE_UNREACHABLE` | the remote did not give a usable answer; repeating may help |
+ */
+export type TaskStoreErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'TASK_NOT_FOUND'
+  | 'ARTIFACT_CLOSED'
+  | 'CONFLICT'
+  | 'UNSUPPORTED'
+  | 'STORE_CLOSED'
+  | 'STORE_LOCKED'
+  | 'STORE_CORRUPT'
+  | 'STORE_UNAVAILABLE'
+  | 'STORE_TIMEOUT'
+  | 'QUOTA_EXCEEDED'
+  | 'IO_ERROR'
+  | 'UNAUTHORIZED'
+  | 'REMOTE_REJECTED'
+  | 'REMOTE_UNREACHABLE';
+
+/** One bad field of an argument. */
+export interface FieldIssue {
+  /** Where the field is, from the argument inwards: `['newMessages', 0, 'parts', 1, 'text']`. */
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** What an error carries besides its code and message. */
+export interface TaskStoreErrorDetails {
+  readonly cause?: unknown;
+  /** The call that failed, such as `updateTask`. */
+  readonly operation?: string;
+  readonly taskId?: string;
+  /** With `INVALID_ARGUMENT`: every bad field. */
+  readonly issues?: readonly FieldIssue[];
+  /** With an answer of a remote: its HTTP status. */
+  readonly status?: number;
+  /** With an answer of a remote: how long it asked to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+/**
+ * The one error class of Holdfast.
+ *
+ * @example
+ * try {
+ *   await store.updateTask('t1', { status: { state: 'working' } });
+ * } catch (error) {
+ *   if (error instanceof TaskStoreError && error.code === 'TASK_NOT_FOUND') ...
+ * }
+ */
+export class TaskStoreError extends Error {
+  override readonly name = 'TaskStoreError';
+  readonly code: TaskStoreErrorCode;
+  readonly operation: string | undefined;
+  readonly taskId: string | undefined;
+  readonly issues: readonly FieldIssue[];
+  readonly status: number | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: TaskStoreErrorCode, message: string, details: TaskStoreErrorDetails = {}) {
+    const { cause, operation, taskId } = details;
+    const subject = taskId === undefined ? '' : ` of task ${shorten(JSON.stringify(taskId))}`;
+    super(operation ? `${operation}${subject}: ${message}` : message, cause === undefined ? {} : { cause });
+    this.code = code;
+    this.operation = operation;
+    this.taskId = taskId;
+    this.issues = details.issues ?? [];
+    this.status = details.status;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** The error of bad fields; its message names them all. */
+export function invalidArgument(
+  issues: readonly FieldIssue[],
+  details: { operation?: string; taskId?: string } = {},
+): TaskStoreError {
+  const text = issues.map(({ path, message }) => `${path.length ? path.join('.') : 'the argument'}: ${message}`);
+  return new TaskStoreError('INVALID_ARGUMENT', shorten(text.join('; '), 1000), { ...details, issues });
+}
+
+/** `error` itself where it has a code of ours, else wrapped as `code`. */
+export function toTaskStoreError(
+  error: unknown,
+  code: TaskStoreErrorCode,
+  message: string,
+  details: TaskStoreErrorDetails = {},
+): TaskStoreError {
+  return error instanceof TaskStoreError ? error : new TaskStoreError(code, message, { ...details, cause: error });
+}
+
+/** Ids may be 10 KB long; messages stay readable. */
+function shorten(text: string, limit = 80): string {
+  return text.length > limit ? `${text.slice(0, limit)}…` : text;
+}

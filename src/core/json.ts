@@ -1,0 +1,64 @@
+import { invalidArgument } from './errors.ts';
+
+/** Deeper values are refused: engines overflow their stacks on them at depths that differ. */
+const MAX_DEPTH = 500;
+
+/**
+ * A deep, frozen copy of a JSON value. Taken once, on the way in: from then on the store, its snapshots and its
+ * watchers can share it, since nobody can change it.
+ *
+ * Keeps every own key, `__proto__` included, and lone surrogates. Properties that are `undefined` are left out and `-0`
+ * becomes `0`, as JSON would have it. What JSON cannot hold (functions, dates, NaN, cycles, …) is an
+ * `INVALID_ARGUMENT` that names the field.
+ */
+export function copyJson<T>(value: T): T {
+  const path: (string | number)[] = [];
+  return copy(value, path) as T;
+}
+
+function copy(value: unknown, path: (string | number)[]): unknown {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'number':
+      if (!Number.isFinite(value)) throw refuse(path, `${value} is not a JSON number`);
+      return value === 0 ? 0 : value;
+    case 'object':
+      return value === null ? null : copyContainer(value, path);
+    default:
+      throw refuse(path, `a ${typeof value} is not a JSON value`);
+  }
+}
+
+function copyContainer(value: object, path: (string | number)[]): unknown {
+  const depth = path.length;
+  if (depth > MAX_DEPTH) throw refuse(path.slice(0, 8), `nested deeper than ${MAX_DEPTH} levels, or a cycle`);
+  if (Array.isArray(value)) {
+    const result = new Array<unknown>(value.length);
+    for (let i = 0; i < value.length; i++) {
+      path.push(i);
+      result[i] = copy(value[i], path);
+      path.pop();
+    }
+    return Object.freeze(result);
+  }
+  const tag = Object.prototype.toString.call(value);
+  if (tag !== '[object Object]') throw refuse(path, `a ${tag.slice(8, -1)} is not a JSON value`);
+  const result: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) {
+    const field = (value as Record<string, unknown>)[key];
+    if (field === undefined) continue;
+    path.push(key);
+    const copied = copy(field, path);
+    path.pop();
+    // A plain assignment to this one name would set the prototype instead.
+    if (key === '__proto__') Object.defineProperty(result, key, { value: copied, enumerable: true });
+    else result[key] = copied;
+  }
+  return Object.freeze(result);
+}
+
+function refuse(path: readonly (string | number)[], message: string): Error {
+  return invalidArgument([{ path: [...path], message }]);
+}

@@ -1,0 +1,67 @@
+/** Answering a `HeadQuery` over heads that come in the query's order already. */
+import type { TaskHead } from './head.ts';
+import { encodeKey, encodeScope } from './head.ts';
+import type { TaskState, TaskType } from './task.ts';
+
+/** A place in a list: after this task. Lists go by `updatedAt`; tasks of the same time go by encoded key. */
+export interface ListPosition {
+  readonly updatedAt: string;
+  readonly key: string;
+}
+
+export interface HeadQuery {
+  /** Absent: every caller's tasks (for the store's owner, never on a caller's behalf). */
+  readonly scope?: { readonly callerId: string | undefined; readonly taskType: TaskType };
+  readonly states?: readonly TaskState[];
+  readonly sessionId?: string;
+  /** Only tasks changed after this time, itself excluded. */
+  readonly updatedAfter?: string;
+  /** `newest`: times descend, keys of the same time ascend. `oldest`: exactly the other way round. */
+  readonly order: 'newest' | 'oldest';
+  readonly limit: number;
+  readonly after?: ListPosition;
+}
+
+/** What a query looks at; a head has it all, an index entry may too. */
+export interface Listed {
+  readonly key: string;
+  readonly scope: string;
+  readonly updatedAt: string;
+  readonly state: TaskState;
+  readonly sessionId: string | undefined;
+}
+
+export function toListed({ key, updatedAt, body }: TaskHead): Listed {
+  const { status, sessionId } = body;
+  return { key: encodeKey(key), scope: encodeScope(key), updatedAt, state: status.state, sessionId };
+}
+
+/** Negative where `a` stands before `b` when the newest come first. */
+export function compareNewest(a: ListPosition, b: ListPosition): number {
+  if (a.updatedAt !== b.updatedAt) return a.updatedAt > b.updatedAt ? -1 : 1;
+  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+}
+
+/** Whether a task is one that the query asks for, its place in the list and the limit left aside. */
+export function matches(listed: Listed, { scope, states, sessionId, updatedAfter }: HeadQuery): boolean {
+  return (
+    (!scope || listed.scope === encodeScope(scope)) &&
+    (!states || states.includes(listed.state)) &&
+    (sessionId === undefined || listed.sessionId === sessionId) &&
+    (updatedAfter === undefined || listed.updatedAt > updatedAfter)
+  );
+}
+
+/** The page that a query asks for, from everything in the query's order. */
+export function takePage<L extends Listed>(ordered: Iterable<L>, query: HeadQuery): L[] {
+  const { after, order, limit, updatedAfter } = query;
+  const direction = order === 'newest' ? 1 : -1;
+  const page: L[] = [];
+  for (const listed of ordered) {
+    if (page.length >= limit) break;
+    if (order === 'newest' && updatedAfter !== undefined && listed.updatedAt <= updatedAfter) break;
+    if (after && compareNewest(listed, after) * direction <= 0) continue;
+    if (matches(listed, query)) page.push(listed);
+  }
+  return page;
+}

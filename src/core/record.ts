@@ -1,0 +1,104 @@
+/** Reading a task: which items of its tails are wanted, what comes back, and the snapshot that a caller sees. */
+import type { ArtifactHead, TaskHead } from './head.ts';
+import type { Artifact, Message, Part, StoredTask, Task } from './task.ts';
+
+/** Which items of the tails are wanted: from one position up to, but not including, another. */
+export interface TailRange {
+  readonly messages: readonly [from: number, to: number];
+  readonly parts: (slot: number) => readonly [from: number, to: number];
+}
+
+/** Answers, from the head alone, which items are wanted with it. */
+export type SelectRange = (head: TaskHead) => TailRange;
+
+/** A head with the items that were asked for. The two functions may be called late, and often: they answer the same each time. */
+export interface TaskRecord {
+  readonly head: TaskHead;
+  readonly messages: () => readonly Message[];
+  readonly parts: (slot: number) => readonly Part[];
+}
+
+/** Which part of a task an answer holds. */
+export interface TaskView {
+  /** The last n messages; absent: all. */
+  readonly historyLength?: number | undefined;
+  /** `false` leaves the artifacts out. */
+  readonly includeArtifacts?: boolean | undefined;
+}
+
+const none = [0, 0] as const;
+const noParts = () => none;
+
+/** The head alone. */
+export const selectNothing: SelectRange = () => ({ messages: none, parts: noParts });
+
+/** All of the task. */
+export const selectAll: SelectRange = (head) => ({
+  messages: [0, head.messageCount ?? 0],
+  parts: (slot) => [0, head.artifacts?.[slot]?.partCount ?? 0],
+});
+
+export function selectView({ historyLength, includeArtifacts }: TaskView): SelectRange {
+  if (historyLength === undefined && includeArtifacts !== false) return selectAll;
+  if (historyLength === 0 && includeArtifacts === false) return selectNothing;
+  return (head) => {
+    const all = selectAll(head);
+    const count = head.messageCount ?? 0;
+    return {
+      messages: [historyLength === undefined ? 0 : Math.max(0, count - historyLength), count],
+      parts: includeArtifacts === false ? noParts : all.parts,
+    };
+  };
+}
+
+/**
+ * What a caller sees of a record. The task, and in it `history` and `artifacts`, are put together when first looked at, so
+ * that a caller who streams chunks and ignores the answers pays nothing for their length.
+ */
+export function toStoredTask(record: TaskRecord, view: TaskView): StoredTask {
+  const { head } = record;
+  const { callerId, taskType, taskId } = head.key;
+  let task: Task | undefined;
+  const stored: StoredTask = {
+    id: taskId,
+    taskType,
+    isStreaming: head.isStreaming,
+    get task() {
+      return (task ??= toTask(record, view));
+    },
+    createdAt: head.createdAt,
+    updatedAt: head.updatedAt,
+  };
+  if (callerId !== undefined) stored.callerId = callerId;
+  if (head.pushNotification) stored.pushNotification = head.pushNotification;
+  if (head.agentUrl !== undefined) stored.agentUrl = head.agentUrl;
+  return stored;
+}
+
+function toTask(record: TaskRecord, view: TaskView): Task {
+  const { body, messageCount, artifacts } = record.head;
+  const task: Task = { ...body };
+  if (messageCount !== undefined) defineLazy(task, 'history', () => [...record.messages()]);
+  if (artifacts && view.includeArtifacts !== false) {
+    defineLazy(task, 'artifacts', () => artifacts.map((artifact, slot) => toArtifact(artifact, record.parts(slot))));
+  }
+  return task;
+}
+
+function toArtifact({ header }: ArtifactHead, parts: readonly Part[]): Artifact {
+  return { ...header, parts: [...parts] };
+}
+
+/** An own property like any other to whoever copies, prints or compares the object, computed at first sight. */
+function defineLazy<T, K extends keyof T>(target: T, key: K, compute: () => T[K]): void {
+  const settle = (value: T[K]) => {
+    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+    return value;
+  };
+  Object.defineProperty(target, key, {
+    get: () => settle(compute()),
+    set: settle,
+    enumerable: true,
+    configurable: true,
+  });
+}

@@ -1,0 +1,266 @@
+/**
+ * The rules of the store, all of them: what a command makes of a task. Pure and synchronous, so that every backend can
+ * call it inside its own transaction; arguments are checked and frozen before they get here.
+ */
+import { TaskStoreError } from './errors.ts';
+import type { ArtifactHead, Change, SlotParts, TaskBody, TaskHead, TaskKey } from './head.ts';
+import type {
+  Artifact,
+  Message,
+  Part,
+  PushNotificationConfig,
+  StoredTask,
+  Task,
+  TaskSendParams,
+  TaskStatus,
+  UpdateTaskParams,
+} from './task.ts';
+
+export type Command =
+  /** A user's turn: creates the task or appends the message. */
+  | {
+      readonly type: 'upsert';
+      readonly params: TaskSendParams;
+      readonly isStreaming: boolean;
+      /** For a new task whose params name no session. */
+      readonly newSessionId: string;
+    }
+  /** What the agent did. */
+  | { readonly type: 'update'; readonly params: UpdateTaskParams }
+  /** The whole task as given. */
+  | { readonly type: 'replace'; readonly task: Task; readonly agentUrl?: string }
+  /** The whole stored task as given, times included. */
+  | { readonly type: 'restore'; readonly stored: StoredTask }
+  /** A new body, and items appended; for adapters that know what they changed. */
+  | {
+      readonly type: 'extend';
+      readonly body: TaskBody;
+      readonly messages: readonly Message[];
+      readonly artifacts: readonly ArtifactExtension[];
+      readonly pushNotification?: PushNotificationConfig;
+    }
+  /** A note of sync's; no reader of the task sees it. `pendingSince` undefined: nothing is pending any more. */
+  | {
+      readonly type: 'note';
+      readonly sync: Readonly<Record<string, unknown>>;
+      readonly pendingSince: number | undefined;
+    };
+
+/** The header an artifact has from now on and the parts it gets; a slot one past the last creates it. */
+export interface ArtifactExtension {
+  readonly slot: number;
+  readonly header: ArtifactHead['header'];
+  readonly parts: readonly Part[];
+}
+
+export interface ReduceContext {
+  readonly key: TaskKey;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Whether this store is to remember what a remote has not got yet; a task that sync knows is always tracked. */
+  readonly tracksPending: boolean;
+}
+
+/** What `command` makes of the task with this head; `undefined` is a task that does not exist. Throws a `TaskStoreError`. */
+export function reduce(head: TaskHead | undefined, command: Command, context: ReduceContext): Change {
+  switch (command.type) {
+    case 'upsert':
+      return head ? followUp(head, command.params, context) : create(command, context);
+    case 'update':
+      return update(existing(head), command.params, context);
+    case 'replace':
+      return replace(head, command.task, command.agentUrl, context);
+    case 'restore':
+      return restore(head, command.stored, context);
+    case 'extend':
+      return extend(head, command, context);
+    case 'note':
+      return note(existing(head), command);
+  }
+}
+
+function existing(head: TaskHead | undefined): TaskHead {
+  if (!head) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
+  return head;
+}
+
+function create(command: Command & { type: 'upsert' }, context: ReduceContext): Change {
+  const { id, message, metadata, pushNotification, sessionId = command.newSessionId } = command.params;
+  const status: TaskStatus = { state: 'submitted', message, timestamp: isoTime(context.now) };
+  const body: TaskBody = { id, sessionId, status, ...(metadata && { metadata }) };
+  const head = newHead(context, {
+    body,
+    messageCount: 1,
+    isStreaming: command.isStreaming,
+    ...(pushNotification && { pushNotification }),
+  });
+  return change(head, [message]);
+}
+
+function followUp(head: TaskHead, params: TaskSendParams, context: ReduceContext): Change {
+  const { message, metadata, pushNotification } = params;
+  const merged = metadata && { ...head.body, metadata: mergeKeys(head.body.metadata, metadata) };
+  const next = nextHead(head, context, {
+    ...(merged && { body: merged }),
+    messageCount: (head.messageCount ?? 0) + 1,
+    ...(pushNotification && { pushNotification }),
+  });
+  return change(next, [message]);
+}
+
+function update(head: TaskHead, params: UpdateTaskParams, context: ReduceContext): Change {
+  const { metadata, pushNotification, newMessages = [], artifactsUpdates } = params;
+  const status = params.status && withTimestamp(params.status, context.now);
+  const messages = status?.message ? [status.message, ...newMessages] : newMessages;
+  const updated = artifactsUpdates && updateArtifacts(head.artifacts ?? [], artifactsUpdates);
+  const next = nextHead(head, context, {
+    ...((status || metadata) && {
+      body: { ...head.body, ...(status && { status }), ...(metadata && { metadata }) },
+    }),
+    ...(messages.length > 0 && { messageCount: (head.messageCount ?? 0) + messages.length }),
+    ...(updated && { artifacts: updated.artifacts }),
+    ...(pushNotification && { pushNotification }),
+  });
+  return change(next, messages, updated?.parts);
+}
+
+function updateArtifacts(before: readonly ArtifactHead[], updates: readonly Artifact[]) {
+  const artifacts = [...before];
+  const added = new Map<number, Part[]>();
+  for (const update of updates) {
+    const { parts, index = 0, ...header } = update;
+    const found = artifacts.findIndex((artifact) => artifact.header.index === index);
+    const slot = found < 0 ? artifacts.length : found;
+    const old = artifacts[slot];
+    if (old?.header.lastChunk) throw new TaskStoreError('ARTIFACT_CLOSED', `artifactsUpdates: artifact ${index} is closed`);
+    artifacts[slot] = {
+      header: old ? laterHeader(old.header, header) : { index, ...header },
+      partCount: (old?.partCount ?? 0) + parts.length,
+    };
+    added.set(slot, [...(added.get(slot) ?? []), ...parts]);
+  }
+  return { artifacts, parts: [...added].map(([slot, parts]) => ({ slot, parts })) };
+}
+
+/** A later chunk's fields win where given, but for two: `append` says how the artifact began, `lastChunk` how this chunk ends it. */
+function laterHeader(old: ArtifactHead['header'], later: ArtifactHead['header']): ArtifactHead['header'] {
+  const { lastChunk: _, ...kept } = old;
+  const { append: __, ...given } = later;
+  return { ...kept, ...given };
+}
+
+function replace(head: TaskHead | undefined, task: Task, agentUrl: string | undefined, context: ReduceContext): Change {
+  const { history, artifacts, ...body } = task;
+  const fields = {
+    body: { ...body, status: withTimestamp(body.status, context.now) },
+    ...tailCounts(history, artifacts),
+    ...(agentUrl !== undefined && { agentUrl }),
+  };
+  if (!head) return change(newHead(context, { ...fields, isStreaming: false }), history, slotParts(artifacts));
+  const { messageCount: _, artifacts: __, ...kept } = head;
+  return { ...change(nextHead(kept, context, fields), history, slotParts(artifacts)), reset: true };
+}
+
+function restore(head: TaskHead | undefined, stored: StoredTask, context: ReduceContext): Change {
+  const { agentUrl, pushNotification, isStreaming } = stored;
+  const written = replace(undefined, stored.task, agentUrl, context);
+  const restored: TaskHead = {
+    ...written.head,
+    revision: (head?.revision ?? 0) + 1,
+    isStreaming,
+    createdAt: isoTime(Date.parse(stored.createdAt)),
+    updatedAt: isoTime(Date.parse(stored.updatedAt)),
+    ...(pushNotification && { pushNotification }),
+    ...(head?.sync && { sync: head.sync }),
+  };
+  return { ...written, head: restored, reset: head !== undefined };
+}
+
+function extend(head: TaskHead | undefined, command: Command & { type: 'extend' }, context: ReduceContext): Change {
+  const { body, messages, pushNotification } = command;
+  const artifacts = [...(head?.artifacts ?? [])];
+  for (const { slot, header, parts } of command.artifacts) {
+    artifacts[slot] = { header, partCount: (artifacts[slot]?.partCount ?? 0) + parts.length };
+  }
+  const fields = {
+    body,
+    ...(messages.length > 0 && { messageCount: (head?.messageCount ?? 0) + messages.length }),
+    ...(command.artifacts.length > 0 && { artifacts }),
+    ...(pushNotification && { pushNotification }),
+  };
+  const next = head ? nextHead(head, context, fields) : newHead(context, { ...fields, isStreaming: false });
+  return change(
+    next,
+    messages,
+    command.artifacts.filter(({ parts }) => parts.length > 0).map(({ slot, parts }) => ({ slot, parts })),
+  );
+}
+
+function note(head: TaskHead, { sync, pendingSince }: Command & { type: 'note' }): Change {
+  const { pendingSince: _, ...kept } = head;
+  const next = { ...kept, revision: head.revision + 1, sync, ...(pendingSince !== undefined && { pendingSince }) };
+  return { ...change(next), quiet: true };
+}
+
+type Fields = Partial<Omit<TaskHead, 'key' | 'revision' | 'createdAt' | 'updatedAt' | 'pendingSince'>>;
+
+function newHead(
+  { key, now, tracksPending }: ReduceContext,
+  fields: Fields & Pick<TaskHead, 'body' | 'isStreaming'>,
+): TaskHead {
+  const time = isoTime(now);
+  return { key, revision: 1, createdAt: time, updatedAt: time, ...fields, ...(tracksPending && { pendingSince: now }) };
+}
+
+function nextHead(head: TaskHead, { now, tracksPending }: ReduceContext, fields: Fields): TaskHead {
+  const time = isoTime(now);
+  return {
+    ...head,
+    ...fields,
+    revision: head.revision + 1,
+    // A clock that was set back must not reorder what was already listed.
+    updatedAt: time > head.updatedAt ? time : head.updatedAt,
+    ...((tracksPending || head.sync) && { pendingSince: head.pendingSince ?? now }),
+  };
+}
+
+function change(head: TaskHead, messages: readonly Message[] = [], parts: readonly SlotParts[] = []): Change {
+  return { head, messages, parts, reset: false, quiet: false };
+}
+
+function tailCounts(history: Task['history'], artifacts: Task['artifacts']) {
+  return {
+    ...(history && { messageCount: history.length }),
+    ...(artifacts && {
+      artifacts: artifacts.map(({ parts, ...header }) => ({
+        header: { ...header, index: header.index ?? 0 },
+        partCount: parts.length,
+      })),
+    }),
+  };
+}
+
+function slotParts(artifacts: Task['artifacts'] = []): SlotParts[] {
+  return artifacts.map(({ parts }, slot) => ({ slot, parts }));
+}
+
+function withTimestamp(status: TaskStatus, now: number): TaskStatus {
+  return status.timestamp === undefined ? { ...status, timestamp: isoTime(now) } : status;
+}
+
+/** Spreads define own keys, so a key named `__proto__` merges like any other. */
+function mergeKeys(a: Record<string, unknown> | undefined, b: Record<string, unknown>): Record<string, unknown> {
+  return { ...a, ...b };
+}
+
+let lastMs = Number.NaN;
+let lastIso = '';
+
+/** ISO 8601 with milliseconds. Remembers the last answer: within one millisecond many changes ask for the same. */
+export function isoTime(ms: number): string {
+  if (ms !== lastMs) {
+    lastIso = new Date(ms).toISOString();
+    lastMs = ms;
+  }
+  return lastIso;
+}

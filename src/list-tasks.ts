@@ -1,0 +1,69 @@
+/** Listing: from a caller's query to heads, and from heads to summaries and a cursor. */
+import { invalidArgument } from './core/errors.ts';
+import { encodeKey, type TaskHead } from './core/head.ts';
+import type { HeadQuery, ListPosition } from './core/query.ts';
+import { isoTime } from './core/reduce.ts';
+import type { TaskState } from './core/task.ts';
+import type { ListQuery, TaskPage, TaskSummary } from './task-store.ts';
+
+const DEFAULT_LIMIT = 50;
+
+/** Asks for one head more than the page holds, to know whether another page follows. */
+export function toHeadQuery(query: ListQuery): HeadQuery {
+  const { callerId, taskType = 'incoming', state, sessionId, updatedAfter, cursor } = query;
+  return {
+    ...(!query.allCallers && { scope: { callerId, taskType } }),
+    ...(state !== undefined && { states: (Array.isArray(state) ? state : [state]) as readonly TaskState[] }),
+    ...(sessionId !== undefined && { sessionId }),
+    ...(updatedAfter !== undefined && { updatedAfter: isoTime(Date.parse(updatedAfter)) }),
+    ...(cursor !== undefined && { after: decodeCursor(cursor) }),
+    order: query.order ?? 'newest',
+    limit: (query.limit ?? DEFAULT_LIMIT) + 1,
+  };
+}
+
+export function toPage(heads: readonly TaskHead[], limit = DEFAULT_LIMIT): TaskPage {
+  const shown = heads.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    tasks: shown.map(toSummary),
+    ...(last && heads.length > limit && { nextCursor: encodeCursor(positionOf(last)) }),
+  };
+}
+
+export function positionOf({ updatedAt, key }: TaskHead): ListPosition {
+  return { updatedAt, key: encodeKey(key) };
+}
+
+function toSummary(head: TaskHead): TaskSummary {
+  const { key, body, isStreaming, createdAt, updatedAt, agentUrl } = head;
+  return {
+    id: key.taskId,
+    ...(key.callerId !== undefined && { callerId: key.callerId }),
+    taskType: key.taskType,
+    ...(body.sessionId !== undefined && { sessionId: body.sessionId }),
+    status: body.status,
+    ...(body.metadata && { metadata: body.metadata }),
+    isStreaming,
+    messageCount: head.messageCount ?? 0,
+    artifactCount: head.artifacts?.length ?? 0,
+    createdAt,
+    updatedAt,
+    ...(agentUrl !== undefined && { agentUrl }),
+    pending: head.pendingSince !== undefined,
+  };
+}
+
+function encodeCursor({ updatedAt, key }: ListPosition): string {
+  return encodeURIComponent(JSON.stringify([updatedAt, key]));
+}
+
+function decodeCursor(cursor: string): ListPosition {
+  try {
+    const [updatedAt, key] = JSON.parse(decodeURIComponent(cursor));
+    if (typeof key === 'string' && !Number.isNaN(Date.parse(updatedAt))) return { updatedAt, key };
+  } catch {
+    // Not one of ours; said below.
+  }
+  throw invalidArgument([{ path: ['cursor'], message: 'not a cursor of this list' }]);
+}

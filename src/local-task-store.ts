@@ -1,0 +1,368 @@
+/**
+ * The store over a backend of this machine: every call is checked, committed, then told to who listens. Holds no rule of
+ * its own (those are the reducer's) and knows nothing of where the backend keeps things.
+ */
+import type { Backend, Committed, Notice } from './backends/backend.ts';
+import { ChangeHub } from './change-hub.ts';
+import { TaskStoreError } from './core/errors.ts';
+import type { Change, TaskHead, TaskKey } from './core/head.ts';
+import { type SelectRange, selectNothing, selectView, type TaskRecord, type TaskView, toStoredTask } from './core/record.ts';
+import { type Command, reduce } from './core/reduce.ts';
+import {
+  callShape,
+  listQueryShape,
+  type StoredTask,
+  type Task,
+  type TaskSendParams,
+  taskShape,
+  taskSendParamsShape,
+  type UpdateTaskParams,
+  updateTaskParamsShape,
+} from './core/task.ts';
+import { check, validate } from './core/shape.ts';
+import type { Environment } from './environment.ts';
+import { toHeadQuery, toPage } from './list-tasks.ts';
+import { type StorePort, SYNC_META, type SyncAdapter, type TransactOptions } from './store-port.ts';
+import type {
+  CallOptions,
+  ExportOptions,
+  ImportOptions,
+  ImportResult,
+  ImportSource,
+  ListQuery,
+  PruneOptions,
+  ReadOptions,
+  TaskChange,
+  TaskPage,
+  TaskStore,
+  TaskStoreCapabilities,
+  TaskSync,
+  UpsertOptions,
+  WatchOptions,
+  WriteOptions,
+} from './task-store.ts';
+import { exportTasks, importTasks, prune } from './transfer.ts';
+import { watchTask } from './watch.ts';
+
+type KeyOptions = { readonly callerId?: string | undefined; readonly taskType?: TaskKey['taskType'] | undefined };
+
+export class LocalTaskStore implements TaskStore {
+  readonly backend: TaskStore['backend'];
+  readonly capabilities: TaskStoreCapabilities = {
+    list: true,
+    delete: true,
+    watch: true,
+    transfer: true,
+    lossless: true,
+  };
+  readonly sync: TaskSync | undefined;
+  /** For adapters; see `StorePort`. */
+  readonly port: StorePort;
+
+  readonly #backend: Backend;
+  readonly #environment: Environment;
+  readonly #hub = new ChangeHub();
+  readonly #pendingListeners = new Set<(key: TaskKey) => void>();
+  readonly #stopListening: () => void;
+  /** Undefined until the backend has said whether this store was ever opened with sync. */
+  #tracksPending: boolean | undefined;
+  #tracking: Promise<void> | undefined;
+  /** Notices of other contexts, told one after the other. */
+  #telling: Promise<void> = Promise.resolve();
+  #active = 0;
+  #idle = () => {};
+  #closing: Promise<void> | undefined;
+
+  constructor(backend: Backend, reason: string, environment: Environment, sync?: SyncAdapter) {
+    this.#backend = backend;
+    this.#environment = environment;
+    this.backend = { ...backend.info, reason };
+    if (sync) this.#tracksPending = true;
+    this.#stopListening = backend.listen((notices) => this.#hear(notices));
+    this.port = {
+      environment,
+      storageId: `${backend.info.kind}:${backend.info.location}`,
+      transact: (key, decide, options) => this.#transact(key, decide, options),
+      read: (key, select) => backend.read(key, select),
+      list: (query) => backend.list(query),
+      pending: (limit) => backend.pending(limit),
+      getMeta: (name) => backend.getMeta(name),
+      setMeta: (name, value) => backend.setMeta(name, value),
+      onPending: (listener) => {
+        this.#pendingListeners.add(listener);
+        return () => this.#pendingListeners.delete(listener);
+      },
+    };
+    this.sync = sync?.start(this.port);
+  }
+
+  upsertTask(params: TaskSendParams, options: UpsertOptions = {}): Promise<StoredTask> {
+    const { callerId, isStreaming = false } = options;
+    return this.#write('upsertTask', params?.id, options, () => {
+      const valid = validate(taskSendParamsShape, params);
+      const newSessionId = valid.sessionId ?? this.#environment.newId();
+      return [
+        { callerId, taskType: 'incoming', taskId: valid.id },
+        { type: 'upsert', params: valid, isStreaming, newSessionId },
+        { historyLength: options.historyLength ?? valid.historyLength, includeArtifacts: options.includeArtifacts },
+      ];
+    });
+  }
+
+  updateTask(taskId: string, params: UpdateTaskParams, options: WriteOptions = {}): Promise<StoredTask> {
+    return this.#write('updateTask', taskId, options, () => {
+      const valid = validate(updateTaskParamsShape, params);
+      const { callerId, taskType = 'incoming' } = valid;
+      return [{ callerId, taskType, taskId }, { type: 'update', params: valid }, options];
+    });
+  }
+
+  upsertTaskForClient(
+    task: Task,
+    agentUrl: string,
+    options: WriteOptions & { callerId?: string | undefined } = {},
+  ): Promise<StoredTask> {
+    return this.#write('upsertTaskForClient', task?.id, { ...options, agentUrl }, () => {
+      const valid = validate(taskShape, task);
+      const key = { callerId: options.callerId, taskType: 'outgoing', taskId: valid.id } as const;
+      return [key, { type: 'replace', task: valid, agentUrl }, options];
+    });
+  }
+
+  getTask(taskId: string, options: ReadOptions = {}): Promise<StoredTask | undefined> {
+    return this.#get('getTask', taskId, 'incoming', options);
+  }
+
+  getTaskForClient(taskId: string, options: ReadOptions = {}): Promise<StoredTask | undefined> {
+    return this.#get('getTaskForClient', taskId, 'outgoing', options);
+  }
+
+  listTasks(query: ListQuery = {}): Promise<TaskPage> {
+    return this.#run('listTasks', undefined, query, async () => {
+      check(listQueryShape, query);
+      return toPage(await this.#backend.list(toHeadQuery(query)), query.limit);
+    });
+  }
+
+  deleteTask(taskId: string, options: CallOptions & KeyOptions = {}): Promise<boolean> {
+    return this.#run('deleteTask', taskId, options, async () => {
+      check(callShape, { ...options, taskId });
+      const { decision } = await this.#transact(keyOf(taskId, options), (head) => head && 'remove');
+      return decision !== undefined;
+    });
+  }
+
+  watch(taskId: string, options: WatchOptions = {}): AsyncIterableIterator<StoredTask> {
+    this.#assertOpen('watch', taskId);
+    check(callShape, { ...options, taskId });
+    const key = keyOf(taskId, options);
+    const source = {
+      read: () => this.#backend.read(key, selectView(options)),
+      toStoredTask: (record: TaskRecord) => toStoredTask(record, options),
+      onWake: (wake: (gone: boolean) => void) => this.#hub.onWake(key, wake),
+    };
+    return watchTask(source, options.signal);
+  }
+
+  subscribe(listener: (change: TaskChange) => void): () => void {
+    this.#assertOpen('subscribe');
+    return this.#hub.subscribe(listener);
+  }
+
+  exportTasks(options: ExportOptions = {}): AsyncIterableIterator<string> {
+    this.#assertOpen('exportTasks');
+    return exportTasks(this.port, options);
+  }
+
+  importTasks(source: ImportSource, options: ImportOptions = {}): Promise<ImportResult> {
+    return this.#run('importTasks', undefined, options, () => importTasks(this.port, source, options));
+  }
+
+  prune(options: PruneOptions): Promise<number> {
+    return this.#run('prune', undefined, options, () => prune(this.port, options));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#stopListening();
+    this.#hub.close();
+    await this.sync?.stop();
+    if (this.#active > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    await this.#backend.close();
+  }
+
+  #get(operation: string, taskId: string, taskType: TaskKey['taskType'], options: ReadOptions) {
+    return this.#run(operation, taskId, options, async () => {
+      check(callShape, { ...options, taskId });
+      const record = await this.#backend.read(keyOf(taskId, { ...options, taskType }), selectView(options));
+      return record && toStoredTask(record, options);
+    });
+  }
+
+  /** `prepare` checks the arguments and says which task, which command, and how much of the task to answer with. */
+  #write(
+    operation: string,
+    taskId: string,
+    options: WriteOptions & { readonly agentUrl?: string },
+    prepare: () => readonly [TaskKey, Command, TaskView],
+  ): Promise<StoredTask> {
+    return this.#run(operation, taskId, options, async () => {
+      check(callShape, { ...options, taskId });
+      const [key, command, view] = prepare();
+      const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
+      const { record } = await this.#transact(key, () => command, { select: selectView(view) });
+      await toRemote?.flush({ ...key, signal: options.signal });
+      return toStoredTask(record as TaskRecord, view);
+    });
+  }
+
+  async #transact(
+    key: TaskKey,
+    decide: (head: TaskHead | undefined) => Command | 'remove' | undefined,
+    { select = selectNothing, source = 'local' }: TransactOptions = {},
+  ): Promise<Committed> {
+    if (this.#tracksPending === undefined) await this.#learnTracking();
+    const context = { key, now: this.#environment.now(), tracksPending: this.#tracksPending === true };
+    const decideChange = (head: TaskHead | undefined) => {
+      const command = decide(head);
+      return typeof command === 'object' ? reduce(head, command, context) : command;
+    };
+    const committed = await this.#backend.commit(key, decideChange, select);
+    this.#announce(key, committed, source);
+    return committed;
+  }
+
+  #learnTracking(): Promise<void> {
+    this.#tracking ??= this.#backend.getMeta(SYNC_META).then((meta) => {
+      this.#tracksPending = meta !== undefined;
+    });
+    return this.#tracking;
+  }
+
+  #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
+    if (decision === undefined) return;
+    if (decision === 'remove') {
+      if (this.#hub.hasListeners) this.#hub.tell(changeOf(key, source, 'deleted'));
+      this.#hub.wake(key, true);
+      return;
+    }
+    if (decision.head.pendingSince !== undefined) for (const listener of this.#pendingListeners) listener(key);
+    if (decision.quiet) return;
+    if (this.#hub.hasListeners) this.#hub.tell(toTaskChange(before, decision, source));
+    this.#hub.wake(key, false);
+  }
+
+  #hear(notices: readonly Notice[]): void {
+    for (const notice of notices) {
+      this.#hub.wake(notice.key, notice.type === 'deleted');
+      for (const listener of this.#pendingListeners) listener(notice.key);
+      // A failed read must not end the telling of what follows; watchers will meet the failure themselves.
+      if (this.#hub.hasListeners) this.#telling = this.#telling.then(() => this.#retell(notice)).catch(() => {});
+    }
+  }
+
+  /** Another context said which items it added; they are read from the storage it shares with this one. */
+  async #retell({ key, type, statusChanged, messages, parts }: Notice): Promise<void> {
+    const select: SelectRange = () => ({
+      messages,
+      parts: (slot) => {
+        const added = parts.find((part) => part.slot === slot);
+        return added ? [added.from, added.to] : [0, 0];
+      },
+    });
+    const record = type === 'deleted' ? undefined : await this.#backend.read(key, select);
+    if (!record) return this.#hub.tell(changeOf(key, 'elsewhere', type));
+    const { head } = record;
+    this.#hub.tell({
+      ...changeOf(key, 'elsewhere', type),
+      ...(statusChanged && { status: head.body.status }),
+      messages: record.messages(),
+      artifacts: parts.flatMap(({ slot }) => {
+        const artifact = head.artifacts?.[slot];
+        return artifact ? [{ ...artifact.header, parts: [...record.parts(slot)] }] : [];
+      }),
+      updatedAt: head.updatedAt,
+    });
+  }
+
+  #requireSync(): TaskSync {
+    if (!this.sync) throw new TaskStoreError('UNSUPPORTED', "until: 'remote' needs a store opened with sync");
+    return this.sync;
+  }
+
+  #assertOpen(operation: string, taskId?: string): void {
+    if (!this.#closing) return;
+    throw new TaskStoreError('STORE_CLOSED', 'the store is closed', { operation, ...(taskId !== undefined && { taskId }) });
+  }
+
+  /** Every call's frame: open, not aborted, counted, its errors named. */
+  async #run<T>(
+    operation: string,
+    taskId: string | undefined,
+    { signal }: CallOptions,
+    call: () => Promise<T>,
+  ): Promise<T> {
+    this.#assertOpen(operation, taskId);
+    signal?.throwIfAborted();
+    this.#active++;
+    try {
+      return await (signal ? untilAborted(call(), signal) : call());
+    } catch (error) {
+      throw nameError(error, operation, taskId);
+    } finally {
+      if (--this.#active === 0) this.#idle();
+    }
+  }
+}
+
+function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOptions): TaskKey {
+  return { callerId, taskType, taskId };
+}
+
+function changeOf(
+  { taskId, callerId, taskType }: TaskKey,
+  source: TaskChange['source'],
+  type: TaskChange['type'],
+): TaskChange {
+  return { type, source, taskId, ...(callerId !== undefined && { callerId }), taskType, messages: [], artifacts: [] };
+}
+
+function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
+  const { head, messages, parts } = change;
+  return {
+    ...changeOf(head.key, source, before ? 'updated' : 'created'),
+    ...(head.body.status !== before?.body.status && { status: head.body.status }),
+    messages,
+    artifacts: parts.map(({ slot, parts }) => ({ ...head.artifacts?.[slot]?.header, parts: [...parts] })),
+    updatedAt: head.updatedAt,
+  };
+}
+
+/** Errors of the core know what is wrong but not in which call; those of hosts are not ours to reword. */
+function nameError(error: unknown, operation: string, taskId: string | undefined): unknown {
+  if (!(error instanceof TaskStoreError) || error.operation) return error;
+  const { code, message, issues, status, retryAfterMs, cause } = error;
+  const named = { operation, issues, ...(taskId !== undefined && { taskId }) };
+  const remote = { ...(status !== undefined && { status }), ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  return new TaskStoreError(code, message, { cause, ...named, ...remote });
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,71 @@
+/** Every public name but `openTaskStore`, which differs by entry in the backends it knows. */
+export type {
+  Backend,
+  BackendContext,
+  BackendFactory,
+  BackendInfo,
+  BackendKind,
+  Committed,
+  Decide,
+  Decision,
+  Durability,
+  Notice,
+} from './backends/backend.ts';
+export { type FieldIssue, TaskStoreError, type TaskStoreErrorCode, type TaskStoreErrorDetails } from './core/errors.ts';
+export {
+  type ArtifactHead,
+  type Change,
+  encodeKey,
+  encodeScope,
+  type SlotParts,
+  type TaskBody,
+  type TaskHead,
+  type TaskKey,
+} from './core/head.ts';
+export { type HeadQuery, type Listed, type ListPosition, matches, takePage, toListed } from './core/query.ts';
+export type { SelectRange, TailRange, TaskRecord, TaskView } from './core/record.ts';
+export {
+  type Artifact,
+  type DataPart,
+  type FilePart,
+  finishedStates,
+  type Message,
+  type Metadata,
+  type Part,
+  type PushNotificationConfig,
+  type StoredTask,
+  type Task,
+  type TaskSendParams,
+  type TaskState,
+  type TaskStatus,
+  type TaskType,
+  type TextPart,
+  type UpdateTaskParams,
+} from './core/task.ts';
+export type { Environment } from './environment.ts';
+export type { LocalTaskStore } from './local-task-store.ts';
+export type { OpenOptions, OpenTaskStore } from './open-task-store.ts';
+export * from './schemas.ts';
+export type { StorePort, SyncAdapter, TransactOptions } from './store-port.ts';
+export type {
+  BlockedTask,
+  CallOptions,
+  ExportOptions,
+  ImportOptions,
+  ImportResult,
+  ImportSource,
+  ListQuery,
+  PruneOptions,
+  ReadOptions,
+  SyncStatus,
+  SyncTaskOptions,
+  TaskChange,
+  TaskPage,
+  TaskStore,
+  TaskStoreCapabilities,
+  TaskSummary,
+  TaskSync,
+  UpsertOptions,
+  WatchOptions,
+  WriteOptions,
+} from './task-store.ts';

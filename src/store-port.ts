@@ -1,0 +1,48 @@
+/**
+ * What adapters (sync, the A2A SDK's store) build on: the store's own transaction, below the calls that users make.
+ * Arguments are not checked here; whoever hands in a command has validated and frozen it.
+ */
+import type { Committed } from './backends/backend.ts';
+import type { TaskHead, TaskKey } from './core/head.ts';
+import type { HeadQuery } from './core/query.ts';
+import type { SelectRange, TaskRecord } from './core/record.ts';
+import type { Command } from './core/reduce.ts';
+import type { Environment } from './environment.ts';
+import type { TaskChange, TaskSync } from './task-store.ts';
+
+export interface TransactOptions {
+  /** Which items come back with the new head. @default none */
+  readonly select?: SelectRange | undefined;
+  /** Who is told to have made the change. @default 'local' */
+  readonly source?: TaskChange['source'] | undefined;
+}
+
+export interface StorePort {
+  readonly environment: Environment;
+  /**
+   * One transaction on one task: `decide` sees the head and answers the command to apply, `'remove'`, or undefined to do
+   * nothing. It is synchronous and may be called again when another context wrote first; its throw aborts.
+   */
+  transact(
+    key: TaskKey,
+    decide: (head: TaskHead | undefined) => Command | 'remove' | undefined,
+    options?: TransactOptions,
+  ): Promise<Committed>;
+  read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined>;
+  list(query: HeadQuery): Promise<readonly TaskHead[]>;
+  pending(limit: number): Promise<readonly TaskHead[]>;
+  getMeta(name: string): Promise<unknown>;
+  setMeta(name: string, value: unknown): Promise<void>;
+  /** Tells of every commit that left or made something pending: of this context after it, of others when noticed. */
+  onPending(listener: (key: TaskKey) => void): () => void;
+  /** The name and kind of what lies under, so that contexts on the same storage can find each other. */
+  readonly storageId: string;
+}
+
+/** The name under which a store remembers that it was opened with sync; its presence makes every change tracked. */
+export const SYNC_META = 'sync';
+
+/** What `sync` of `openTaskStore` takes; made by `elkarSync` of `holdfast/sync`. */
+export interface SyncAdapter {
+  start(port: StorePort): TaskSync;
+}

@@ -1,0 +1,109 @@
+/** Whole stores on the move: export, import, and pruning what is finished. All go through the port, task by task. */
+import { invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
+import { encodeKey, type TaskHead } from './core/head.ts';
+import type { HeadQuery } from './core/query.ts';
+import { selectAll, toStoredTask } from './core/record.ts';
+import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts';
+import { validate } from './core/shape.ts';
+import { positionOf } from './list-tasks.ts';
+import type { StorePort } from './store-port.ts';
+import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
+
+/** So many heads are fetched, and so many imports are under way, at a time. */
+const BATCH = 500;
+
+/** Heads from the oldest change on, each once: one that changes meanwhile moves to the end, and is left out there. */
+async function* oldestFirst(port: StorePort, query: Pick<HeadQuery, 'states'>): AsyncGenerator<TaskHead> {
+  const seen = new Set<string>();
+  let after: HeadQuery['after'];
+  for (;;) {
+    const heads = await port.list({ ...query, order: 'oldest', limit: BATCH, ...(after && { after }) });
+    for (const head of heads) {
+      const name = encodeKey(head.key);
+      if (!seen.has(name)) yield head;
+      seen.add(name);
+    }
+    const last = heads.at(-1);
+    if (!last) return;
+    after = positionOf(last);
+  }
+}
+
+export async function* exportTasks(port: StorePort, { callerId, signal }: ExportOptions): AsyncGenerator<string> {
+  for await (const { key } of oldestFirst(port, {})) {
+    signal?.throwIfAborted();
+    if (callerId !== undefined && key.callerId !== callerId) continue;
+    const record = await port.read(key, selectAll);
+    if (record) yield `${JSON.stringify(toStoredTask(record, {}))}\n`;
+  }
+}
+
+export async function importTasks(port: StorePort, source: ImportSource, options: ImportOptions): Promise<ImportResult> {
+  let imported = 0;
+  let skipped = 0;
+  let line = 0;
+  const failed: { line: number; error: TaskStoreError }[] = [];
+
+  const take = async (item: string | StoredTask, at: number) => {
+    let stored: StoredTask;
+    try {
+      stored = validate<StoredTask>(storedTaskShape, typeof item === 'string' ? JSON.parse(item) : item);
+    } catch (error) {
+      const wrapped = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${at} is not JSON`, { operation: 'importTasks' });
+      failed.push({ line: at, error: wrapped });
+      return;
+    }
+    const key = { callerId: stored.callerId, taskType: stored.taskType, taskId: stored.id };
+    const { decision } = await port.transact(key, (head) => {
+      const kept = head && (options.onConflict !== 'replace' || head.pendingSince !== undefined);
+      return kept ? undefined : { type: 'restore', stored };
+    });
+    decision ? imported++ : skipped++;
+  };
+
+  let batch: Promise<void>[] = [];
+  for await (const item of linesOf(source)) {
+    options.signal?.throwIfAborted();
+    line++;
+    if (typeof item === 'string' && item.trim() === '') continue;
+    batch.push(take(item, line));
+    if (batch.length < BATCH) continue;
+    await Promise.all(batch);
+    batch = [];
+  }
+  await Promise.all(batch);
+  return { imported, skipped, failed };
+}
+
+async function* linesOf(source: ImportSource): AsyncGenerator<string | StoredTask> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const piece of typeof source === 'string' ? [source] : source) {
+    if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) {
+      yield piece;
+      continue;
+    }
+    const lines = (rest + (typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true }))).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (rest) yield rest;
+}
+
+export async function prune(port: StorePort, { olderThan, states, signal }: PruneOptions): Promise<number> {
+  const before = new Date(olderThan);
+  if (Number.isNaN(before.getTime())) throw invalidArgument([{ path: ['olderThan'], message: 'expected a time' }]);
+  const limit = before.toISOString();
+  const prunable = new Set([...finishedStates].filter((state) => !states || states.includes(state)));
+  const isPrunable = ({ updatedAt, pendingSince, body }: TaskHead) =>
+    updatedAt < limit && pendingSince === undefined && prunable.has(body.status.state);
+
+  let pruned = 0;
+  for await (const { key, updatedAt } of oldestFirst(port, { states: [...prunable] })) {
+    signal?.throwIfAborted();
+    if (updatedAt >= limit) break;
+    const { decision } = await port.transact(key, (head) => (head && isPrunable(head) ? 'remove' : undefined));
+    if (decision) pruned++;
+  }
+  return pruned;
+}

@@ -1,0 +1,68 @@
+/** One `watch`: the task as it is, then each time it has changed. Holds no backlog, only the knowledge that there is news. */
+import type { TaskRecord } from './core/record.ts';
+import type { StoredTask } from './core/task.ts';
+import type { Wake } from './change-hub.ts';
+
+export interface WatchSource {
+  read(): Promise<TaskRecord | undefined>;
+  toStoredTask(record: TaskRecord): StoredTask;
+  onWake(wake: Wake): () => void;
+}
+
+export function watchTask(source: WatchSource, signal: AbortSignal | undefined): AsyncIterableIterator<StoredTask> {
+  let news = true;
+  let ended = false;
+  let seenRevision = 0;
+  let notify = () => {};
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const end = () => {
+    ended = true;
+    off();
+    signal?.removeEventListener('abort', end);
+    notify();
+  };
+  const off = source.onWake((gone) => {
+    news = true;
+    gone ? end() : notify();
+  });
+  if (signal?.aborted) end();
+  else signal?.addEventListener('abort', end);
+
+  const step = async (): Promise<IteratorResult<StoredTask>> => {
+    while (!ended) {
+      if (!news) {
+        await new Promise<void>((resolve) => {
+          notify = resolve;
+        });
+        continue;
+      }
+      news = false;
+      const record = await source.read().catch((error: unknown) => {
+        end();
+        throw error;
+      });
+      if (!ended && record && record.head.revision !== seenRevision) {
+        seenRevision = record.head.revision;
+        return { done: false, value: source.toStoredTask(record) };
+      }
+    }
+    return { done: true, value: undefined };
+  };
+
+  return {
+    // Calls of next that overlap are answered in turn.
+    next() {
+      const result = turn.then(step);
+      turn = result.catch(() => {});
+      return result;
+    },
+    async return() {
+      end();
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
