@@ -1,0 +1,2 @@
+// happy-dom has no IndexedDB of its own.
+import 'fake-indexeddb/auto';

@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs';
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import { launchOptions } from './scripts/find-browser.mjs';
+
+/** Long campaigns of the same tests: thousands of kills, schedules and fuzz cases instead of dozens. */
+const long = process.env.HOLDFAST_LONG === '1';
+const env = { HOLDFAST_LONG: long ? '1' : '' };
+const testTimeout = long ? 900_000 : 60_000;
+
+const firefox = process.env.FIREFOX_PATH ?? '/usr/bin/firefox-esr';
+
+function inBrowser(name: string, browser: 'chromium' | 'firefox', launch: object): TestProjectConfiguration {
+  return {
+    optimizeDeps: { include: ['idb', 'zod/mini', 'fast-check', 'vitest'] },
+    test: {
+      name,
+      env,
+      testTimeout,
+      include: ['test/**/*.browser.test.ts'],
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        provider: playwright({ launchOptions: launch }),
+        instances: [{ browser }],
+      },
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          name: 'node',
+          env,
+          testTimeout,
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.browser.test.ts', 'test/**/*.happy.test.ts', 'test/e2e/**'],
+        },
+      },
+      {
+        test: {
+          name: 'happy-dom',
+          env,
+          testTimeout,
+          environment: 'happy-dom',
+          setupFiles: ['test/setup/fake-indexeddb.ts'],
+          include: ['test/**/*.happy.test.ts'],
+        },
+      },
+      inBrowser('chromium', 'chromium', await launchOptions()),
+      ...(existsSync(firefox) ? [inBrowser('firefox', 'firefox', { channel: 'moz-firefox', executablePath: firefox })] : []),
+      {
+        test: { name: 'e2e', env, testTimeout, include: ['test/e2e/**/*.test.ts'], fileParallelism: false },
+      },
+    ],
+  },
+});
