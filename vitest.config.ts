@@ -53,7 +53,9 @@ export default defineConfig({
         },
       },
       inBrowser('chromium', 'chromium', await launchOptions()),
-      ...(existsSync(firefox) ? [inBrowser('firefox', 'firefox', { channel: 'moz-firefox', executablePath: firefox })] : []),
+      ...(existsSync(firefox)
+        ? [inBrowser('firefox', 'firefox', { channel: 'moz-firefox', executablePath: firefox })]
+        : []),
       {
         test: { name: 'e2e', env, testTimeout, include: ['test/e2e/**/*.test.ts'], fileParallelism: false },
       },

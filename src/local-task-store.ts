@@ -6,20 +6,27 @@ import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { TaskStoreError } from './core/errors.ts';
 import type { Change, TaskHead, TaskKey } from './core/head.ts';
-import { type SelectRange, selectNothing, selectView, type TaskRecord, type TaskView, toStoredTask } from './core/record.ts';
+import {
+  type SelectRange,
+  selectNothing,
+  selectView,
+  type TaskRecord,
+  type TaskView,
+  toStoredTask,
+} from './core/record.ts';
 import { type Command, reduce } from './core/reduce.ts';
+import { check, validate } from './core/shape.ts';
 import {
   callShape,
   listQueryShape,
   type StoredTask,
   type Task,
   type TaskSendParams,
-  taskShape,
   taskSendParamsShape,
+  taskShape,
   type UpdateTaskParams,
   updateTaskParamsShape,
 } from './core/task.ts';
-import { check, validate } from './core/shape.ts';
 import type { Environment } from './environment.ts';
 import { toHeadQuery, toPage } from './list-tasks.ts';
 import { type StorePort, SYNC_META, type SyncAdapter, type TransactOptions } from './store-port.ts';
@@ -304,7 +311,10 @@ export class LocalTaskStore implements TaskStore {
 
   #assertOpen(operation: string, taskId?: string): void {
     if (!this.#closing) return;
-    throw new TaskStoreError('STORE_CLOSED', 'the store is closed', { operation, ...(taskId !== undefined && { taskId }) });
+    throw new TaskStoreError('STORE_CLOSED', 'the store is closed', {
+      operation,
+      ...(taskId !== undefined && { taskId }),
+    });
   }
 
   /** Every call's frame: open, not aborted, counted, its errors named. */

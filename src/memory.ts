@@ -6,4 +6,5 @@ export * from './public.ts';
 export { memory };
 
 /** Opens a store in memory, whatever else this place offers. */
-export const openTaskStore: OpenTaskStore = (options) => createOpenTaskStore([memory()])({ backend: 'memory', ...options });
+export const openTaskStore: OpenTaskStore = (options) =>
+  createOpenTaskStore([memory()])({ backend: 'memory', ...options });

@@ -86,15 +86,23 @@ function candidatesFor(
   const named = factories.find(({ kind }) => kind === backend);
   if (named) return [named];
   const known = factories.map(({ kind }) => kind).join(', ');
-  throw new TaskStoreError('STORE_UNAVAILABLE', `no backend ${JSON.stringify(backend)} in this build, which has: ${known}`, {
-    operation: 'openTaskStore',
-  });
+  throw new TaskStoreError(
+    'STORE_UNAVAILABLE',
+    `no backend ${JSON.stringify(backend)} in this build, which has: ${known}`,
+    {
+      operation: 'openTaskStore',
+    },
+  );
 }
 
 function checkOptions(name: unknown, durability: unknown, timeoutMs: unknown): void {
   const issues = [
     { path: ['name'], ok: typeof name === 'string' && name !== '', message: 'expected a text that is not empty' },
-    { path: ['durability'], ok: [undefined, 'strict', 'relaxed'].includes(durability as string), message: 'expected strict or relaxed' },
+    {
+      path: ['durability'],
+      ok: [undefined, 'strict', 'relaxed'].includes(durability as string),
+      message: 'expected strict or relaxed',
+    },
     { path: ['timeoutMs'], ok: typeof timeoutMs === 'number' && timeoutMs > 0, message: 'expected a number over 0' },
   ].filter(({ ok }) => !ok);
   if (issues.length > 0) throw invalidArgument(issues, { operation: 'openTaskStore' });

@@ -50,7 +50,11 @@ export const partSchema: z.ZodMiniType<Part> = z.discriminatedUnion('type', [
 
 const parts = z.array(partSchema);
 
-export const messageSchema: z.ZodMiniType<Message> = z.looseObject({ role: z.enum(['user', 'agent']), parts, metadata });
+export const messageSchema: z.ZodMiniType<Message> = z.looseObject({
+  role: z.enum(['user', 'agent']),
+  parts,
+  metadata,
+});
 
 export const artifactSchema: z.ZodMiniType<Artifact> = z.looseObject({
   index: z.optional(count),

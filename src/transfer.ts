@@ -3,8 +3,8 @@ import { invalidArgument, type TaskStoreError, toTaskStoreError } from './core/e
 import { encodeKey, type TaskHead } from './core/head.ts';
 import type { HeadQuery } from './core/query.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
-import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts';
 import { validate } from './core/shape.ts';
+import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts';
 import { positionOf } from './list-tasks.ts';
 import type { StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
@@ -38,7 +38,11 @@ export async function* exportTasks(port: StorePort, { callerId, signal }: Export
   }
 }
 
-export async function importTasks(port: StorePort, source: ImportSource, options: ImportOptions): Promise<ImportResult> {
+export async function importTasks(
+  port: StorePort,
+  source: ImportSource,
+  options: ImportOptions,
+): Promise<ImportResult> {
   let imported = 0;
   let skipped = 0;
   let line = 0;
@@ -49,7 +53,9 @@ export async function importTasks(port: StorePort, source: ImportSource, options
     try {
       stored = validate<StoredTask>(storedTaskShape, typeof item === 'string' ? JSON.parse(item) : item);
     } catch (error) {
-      const wrapped = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${at} is not JSON`, { operation: 'importTasks' });
+      const wrapped = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${at} is not JSON`, {
+        operation: 'importTasks',
+      });
       failed.push({ line: at, error: wrapped });
       return;
     }

@@ -1,7 +1,8 @@
 /** One `watch`: the task as it is, then each time it has changed. Holds no backlog, only the knowledge that there is news. */
+
+import type { Wake } from './change-hub.ts';
 import type { TaskRecord } from './core/record.ts';
 import type { StoredTask } from './core/task.ts';
-import type { Wake } from './change-hub.ts';
 
 export interface WatchSource {
   read(): Promise<TaskRecord | undefined>;

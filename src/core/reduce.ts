@@ -132,7 +132,8 @@ function updateArtifacts(before: readonly ArtifactHead[], updates: readonly Arti
     const found = artifacts.findIndex((artifact) => artifact.header.index === index);
     const slot = found < 0 ? artifacts.length : found;
     const old = artifacts[slot];
-    if (old?.header.lastChunk) throw new TaskStoreError('ARTIFACT_CLOSED', `artifactsUpdates: artifact ${index} is closed`);
+    if (old?.header.lastChunk)
+      throw new TaskStoreError('ARTIFACT_CLOSED', `artifactsUpdates: artifact ${index} is closed`);
     artifacts[slot] = {
       header: old ? laterHeader(old.header, header) : { index, ...header },
       partCount: (old?.partCount ?? 0) + parts.length,

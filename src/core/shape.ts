@@ -71,7 +71,10 @@ export const within = (key: string | number, shape: Shape, ...[value, path, issu
 export const text: Shape = is((value) => typeof value === 'string', 'a string');
 export const id: Shape = is((value) => typeof value === 'string' && value !== '', 'a string that is not empty');
 export const flag: Shape = optional(is((value) => typeof value === 'boolean', 'true or false'));
-export const count: Shape = is((value) => Number.isInteger(value) && (value as number) >= 0, 'a whole number of 0 or more');
+export const count: Shape = is(
+  (value) => Number.isInteger(value) && (value as number) >= 0,
+  'a whole number of 0 or more',
+);
 export const time: Shape = is(
   (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
   'an ISO 8601 time',

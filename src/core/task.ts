@@ -158,7 +158,10 @@ const parts: Readonly<Record<string, Shape>> = {
   file: object({
     file: object(
       { name: optionalText, mimeType: optionalText, bytes: optionalText, uri: optionalText },
-      is((file) => ((file as FilePart['file']).bytes === undefined) !== ((file as FilePart['file']).uri === undefined), 'exactly one of bytes, uri'),
+      is(
+        (file) => ((file as FilePart['file']).bytes === undefined) !== ((file as FilePart['file']).uri === undefined),
+        'exactly one of bytes, uri',
+      ),
     ),
     metadata,
   }),
@@ -185,7 +188,17 @@ const artifact = object({
 });
 
 const state = oneOf(
-  ...['submitted', 'working', 'input-required', 'completed', 'canceled', 'failed', 'unknown', 'rejected', 'auth-required'],
+  ...[
+    'submitted',
+    'working',
+    'input-required',
+    'completed',
+    'canceled',
+    'failed',
+    'unknown',
+    'rejected',
+    'auth-required',
+  ],
 );
 
 const status = object({ state, message: optional(message), timestamp: optional(time) });
