@@ -1,0 +1,30 @@
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { dts } from 'rollup-plugin-dts';
+import esbuild from 'rollup-plugin-esbuild';
+
+const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const packages = Object.keys({ ...dependencies, ...peerDependencies });
+const external = new RegExp(`^(node:|(${packages.join('|')})(/|$))`);
+
+const entries = ['memory', 'indexeddb', 'json-file', 'testing', 'elkar', 'server', 'task-manager', 'sync', 'a2a'];
+const named = (names) => Object.fromEntries(names.map((name) => [name, `src/${name}.ts`]));
+
+export default [
+  {
+    input: { ...named(['index.browser', 'index.node', ...entries]), 'cli/main': 'src/cli/main.ts' },
+    external,
+    plugins: [esbuild({ target: 'es2022' }), { name: 'executable', writeBundle: () => existsSync('dist/cli/main.js') && chmodSync('dist/cli/main.js', 0o755) }],
+    // A module a file: all entries share one graph, so that no class exists twice, and a user's bundler can leave out what
+    // is not used.
+    output: { dir: 'dist', format: 'es', sourcemap: true, preserveModules: true, hoistTransitiveImports: false },
+  },
+  {
+    input: named(['index', ...entries]),
+    external,
+    plugins: [dts({ tsconfig: 'tsconfig.json' })],
+    output: { dir: 'dist', format: 'es', chunkFileNames: 'types/[name]-[hash].d.ts' },
+  },
+].map((config) => ({
+  ...config,
+  input: Object.fromEntries(Object.entries(config.input).filter(([, file]) => existsSync(file))),
+}));
