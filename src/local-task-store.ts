@@ -129,7 +129,8 @@ export class LocalTaskStore implements TaskStore {
     agentUrl: string,
     options: WriteOptions & { callerId?: string | undefined } = {},
   ): Promise<StoredTask> {
-    return this.#write('upsertTaskForClient', task?.id, { ...options, agentUrl }, () => {
+    // No agentUrl must not pass for an optional one.
+    return this.#write('upsertTaskForClient', task?.id, { ...options, agentUrl: agentUrl ?? null }, () => {
       const valid = validate(taskShape, task);
       const key = { callerId: options.callerId, taskType: 'outgoing', taskId: valid.id } as const;
       return [key, { type: 'replace', task: valid, agentUrl }, options];
@@ -222,7 +223,7 @@ export class LocalTaskStore implements TaskStore {
   #write(
     operation: string,
     taskId: string,
-    options: WriteOptions & { readonly agentUrl?: string },
+    options: WriteOptions & { readonly agentUrl?: unknown },
     prepare: () => readonly [TaskKey, Command, TaskView],
   ): Promise<StoredTask> {
     return this.#run(operation, taskId, options, async () => {

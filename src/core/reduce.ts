@@ -1,6 +1,7 @@
 /**
  * The rules of the store, all of them: what a command makes of a task. Pure and synchronous, so that every backend can
- * call it inside its own transaction; arguments are checked and frozen before they get here.
+ * call it inside its own transaction; arguments are checked and frozen before they get here, and what is made of them
+ * here is frozen too where snapshots share it.
  */
 import { TaskStoreError } from './errors.ts';
 import type { ArtifactHead, Change, SlotParts, TaskBody, TaskHead, TaskKey } from './head.ts';
@@ -86,7 +87,7 @@ function existing(head: TaskHead | undefined): TaskHead {
 
 function create(command: Command & { type: 'upsert' }, context: ReduceContext): Change {
   const { id, message, metadata, pushNotification, sessionId = command.newSessionId } = command.params;
-  const status: TaskStatus = { state: 'submitted', message, timestamp: isoTime(context.now) };
+  const status = withTimestamp({ state: 'submitted', message }, context.now);
   const body: TaskBody = { id, sessionId, status, ...(metadata && { metadata }) };
   const head = newHead(context, {
     body,
@@ -246,12 +247,12 @@ function slotParts(artifacts: Task['artifacts'] = []): SlotParts[] {
 }
 
 function withTimestamp(status: TaskStatus, now: number): TaskStatus {
-  return status.timestamp === undefined ? { ...status, timestamp: isoTime(now) } : status;
+  return status.timestamp === undefined ? Object.freeze({ ...status, timestamp: isoTime(now) }) : status;
 }
 
 /** Spreads define own keys, so a key named `__proto__` merges like any other. */
 function mergeKeys(a: Record<string, unknown> | undefined, b: Record<string, unknown>): Record<string, unknown> {
-  return { ...a, ...b };
+  return Object.freeze({ ...a, ...b });
 }
 
 let lastMs = Number.NaN;

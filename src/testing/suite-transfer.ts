@@ -1,0 +1,120 @@
+import type { StoredTask } from '../core/task.ts';
+import type { TaskStore } from '../task-store.ts';
+import { newPlace, say, send, textPart } from './harness.ts';
+import type { Suite } from './task-store-suite.ts';
+
+/** `exportTasks`, `importTasks` and `prune`. */
+export function testTransfer({ describe, expect, test, rejects, harness }: Suite): void {
+  const fill = async (store: TaskStore) => {
+    for (let i = 0; i < 7; i++) {
+      const callerId = [undefined, 'ann'][i % 2];
+      await store.upsertTask(send(`t${i}`, 'one', { metadata: { i } }), { callerId, isStreaming: i > 3 });
+      const chunk = { artifactsUpdates: [{ index: 1, name: 'a', parts: [textPart('x')] }], newMessages: [say('two')] };
+      await store.updateTask(`t${i}`, { callerId, ...chunk, pushNotification: { url: 'https://p.example' } });
+    }
+    await store.upsertTaskForClient({ id: 'out', status: { state: 'working' } }, 'https://a.example');
+  };
+
+  const exported = async (store: TaskStore, options?: { callerId?: string }) => {
+    const lines: string[] = [];
+    for await (const line of store.exportTasks(options)) lines.push(line);
+    return lines;
+  };
+
+  const sorted = (lines: readonly string[]) =>
+    lines.map((line) => JSON.parse(line) as StoredTask).sort((a, b) => (a.id < b.id ? -1 : 1));
+
+  describe('exportTasks and importTasks', () => {
+    test('are refused where the store declares so', async ({ store }) => {
+      if (store.capabilities.transfer) return;
+      await rejects(
+        Promise.resolve().then(() => store.exportTasks().next()),
+        'UNSUPPORTED',
+      );
+      await rejects(
+        Promise.resolve().then(() => store.importTasks('')),
+        'UNSUPPORTED',
+      );
+      await rejects(
+        Promise.resolve().then(() => store.prune({ olderThan: new Date() })),
+        'UNSUPPORTED',
+      );
+    });
+
+    test('carry every task from one store to another, whole', async ({ store }) => {
+      if (!store.capabilities.transfer) return;
+      await fill(store);
+      const lines = await exported(store);
+      expect(lines.length).toBe(8);
+      for (const line of lines) expect(line.indexOf('\n')).toBe(line.length - 1);
+      const place = newPlace();
+      const other = await harness.open(place);
+      try {
+        expect(await other.importTasks(lines.join(''))).toEqual({ imported: 8, skipped: 0, failed: [] });
+        expect(sorted(await exported(other))).toEqual(sorted(lines));
+        expect((await exported(store, { callerId: 'ann' })).length).toBe(3);
+        expect((await other.getTask('t1', { callerId: 'ann' }))?.task).toEqual(
+          (await store.getTask('t1', { callerId: 'ann' }))?.task,
+        );
+      } finally {
+        await other.close();
+        await harness.cleanUp?.(place);
+      }
+    });
+
+    test('take a task that is there already as they are told', async ({ store }) => {
+      if (!store.capabilities.transfer) return;
+      await store.upsertTask(send('t1', 'one'));
+      const lines = await exported(store);
+      await store.upsertTask(send('t1', 'two'));
+      expect(await store.importTasks(lines)).toMatchObject({ imported: 0, skipped: 1 });
+      expect((await store.getTask('t1'))?.task.history?.length).toBe(2);
+      expect(await store.importTasks(lines, { onConflict: 'replace' })).toMatchObject({ imported: 1, skipped: 0 });
+      expect((await store.getTask('t1'))?.task.history?.length).toBe(1);
+    });
+
+    test('name bad lines and take the others, however the input is cut', async ({ store }) => {
+      if (!store.capabilities.transfer) return;
+      await fill(store);
+      const good = await exported(store);
+      const text = [good[0], '\n', 'not json\n', good[1], '{"id":"x"}\n', ...good.slice(2)].join('');
+      const bytes = new TextEncoder().encode(text);
+      const pieces = Array.from({ length: Math.ceil(bytes.length / 7) }, (_, i) => bytes.subarray(i * 7, i * 7 + 7));
+      const place = newPlace();
+      const other = await harness.open(place);
+      try {
+        const result = await other.importTasks(
+          (async function* () {
+            yield* pieces;
+          })(),
+        );
+        expect([result.imported, result.skipped]).toEqual([8, 0]);
+        expect(result.failed.map(({ line, error }) => [line, error.code])).toEqual([
+          [3, 'INVALID_ARGUMENT'],
+          [5, 'INVALID_ARGUMENT'],
+        ]);
+      } finally {
+        await other.close();
+        await harness.cleanUp?.(place);
+      }
+    });
+  });
+
+  describe('prune', () => {
+    test('deletes old finished tasks, and no others', async ({ store }) => {
+      if (!store.capabilities.transfer) return;
+      for (const state of ['completed', 'failed', 'canceled', 'rejected', 'working', 'input-required'] as const) {
+        await store.upsertTask(send(state, 'x'), { callerId: 'ann' });
+        await store.updateTask(state, { callerId: 'ann', status: { state } });
+      }
+      expect(await store.prune({ olderThan: new Date(Date.now() - 60_000) })).toBe(0);
+      const future = new Date(Date.now() + 60_000);
+      expect(await store.prune({ olderThan: future, states: ['failed', 'working'] })).toBe(1);
+      expect(await store.getTask('failed', { callerId: 'ann' })).toBe(undefined);
+      expect(await store.prune({ olderThan: future.toISOString() })).toBe(3);
+      const left = await store.listTasks({ callerId: 'ann' });
+      expect(left.tasks.map(({ id }) => id).sort()).toEqual(['input-required', 'working']);
+      await rejects(store.prune({ olderThan: 'soon' }), 'INVALID_ARGUMENT');
+    });
+  });
+}
