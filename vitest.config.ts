@@ -1,20 +1,26 @@
 import { existsSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+import type { BrowserProviderOption } from 'vitest/node';
 import { launchOptions } from './scripts/find-browser.mjs';
+import { findWebKitGtk, webkitGtk } from './test/setup/webkitgtk.ts';
 
 /** Long campaigns of the same tests: thousands of kills, schedules and fuzz cases instead of dozens. */
 const long = process.env.HOLDFAST_LONG === '1';
 const env = { HOLDFAST_LONG: long ? '1' : '' };
 const testTimeout = long ? 900_000 : 60_000;
 
+// These two run where they are installed; a Chromium there must be.
 const firefox = process.env.FIREFOX_PATH ?? '/usr/bin/firefox-esr';
+const webkit = findWebKitGtk();
 
-function inBrowser(name: string, browser: 'chromium' | 'firefox', launch: object): TestProjectConfiguration {
+type Browser = 'chromium' | 'firefox' | 'webkit';
+
+function inBrowser(browser: Browser, provider: BrowserProviderOption): TestProjectConfiguration {
   return {
     optimizeDeps: { include: ['idb', 'zod/mini', 'fast-check', 'vitest'] },
     test: {
-      name,
+      name: browser,
       env,
       testTimeout,
       include: ['test/**/*.browser.test.ts'],
@@ -22,7 +28,7 @@ function inBrowser(name: string, browser: 'chromium' | 'firefox', launch: object
         enabled: true,
         headless: true,
         screenshotFailures: false,
-        provider: playwright({ launchOptions: launch }),
+        provider,
         instances: [{ browser }],
       },
     },
@@ -52,10 +58,11 @@ export default defineConfig({
           include: ['test/**/*.happy.test.ts'],
         },
       },
-      inBrowser('chromium', 'chromium', await launchOptions()),
+      inBrowser('chromium', playwright({ launchOptions: await launchOptions() })),
       ...(existsSync(firefox)
-        ? [inBrowser('firefox', 'firefox', { channel: 'moz-firefox', executablePath: firefox })]
+        ? [inBrowser('firefox', playwright({ launchOptions: { channel: 'moz-firefox', executablePath: firefox } }))]
         : []),
+      ...(webkit ? [inBrowser('webkit', webkitGtk(webkit))] : []),
       {
         test: { name: 'e2e', env, testTimeout, include: ['test/e2e/**/*.test.ts'], fileParallelism: false },
       },

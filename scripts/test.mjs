@@ -1,6 +1,6 @@
 /**
- * `npm test`: everything that must hold, in order of how soon it can fail. `--long`: the long campaigns of the same tests.
- * Prints the count of tests last, in a form that a machine reads too: `N passed, N failed`.
+ * `npm test`: everything that must hold, in order of how soon it can fail. `--long`: the long campaigns of the same tests,
+ * in Node and Chromium. Prints the count of tests last, in a form that a machine reads too: `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -24,7 +24,8 @@ if (!long) npm('size', 'pkg');
 
 mkdirSync('test-results', { recursive: true });
 rmSync(report, { force: true });
-const ok = run(`vitest run --reporter=default --reporter=json --outputFile.json=${report}`, long ? { HOLDFAST_LONG: '1' } : {});
+const vitest = `vitest run --reporter=default --reporter=json --outputFile.json=${report}`;
+const ok = long ? run(`${vitest} --project node --project chromium`, { HOLDFAST_LONG: '1' }) : run(vitest);
 const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8'));
 console.log(`\n${numPassedTests} passed, ${numFailedTests} failed`);
 process.exit(ok ? 0 : 1);
