@@ -282,7 +282,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   /** Another context said which items it added; they are read from the storage it shares with this one. */
-  async #retell({ key, type, statusChanged, messages, parts }: Notice): Promise<void> {
+  async #retell({ key, type, revision, statusChanged, messages, parts }: Notice): Promise<void> {
     const select: SelectRange = () => ({
       messages,
       parts: (slot) => {
@@ -297,11 +297,14 @@ export class LocalTaskStore implements TaskStore {
       ...changeOf(key, 'elsewhere', type),
       ...(statusChanged && { status: head.body.status }),
       messages: record.messages(),
-      artifacts: parts.flatMap(({ slot }) => {
+      artifacts: parts.flatMap(({ slot, from }) => {
         const artifact = head.artifacts?.[slot];
-        return artifact ? [{ ...artifact.header, parts: [...record.parts(slot)] }] : [];
+        return artifact
+          ? [{ ...artifact.header, ...(from > 0 && { append: true }), parts: [...record.parts(slot)] }]
+          : [];
       }),
       updatedAt: head.updatedAt,
+      revision,
     });
   }
 
@@ -351,13 +354,19 @@ function changeOf(
 }
 
 function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
-  const { head, messages, parts } = change;
+  const { head, messages, parts, reset } = change;
+  const earlier = reset ? undefined : before?.artifacts;
   return {
     ...changeOf(head.key, source, before ? 'updated' : 'created'),
     ...(head.body.status !== before?.body.status && { status: head.body.status }),
     messages,
-    artifacts: parts.map(({ slot, parts }) => ({ ...head.artifacts?.[slot]?.header, parts: [...parts] })),
+    artifacts: parts.map(({ slot, parts }) => ({
+      ...head.artifacts?.[slot]?.header,
+      ...(earlier?.[slot]?.partCount && { append: true }),
+      parts: [...parts],
+    })),
     updatedAt: head.updatedAt,
+    revision: head.revision,
   };
 }
 

@@ -100,9 +100,11 @@ export interface TaskChange {
   readonly status?: TaskStatus;
   /** The messages that the change added to the history, in order. */
   readonly messages: readonly Message[];
-  /** The artifacts that got parts, each with these parts alone. */
+  /** The artifacts that got parts, each with these parts alone; `append: true` where they follow earlier ones. */
   readonly artifacts: readonly Artifact[];
   readonly updatedAt?: string;
+  /** The task's revision after the change: of two changes to one task the later has the higher. Absent on `deleted`. */
+  readonly revision?: number;
 }
 
 export interface WatchOptions extends ReadOptions {
