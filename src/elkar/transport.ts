@@ -1,0 +1,252 @@
+/** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
+import { invalidArgument, TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
+import { type RemoteTask, readTaskResponse } from './wire.ts';
+import { isObject, type Json } from './wire-items.ts';
+
+/** Asked before the first request, and again when the server refused the key. */
+export type ApiKey = string | (() => string | Promise<string>);
+
+export interface ElkarTransportOptions {
+  /** With its prefix: `https://host/api`. */
+  readonly baseUrl: string;
+  /** Names the agent and the tenant. Never stored, never part of an error. */
+  readonly apiKey: ApiKey;
+  /** @default the platform's */
+  readonly fetch?: typeof fetch | undefined;
+  /** How long one request may take, its answer read, in milliseconds. @default 30000 */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Named in errors. */
+  readonly operation?: string | undefined;
+}
+
+export interface GetTaskQuery extends RequestOptions {
+  readonly callerId: string;
+  /** Elkar ignores it. */
+  readonly historyLength?: number | undefined;
+}
+
+interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** For people: without ids. */
+  readonly name: string;
+  readonly path: string;
+  readonly taskId?: string | undefined;
+  readonly body?: Json | undefined;
+}
+
+/**
+ * The routes of an Elkar server. Every method rejects with a `TaskStoreError` whose code says what is certain:
+ *
+ * | code | the request |
+ * |---|---|
+ * | `REMOTE_UNREACHABLE` | may have taken effect: no answer, a timeout, a 5xx, 429, an answer that is not Elkar's |
+ * | `REMOTE_REJECTED` | was refused for what it is: 400, 413, 415, 422 (see `status`), and had no effect |
+ * | `UNAUTHORIZED` | was refused for its key: 401, 403 |
+ * | `TASK_NOT_FOUND` | named a task that is not there: Elkar's own 404 |
+ *
+ * An aborted `signal` rejects with its reason; that request may have taken effect too.
+ */
+export class ElkarTransport {
+  readonly #baseUrl: string;
+  readonly #apiKey: ApiKey;
+  readonly #fetch: typeof fetch;
+  readonly #timeoutMs: number;
+  #key: Promise<string> | undefined;
+
+  constructor({ baseUrl, apiKey, fetch: ownFetch, timeoutMs = 30_000 }: ElkarTransportOptions) {
+    checkOptions(baseUrl, apiKey, timeoutMs);
+    this.#baseUrl = baseUrl.replace(/\/+$/, '');
+    this.#apiKey = apiKey;
+    // Called as a plain function: browsers refuse a `fetch` that is another object's method.
+    this.#fetch = ownFetch ?? ((...args) => fetch(...args));
+    this.#timeoutMs = timeoutMs;
+  }
+
+  createTask(body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
+    return this.#task({ method: 'POST', name: 'POST /tasks', path: '/tasks', body }, options);
+  }
+
+  getTask(taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
+    const path = `/tasks/${pathSegment(taskId)}${search(query)}`;
+    return this.#task({ method: 'GET', name: 'GET /tasks/{id}', path, taskId }, query);
+  }
+
+  updateTask(taskId: string, body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
+    const path = `/tasks/${pathSegment(taskId)}`;
+    return this.#task({ method: 'PUT', name: 'PUT /tasks/{id}', path, taskId, body }, options);
+  }
+
+  upsertClientTask(body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
+    return this.#task({ method: 'POST', name: 'POST /client-side/tasks', path: '/client-side/tasks', body }, options);
+  }
+
+  getClientTask(taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
+    const path = `/client-side/tasks/${pathSegment(taskId)}${search(query)}`;
+    return this.#task({ method: 'GET', name: 'GET /client-side/tasks/{id}', path, taskId }, query);
+  }
+
+  /** An addition of our endpoint. @returns its JSON as it came */
+  listTasks(body: Json, options: RequestOptions = {}): Promise<Json> {
+    return this.#request({ method: 'POST', name: 'POST /tasks/list', path: '/tasks/list', body }, options, (answer) => {
+      if (isObject(answer) && Array.isArray(answer.tasks)) return answer;
+      throw invalidArgument([{ path: ['tasks'], message: 'expected an array' }]);
+    });
+  }
+
+  #task(route: Route, options: RequestOptions): Promise<RemoteTask> {
+    return this.#request(route, options, readTaskResponse);
+  }
+
+  async #request<T>(route: Route, options: RequestOptions, read: (answer: unknown) => T): Promise<T> {
+    const fail: Fail = (code, message, details) =>
+      new TaskStoreError(code, `${message} (${route.name})`, {
+        operation: options.operation,
+        taskId: route.taskId,
+        ...details,
+      } as object);
+    let answer = await this.#send(route, options, fail);
+    // A key may have expired since it was asked for; one that a function gives anew deserves a second try.
+    if (answer.status === 401 && typeof this.#apiKey === 'function') {
+      this.#key = undefined;
+      answer = await this.#send(route, options, fail);
+    }
+    return understand(answer, read, fail);
+  }
+
+  async #send({ method, path, body }: Route, { signal }: RequestOptions, fail: Fail): Promise<Answer> {
+    const abort = new AbortController();
+    const onAbort = () => abort.abort();
+    const timer = setTimeout(onAbort, this.#timeoutMs);
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', onAbort);
+    try {
+      const headers: Record<string, string> = { 'x-api-key': await this.#askKey(fail), accept: 'application/json' };
+      if (body) headers['content-type'] = 'application/json';
+      const response = await this.#fetch(this.#baseUrl + path, {
+        method,
+        headers,
+        ...(body && { body: JSON.stringify(body) }),
+        signal: abort.signal,
+        // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
+        redirect: 'manual',
+      });
+      return { status: response.status, retryAfterMs: retryAfter(response.headers), text: await response.text() };
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof TaskStoreError) throw error;
+      if (abort.signal.aborted) throw fail('REMOTE_UNREACHABLE', `no answer within ${this.#timeoutMs} ms`);
+      throw fail('REMOTE_UNREACHABLE', 'the request failed', { cause: error });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #askKey(fail: Fail): Promise<string> {
+    const apiKey = this.#apiKey;
+    if (typeof apiKey === 'string') return Promise.resolve(apiKey);
+    this.#key ??= Promise.resolve()
+      .then(apiKey)
+      .catch((error: unknown) => {
+        this.#key = undefined;
+        throw fail('UNAUTHORIZED', 'apiKey gave no key', { cause: error });
+      });
+    return this.#key;
+  }
+}
+
+interface Answer {
+  /** 0: a redirect that a browser keeps to itself. */
+  readonly status: number;
+  readonly retryAfterMs: number | undefined;
+  readonly text: string;
+}
+
+type Fail = (code: TaskStoreErrorCode, message: string, details?: Record<string, unknown>) => TaskStoreError;
+
+function understand<T>({ status, retryAfterMs, text }: Answer, read: (answer: unknown) => T, fail: Fail): T {
+  const json = parse(text);
+  if (status === 200) {
+    try {
+      return read(json);
+    } catch (cause) {
+      throw fail('REMOTE_UNREACHABLE', `the answer is not one of Elkar's: ${excerpt(text)}`, { status, cause });
+    }
+  }
+  const said = describe(json) ?? excerpt(text);
+  const details = { status, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  if (status === 401 || status === 403)
+    return raise(fail('UNAUTHORIZED', `the key was refused with ${status}: ${said}`, details));
+  // Elkar says 404 of a task in its own form; anybody else's 404 says nothing of the task.
+  if (status === 404 && describe(json)) return raise(fail('TASK_NOT_FOUND', 'the remote has no such task', details));
+  const code = refusals.has(status) ? 'REMOTE_REJECTED' : 'REMOTE_UNREACHABLE';
+  throw fail(code, status < 400 ? 'the answer is a redirect' : `the answer is ${status}: ${said}`, details);
+}
+
+function raise(error: Error): never {
+  throw error;
+}
+
+/** What is wrong with the request itself; repeating it will not help. */
+const refusals: ReadonlySet<number> = new Set([400, 405, 409, 413, 414, 415, 422, 431]);
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Elkar's own account of an error: `{ error_type, details }`. */
+function describe(json: unknown): string | undefined {
+  if (!isObject(json) || typeof json.error_type !== 'string') return undefined;
+  return excerpt(json.error_type + (json.details == null ? '' : `, ${JSON.stringify(json.details)}`));
+}
+
+function excerpt(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line === '' ? 'nothing' : line.length > 200 ? `${line.slice(0, 200)}…` : line;
+}
+
+/** Seconds, or a date. */
+function retryAfter(headers: Headers): number | undefined {
+  const value = headers.get('retry-after');
+  if (value === null || value.trim() === '') return undefined;
+  const ms = /^\s*\d+\s*$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+}
+
+/** URLs resolve `.` and `..` away, encoded too: such a task has no address of its own. */
+function pathSegment(taskId: string): string {
+  if (taskId === '.' || taskId === '..') {
+    throw new TaskStoreError('REMOTE_REJECTED', 'no URL can name this task id', { taskId });
+  }
+  return encodeURIComponent(taskId);
+}
+
+function search({ callerId, historyLength }: GetTaskQuery): string {
+  const length = historyLength === undefined ? '' : `&history_length=${historyLength}`;
+  return `?caller_id=${encodeURIComponent(callerId)}${length}`;
+}
+
+function checkOptions(baseUrl: unknown, apiKey: unknown, timeoutMs: unknown): void {
+  const issues = [
+    {
+      path: ['baseUrl'],
+      ok: typeof baseUrl === 'string' && /^https?:\/\/./.test(baseUrl),
+      message: 'expected an http(s) URL',
+    },
+    {
+      path: ['apiKey'],
+      ok: (typeof apiKey === 'string' && apiKey !== '') || typeof apiKey === 'function',
+      message: 'expected a key, or a function that gives one',
+    },
+    { path: ['timeoutMs'], ok: typeof timeoutMs === 'number' && timeoutMs > 0, message: 'expected a number over 0' },
+  ].filter(({ ok }) => !ok);
+  if (issues.length > 0) throw invalidArgument(issues);
+}
