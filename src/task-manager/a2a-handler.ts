@@ -1,0 +1,108 @@
+/** An agent over HTTP: JSON-RPC, server-sent events and the agent's card. */
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { cors } from 'hono/cors';
+import { A2AError, a2aErrorCodes } from './a2a-error.ts';
+import { toEventSource } from './event-source.ts';
+import type { TaskEventStream } from './event-stream.ts';
+import {
+  calls,
+  type JsonRpcError,
+  type JsonRpcRequest,
+  parseRequest,
+  type RequestId,
+  streamCalls,
+  toJsonRpcError,
+} from './json-rpc.ts';
+import type { TaskManager } from './task-manager.ts';
+import type { RequestContext } from './task-modifier.ts';
+
+export interface A2AHandlerOptions {
+  /**
+   * Who asks, as told by the request's headers: the `callerId` of everything this request does. A `Response` refuses the
+   * request and is the answer.
+   * @default everybody is the caller without an id
+   * @example callerOf: (request) => users.get(request.headers.get('authorization') ?? '') ?? new Response(null, { status: 401 })
+   */
+  readonly callerOf?: (request: Request) => string | undefined | Response | Promise<string | undefined | Response>;
+  /** Where calls are posted to. @default '/' */
+  readonly path?: string;
+  /** Larger bodies are refused with 413; in bytes. @default 2097152 */
+  readonly maxBodyBytes?: number;
+  /** Web pages from these origins may call the agent. @default none */
+  readonly allowedOrigins?: readonly string[];
+  /** How often a silent stream shows that it is alive, in milliseconds. @default 15000 */
+  readonly keepAliveMs?: number;
+  /** Told of errors that callers only see as "Internal error". @default console.error */
+  readonly onError?: (error: unknown) => void;
+}
+
+/**
+ * Serves an agent to any platform that speaks `Request` and `Response`.
+ *
+ * @example
+ * const handler = createA2AHandler(manager, { callerOf: (request) => request.headers.get('x-user') ?? undefined });
+ * serve({ fetch: handler, port: 8080 }); // @hono/node-server; Deno.serve, Bun.serve and workers take it too
+ * // curl localhost:8080 -d '{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"t1"}}'
+ */
+export function createA2AHandler(
+  manager: TaskManager,
+  options: A2AHandlerOptions = {},
+): (request: Request) => Promise<Response> {
+  const { path = '/', maxBodyBytes = 2 * 1024 * 1024, allowedOrigins, keepAliveMs = 15_000 } = options;
+  const report = options.onError ?? ((error) => console.error('The agent failed to answer:', error));
+  const toError = (error: unknown) => {
+    const refusal = toJsonRpcError(error);
+    if (refusal.code === a2aErrorCodes.internalError) report(error);
+    return refusal;
+  };
+  const app = new Hono();
+  if (allowedOrigins) app.use(cors({ origin: [...allowedOrigins] }));
+  for (const card of ['/.well-known/agent.json', '/.well-known/agent-card.json']) {
+    app.get(card, (c) => c.json(manager.agentCard));
+  }
+  const tooLarge = new A2AError('invalidRequest', `The body is larger than ${maxBodyBytes} bytes`);
+  app.use(path, bodyLimit({ maxSize: maxBodyBytes, onError: () => refuse(null, toError(tooLarge), 413) }));
+  app.post(path, async ({ req }) => {
+    let id: RequestId | undefined;
+    try {
+      const callerId = await options.callerOf?.(req.raw);
+      if (callerId instanceof Response) return callerId;
+      const request = parseRequest(await req.text());
+      id = request.id;
+      const result = await call(manager, request, { callerId });
+      if ('stream' in result) return eventSource(toEventSource(result.stream, id ?? null, keepAliveMs, toError));
+      return id === undefined ? new Response(null, { status: 204 }) : Response.json({ jsonrpc: '2.0', id, ...result });
+    } catch (error) {
+      const refusal = toError(error);
+      return refuse(id ?? null, refusal, badRequests.has(refusal.code) ? 400 : 200);
+    }
+  });
+  app.notFound(() => new Response('Not found\n', { status: 404 }));
+  return async (request) => app.fetch(request);
+}
+
+/** What is no call at all is an HTTP error too; the refusals of calls are not. */
+const badRequests: ReadonlySet<number> = new Set([a2aErrorCodes.parseError, a2aErrorCodes.invalidRequest]);
+
+async function call(
+  manager: TaskManager,
+  { method, params }: JsonRpcRequest,
+  context: RequestContext,
+): Promise<{ result: unknown } | { stream: TaskEventStream }> {
+  const stream = streamCalls.get(method)?.(manager, params, context);
+  // A refusal is a plain answer; only what was accepted becomes a stream.
+  await stream?.ready;
+  if (stream) return { stream };
+  const answer = calls.get(method)?.(manager, params, context);
+  if (answer) return { result: await answer };
+  throw new A2AError('methodNotFound', `No such method: ${method.slice(0, 80)}`);
+}
+
+function eventSource(body: ReadableStream<Uint8Array>): Response {
+  return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' } });
+}
+
+function refuse(id: RequestId, error: JsonRpcError, status: number): Response {
+  return Response.json({ jsonrpc: '2.0', id, error }, { status });
+}

@@ -1,0 +1,61 @@
+/** Tells who follows a task of its changes, whoever made them: this manager, the store's other users, another tab. */
+import { encodeKey, type TaskKey } from '../core/head.ts';
+import type { StoredTask, UpdateTaskParams } from '../core/task.ts';
+import type { TaskChange, TaskStore } from '../task-store.ts';
+
+export type Follower = (change: TaskChange) => void;
+
+export class ChangeFeed {
+  readonly #store: TaskStore;
+  readonly #followers = new Map<string, Set<Follower>>();
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(store: TaskStore) {
+    this.#store = store;
+  }
+
+  /** Ends with the returned function. The store is subscribed to only while somebody follows. */
+  follow(key: TaskKey, follower: Follower): () => void {
+    const name = encodeKey(key);
+    if (this.#store.capabilities.watch) this.#unsubscribe ??= this.#store.subscribe((change) => this.#tell(change));
+    const followers = this.#followers.get(name) ?? new Set();
+    this.#followers.set(name, followers.add(follower));
+    return () => {
+      followers.delete(follower);
+      if (followers.size > 0 || this.#followers.get(name) !== followers) return;
+      this.#followers.delete(name);
+      if (this.#followers.size > 0) return;
+      this.#unsubscribe?.();
+      this.#unsubscribe = undefined;
+    };
+  }
+
+  /** To be called after each write of ours, with its answer: a store that tells of no changes leaves that to us. */
+  wrote(
+    { callerId, ...key }: TaskKey,
+    { task }: StoredTask,
+    { status, artifactsUpdates = [] }: UpdateTaskParams,
+  ): void {
+    if (this.#store.capabilities.watch) return;
+    const partCount = (index: number) =>
+      task.artifacts?.find((artifact) => artifact.index === index)?.parts.length ?? 0;
+    this.#tell({
+      ...key,
+      ...(callerId !== undefined && { callerId }),
+      type: 'updated',
+      source: 'local',
+      ...(status && { status: task.status }),
+      messages: [],
+      artifacts: artifactsUpdates.map(({ index = 0, ...artifact }) => ({
+        ...artifact,
+        index,
+        append: partCount(index) > artifact.parts.length,
+      })),
+    });
+  }
+
+  #tell(change: TaskChange): void {
+    const { callerId, taskType, taskId } = change;
+    for (const follower of this.#followers.get(encodeKey({ callerId, taskType, taskId })) ?? []) follower(change);
+  }
+}

@@ -1,0 +1,41 @@
+/** Server-sent events from a task's stream. */
+import type { TaskEventStream } from './event-stream.ts';
+import type { JsonRpcError, RequestId } from './json-rpc.ts';
+
+/**
+ * The body of a `text/event-stream` answer: each event as a JSON-RPC response, taken from the stream only as fast as the
+ * connection takes them. A comment goes out every `keepAliveMs`, lest a proxy think the connection dead. A reader that goes
+ * away ends its stream; the task goes on.
+ */
+export function toEventSource(
+  stream: TaskEventStream,
+  id: RequestId,
+  keepAliveMs: number,
+  toError: (error: unknown) => JsonRpcError,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let timer: ReturnType<typeof setInterval>;
+  const respond = (body: { result: unknown } | { error: JsonRpcError }) =>
+    encoder.encode(`data: ${JSON.stringify({ jsonrpc: '2.0', id, ...body })}\n\n`);
+  return new ReadableStream({
+    start(controller) {
+      timer = setInterval(() => {
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(': keep-alive\n\n'));
+      }, keepAliveMs);
+    },
+    async pull(controller) {
+      try {
+        const { done, value } = await stream.next();
+        if (!done) return controller.enqueue(respond({ result: value }));
+      } catch (error) {
+        controller.enqueue(respond({ error: toError(error) }));
+      }
+      clearInterval(timer);
+      controller.close();
+    },
+    async cancel() {
+      clearInterval(timer);
+      await stream.return?.();
+    },
+  });
+}

@@ -1,0 +1,75 @@
+/** One message being handled: its writes, one after the other, until it is over. */
+import { TaskStoreError } from '../core/errors.ts';
+import type { StoredTask, TaskSendParams, TaskState, UpdateTaskParams } from '../core/task.ts';
+import type { TaskChange } from '../task-store.ts';
+import { endsTurn } from './events.ts';
+import type { TaskModifier } from './task-modifier.ts';
+
+/** What a turn needs of its manager. */
+export interface TurnAccess {
+  /** Changes the task, after what was asked for before; `guard` is called when its time has come, and may throw. */
+  update(params: UpdateTaskParams, guard: () => void): Promise<void>;
+  read(): Promise<StoredTask>;
+}
+
+export class Turn {
+  /** Resolves when the turn is over, for whatever reason. */
+  readonly over: Promise<void>;
+  /** Why the turn could not be stored to its end. */
+  error: unknown;
+  readonly #abort = new AbortController();
+  #finish: () => void = () => {};
+  #endedBy: TaskState | 'returned' | undefined;
+
+  constructor() {
+    this.over = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+  }
+
+  get isOver(): boolean {
+    return this.#endedBy !== undefined;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Asks the handler to stop; its changes are still taken. */
+  abort(reason: Error): void {
+    this.#abort.abort(reason);
+  }
+
+  end(by: TaskState | 'returned'): void {
+    if (this.#endedBy) return;
+    this.#endedBy = by;
+    if (by === 'canceled') this.abort(new DOMException('the task was cancelled', 'AbortError'));
+    this.#finish();
+  }
+
+  /** A change of the task by anybody may be what ends the turn. */
+  hear({ type, status }: TaskChange): void {
+    if (type === 'deleted') this.end('canceled');
+    else if (status && endsTurn(status.state)) this.end(status.state);
+  }
+
+  modifier(params: TaskSendParams, stored: StoredTask, access: TurnAccess): TaskModifier {
+    const update = (change: UpdateTaskParams) => access.update(change, () => this.#assertRunning(stored.id));
+    return {
+      params,
+      stored,
+      signal: this.signal,
+      getTask: () => access.read(),
+      setStatus: (status) => update({ status: typeof status === 'string' ? { state: status } : status }),
+      addMessagesToHistory: (messages) => update({ newMessages: [...messages] }),
+      upsertArtifacts: (artifacts) => update({ artifactsUpdates: [...artifacts] }),
+    };
+  }
+
+  #assertRunning(taskId: string): void {
+    if (!this.#endedBy) return;
+    if (this.#endedBy === 'canceled') throw this.signal.reason;
+    const why = this.#endedBy === 'returned' ? 'its handler has returned' : `the task is '${this.#endedBy}'`;
+    throw new TaskStoreError('CONFLICT', `the turn is over: ${why}`, { taskId, operation: 'TaskModifier' });
+  }
+}

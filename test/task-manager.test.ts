@@ -1,0 +1,497 @@
+import { describe, expect, test } from 'vitest';
+import { openTaskStore } from '../src/memory.ts';
+import type { TaskHandler } from '../src/task-manager.ts';
+import { ask, brief, card, chunk, collect, gate, openManager, says, unwatched } from './support/agent.ts';
+
+const ann = { callerId: 'ann' };
+const bob = { callerId: 'bob' };
+
+const talkative: TaskHandler = async (task) => {
+  await task.setStatus({ state: 'working', message: says('On it') });
+  await task.upsertArtifacts([chunk('a', { name: 'answer' })]);
+  await task.upsertArtifacts([chunk('b')]);
+  await task.addMessagesToHistory([says('A note')]);
+  await task.upsertArtifacts([chunk('c', { lastChunk: true })]);
+  await task.setStatus('completed');
+};
+
+describe.each([
+  ['a store that tells of changes', () => openTaskStore()],
+  ['a store that does not', async () => unwatched(await openTaskStore())],
+])('over %s', (_, open) => {
+  test('sendTask stores what the handler does and answers the task', async () => {
+    const { manager, store } = await openManager({ store: await open(), sendTaskHandler: talkative });
+    const task = await manager.sendTask(ask('t1'), ann);
+    expect(task.status.state).toBe('completed');
+    expect(task.history).toEqual([says('Hi', 'user'), says('On it'), says('A note')]);
+    expect(task.artifacts).toEqual([
+      {
+        index: 0,
+        name: 'answer',
+        lastChunk: true,
+        parts: ['a', 'b', 'c'].map((text) => ({ type: 'text', text })),
+      },
+    ]);
+    expect((await store.getTask('t1', ann))?.task).toEqual(task);
+    expect((await manager.sendTask({ ...ask('t2'), historyLength: 1 }, ann)).history).toEqual([says('A note')]);
+  });
+
+  test('a stream tells every event once, in order, each after it was stored', async () => {
+    const { manager, store } = await openManager({ store: await open(), sendTaskStreamingHandler: talkative });
+    const seen: string[] = [];
+    let parts = 0;
+    for await (const event of manager.sendTaskStreaming(ask('t1'), ann)) {
+      const stored = await store.getTask('t1', ann);
+      if ('artifact' in event) {
+        parts += event.artifact.parts.length;
+        expect(stored?.task.artifacts?.[0]?.parts.length).toBeGreaterThanOrEqual(parts);
+      }
+      seen.push(...brief([event]));
+    }
+    expect(seen[0]).toBe('submitted');
+    expect(seen.at(-1)).toBe('completed!');
+    expect(parts).toBe(3);
+    expect((await store.getTask('t1', ann))?.isStreaming).toBe(true);
+  });
+
+  test('a reader that keeps up gets each change as an event of its own', async () => {
+    const read = [gate(), gate(), gate(), gate(), gate()];
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await read[0]?.opened;
+        await task.setStatus('working');
+        await read[1]?.opened;
+        await task.upsertArtifacts([chunk('a')]);
+        await read[2]?.opened;
+        await task.upsertArtifacts([chunk('b')]);
+        await read[3]?.opened;
+        await task.setStatus({ state: 'input-required', message: says('Which?') });
+      },
+    });
+    const seen: string[] = [];
+    for await (const event of manager.sendTaskStreaming(ask('t1'))) {
+      seen.push(...brief([event]));
+      read[seen.length - 1]?.open();
+    }
+    expect(seen).toEqual(['submitted', 'working', '0:a', '0+:b', 'input-required!']);
+  });
+
+  test('the next turn of a task streams what it adds, and nothing of the turn before', async () => {
+    let turn = 0;
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await task.upsertArtifacts([chunk(`${++turn}`)]);
+        await task.setStatus('input-required');
+      },
+    });
+    expect(brief(await collect(manager.sendTaskStreaming(ask('t1'))))).toEqual(['submitted', '0:1', 'input-required!']);
+    expect(brief(await collect(manager.sendTaskStreaming(ask('t1', 'More'))))).toEqual(['0+:2', 'input-required!']);
+  });
+
+  test('a slow reader delays nobody and misses nothing; what waits for it is joined', async () => {
+    const count = 5_000;
+    const { manager, store } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        for (let i = 0; i < count; i++) await task.upsertArtifacts([chunk(`${i},`)]);
+        await task.setStatus('completed');
+      },
+    });
+    const slow = manager.sendTaskStreaming(ask('t1'));
+    await slow.ready;
+    const quickEvents = await collect(manager.resubscribeToTask({ id: 't1' }));
+    // The turn is over, and the slow reader has taken one event so far.
+    expect((await store.getTask('t1'))?.task.status.state).toBe('completed');
+    const rest = await collect(slow);
+    const textOf = (events: typeof rest) =>
+      events
+        .flatMap((event) => ('artifact' in event ? event.artifact.parts : []))
+        .map((part) => (part as { text: string }).text);
+    const all = Array.from({ length: count }, (_, i) => `${i},`);
+    expect(textOf(rest)).toEqual(all);
+    expect(textOf(quickEvents)).toEqual(all);
+    expect(rest.length).toBeLessThan(10);
+    expect(brief(rest).at(-1)).toBe('completed!');
+  });
+
+  test('two readers share nothing: one may change its events, or leave', async () => {
+    const hold = gate();
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await task.upsertArtifacts([chunk('a')]);
+        await hold.opened;
+        await task.upsertArtifacts([chunk('b')]);
+        await task.setStatus('completed');
+      },
+    });
+    const first = manager.sendTaskStreaming(ask('t1'));
+    await first.ready;
+    const second = manager.resubscribeToTask({ id: 't1' });
+    const third = manager.resubscribeToTask({ id: 't1' });
+    await Promise.all([second.ready, third.ready]);
+    for await (const event of third) {
+      if ('artifact' in event) event.artifact.parts.length = 0;
+      break;
+    }
+    expect(await third.next()).toEqual({ done: true, value: undefined });
+    hold.open();
+    const [one, two] = await Promise.all([collect(first), collect(second)]);
+    const texts = (events: typeof one) =>
+      brief(events.filter((event) => 'artifact' in event))
+        .join('')
+        .replace(/\d\+?:/g, '');
+    expect(texts(one)).toBe('ab');
+    expect(texts(two)).toBe('ab');
+    expect(brief(two).at(-1)).toBe('completed!');
+  });
+
+  test('who resubscribes gets the stored state, then what follows, at whatever moment it comes', async () => {
+    const steps = 30;
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        for (let i = 0; i < steps; i++) {
+          await task.upsertArtifacts([chunk(`${i},`, { index: i % 3 })]);
+          if (i % 7 === 0) await task.setStatus({ state: 'working', message: says(`step ${i}`) });
+        }
+        await task.setStatus('completed');
+      },
+    });
+    const first = manager.sendTaskStreaming(ask('t1'));
+    const readers: Promise<string[]>[] = [];
+    for await (const _ of first) readers.push(collect(manager.resubscribeToTask({ id: 't1' })).then(assemble));
+    readers.push(collect(manager.resubscribeToTask({ id: 't1' })).then(assemble));
+    const expected = [0, 1, 2].map((index) =>
+      Array.from({ length: steps }, (_, i) => i)
+        .filter((i) => i % 3 === index)
+        .map((i) => `${i},`)
+        .join(''),
+    );
+    expect(readers.length).toBeGreaterThan(2);
+    for (const assembled of await Promise.all(readers)) expect(assembled).toEqual(expected);
+  });
+
+  test('the first status after resubscribing carries the history', async () => {
+    const { manager } = await openManager({ store: await open(), sendTaskHandler: talkative });
+    await manager.sendTask(ask('t1'));
+    const [artifact, status, ...rest] = await collect(manager.resubscribeToTask({ id: 't1' }));
+    expect(brief([artifact, status] as never)).toEqual(['0:abc', 'completed!']);
+    expect(status).toMatchObject({ history: [says('Hi', 'user'), says('On it'), says('A note')] });
+    expect(rest).toEqual([]);
+    const [, short] = await collect(manager.resubscribeToTask({ id: 't1', historyLength: 1 }));
+    expect(short).toMatchObject({ history: [says('A note')] });
+  });
+
+  test('a handler that throws leaves the task failed, with a message that says nothing of the error', async () => {
+    const { manager, errors } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await task.setStatus('working');
+        throw new Error('secret');
+      },
+    });
+    const task = await manager.sendTask(ask('t1'));
+    expect(task.status.state).toBe('failed');
+    expect(task.status.message?.role).toBe('agent');
+    expect(JSON.stringify(task)).not.toContain('secret');
+    expect(errors).toEqual([new Error('secret')]);
+    expect(brief(await collect(manager.sendTaskStreaming(ask('t2'))))).toEqual(['submitted', 'working', 'failed!']);
+  });
+
+  test("a refused change is the handler's to catch; uncaught it fails the task", async () => {
+    const { manager, errors } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await task.upsertArtifacts([chunk('a', { lastChunk: true })]);
+        await task.upsertArtifacts([chunk('b')]);
+      },
+    });
+    const task = await manager.sendTask(ask('t1'));
+    expect(task.status.state).toBe('failed');
+    expect(errors).toMatchObject([{ code: 'ARTIFACT_CLOSED' }]);
+  });
+
+  test('a stream ends when the handler returns, whatever the status', async () => {
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        // Not waited for: it belongs to the turn all the same.
+        void task.setStatus('working');
+      },
+    });
+    expect(brief(await collect(manager.sendTaskStreaming(ask('t1'))))).toEqual(['submitted', 'working']);
+    expect((await manager.getTask({ id: 't1' })).status.state).toBe('working');
+  });
+
+  test('finished tasks refuse messages and cancellation, and stay as they are', async () => {
+    const { manager } = await openManager({ store: await open(), sendTaskHandler: talkative });
+    const done = await manager.sendTask(ask('t1'));
+    await expect(manager.sendTask(ask('t1', 'More'))).rejects.toMatchObject({ code: -32004 });
+    await expect(manager.sendTaskStreaming(ask('t1', 'More')).next()).rejects.toMatchObject({ code: -32004 });
+    await expect(manager.sendTaskStreaming(ask('t1', 'More')).ready).rejects.toMatchObject({ code: -32004 });
+    await expect(manager.cancelTask({ id: 't1' })).rejects.toMatchObject({ code: -32002 });
+    expect(await manager.getTask({ id: 't1' })).toEqual(done);
+  });
+
+  test('cancelling stops the handler, ends the streams, and stays', async () => {
+    const started = gate();
+    const finished = gate();
+    let late: unknown;
+    const { manager, errors } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await task.setStatus('working');
+        started.open();
+        await new Promise<void>((resolve) => task.signal.addEventListener('abort', () => resolve()));
+        late = await task.setStatus('completed').catch((error: unknown) => error);
+        finished.open();
+        throw task.signal.reason;
+      },
+    });
+    const sent = manager.sendTask(ask('t1'));
+    await started.opened;
+    const reader = manager.resubscribeToTask({ id: 't1' });
+    await reader.ready;
+    expect((await manager.cancelTask({ id: 't1' })).status.state).toBe('canceled');
+    expect((await sent).status.state).toBe('canceled');
+    await finished.opened;
+    expect(late).toMatchObject({ name: 'AbortError' });
+    expect(brief(await collect(reader))).toEqual(['working', 'canceled!']);
+    expect((await manager.getTask({ id: 't1' })).status.state).toBe('canceled');
+    expect(errors).toEqual([]);
+    await expect(manager.cancelTask({ id: 't1' })).rejects.toMatchObject({ code: -32002 });
+  });
+
+  test('nobody waits for a handler that does not heed the cancellation', async () => {
+    const started = gate();
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async () => {
+        started.open();
+        await new Promise(() => {});
+      },
+    });
+    const sent = manager.sendTask(ask('t1'));
+    await started.opened;
+    await manager.cancelTask({ id: 't1' });
+    expect((await sent).status.state).toBe('canceled');
+  });
+
+  test('after the status that ends a turn its handler can change nothing', async () => {
+    const { manager, errors } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await task.setStatus('input-required');
+        await task.upsertArtifacts([chunk('late')]);
+      },
+    });
+    const task = await manager.sendTask(ask('t1'));
+    expect(task.status.state).toBe('input-required');
+    await expect.poll(() => errors).toMatchObject([{ code: 'CONFLICT' }]);
+    expect(await manager.getTask({ id: 't1' })).toEqual(task);
+    expect(task.artifacts).toBeUndefined();
+  });
+
+  test('turns of one task happen one after the other; other tasks do not wait', async () => {
+    const hold = gate();
+    const log: string[] = [];
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        const [part] = task.params.message.parts;
+        const text = part?.type === 'text' ? part.text : '';
+        log.push(`${task.params.id}:${text} begins after ${task.stored.task.history?.length} messages`);
+        if (text === 'one') await hold.opened;
+        await task.setStatus({ state: 'input-required', message: says(`done ${text}`) });
+      },
+    });
+    const one = manager.sendTask(ask('t1', 'one'));
+    const two = manager.sendTask(ask('t1', 'two'));
+    await manager.sendTask(ask('t2', 'other'));
+    hold.open();
+    await Promise.all([one, two]);
+    expect(log).toEqual([
+      't1:one begins after 1 messages',
+      't2:other begins after 1 messages',
+      't1:two begins after 3 messages',
+    ]);
+  });
+
+  test('a message behind a turn that finishes the task is refused, and not stored', async () => {
+    const { manager } = await openManager({ store: await open(), sendTaskHandler: talkative });
+    const [first, second] = await Promise.allSettled([manager.sendTask(ask('t1')), manager.sendTask(ask('t1', 'two'))]);
+    expect(first.status).toBe('fulfilled');
+    expect(second).toMatchObject({ status: 'rejected', reason: { code: -32004 } });
+    expect((await manager.getTask({ id: 't1' })).history).toHaveLength(3);
+  });
+
+  test('callers are kept apart in every call', async () => {
+    const { manager, store } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task, context) =>
+        task.setStatus({ state: 'input-required', message: says(`for ${context.callerId}`) }),
+    });
+    await manager.sendTask(ask('t1', 'from ann'), ann);
+    for (const stranger of [bob, {}]) {
+      const calls = [
+        manager.getTask({ id: 't1' }, stranger),
+        manager.cancelTask({ id: 't1' }, stranger),
+        manager.getTaskPushNotification({ id: 't1' }, stranger),
+        manager.setTaskPushNotification({ id: 't1', pushNotificationConfig: { url: 'http://x' } }, stranger),
+        manager.resubscribeToTask({ id: 't1' }, stranger).next(),
+      ];
+      for (const call of calls) await expect(call).rejects.toMatchObject({ code: -32001 });
+    }
+    const bobs = await collect(manager.sendTaskStreaming(ask('t1', 'from bob'), bob));
+    expect(bobs.at(-1)).toMatchObject({ status: { message: says('for bob') } });
+    expect((await manager.getTask({ id: 't1' }, ann)).history).toEqual([says('from ann', 'user'), says('for ann')]);
+    expect((await manager.cancelTask({ id: 't1' }, ann)).status.state).toBe('canceled');
+    expect((await store.getTask('t1', bob))?.task.status.state).toBe('input-required');
+    expect(await store.getTask('t1')).toBeUndefined();
+  });
+
+  test('push configurations are kept where the card offers them', async () => {
+    const { manager, store } = await openManager({ store: await open(), sendTaskHandler: talkative });
+    const pushNotificationConfig = { url: 'https://example.org/hook', token: 't' };
+    await manager.sendTask(ask('t1'), ann);
+    await expect(manager.getTaskPushNotification({ id: 't1' }, ann)).rejects.toMatchObject({ code: -32003 });
+    const set = await manager.setTaskPushNotification({ id: 't1', pushNotificationConfig }, ann);
+    expect(set).toEqual({ id: 't1', pushNotificationConfig });
+    expect(await manager.getTaskPushNotification({ id: 't1' }, ann)).toEqual(set);
+
+    const agentCard = { ...card, capabilities: {} };
+    const { manager: without } = await openManager({ store, agentCard, sendTaskHandler: talkative });
+    const refused = { code: -32003 };
+    await expect(without.setTaskPushNotification({ id: 't1', pushNotificationConfig }, ann)).rejects.toMatchObject(
+      refused,
+    );
+    await expect(without.sendTask({ ...ask('t9'), pushNotification: pushNotificationConfig })).rejects.toMatchObject(
+      refused,
+    );
+    await expect(without.getTask({ id: 't9' })).rejects.toMatchObject({ code: -32001 });
+  });
+
+  test('bad arguments are refused by the store and leave nothing waiting', async () => {
+    const { manager } = await openManager({ store: await open(), sendTaskHandler: talkative });
+    const bad = { id: 't1', message: { role: 'nobody', parts: [] } } as never;
+    await expect(manager.sendTask(bad)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(manager.sendTaskStreaming(bad).next()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(manager.getTask({ id: '' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect((await manager.sendTask(ask('t1'))).status.state).toBe('completed');
+  });
+
+  test('closing stops handlers by their signal and ends the streams', async () => {
+    const started = gate();
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        started.open();
+        await new Promise((_, reject) => task.signal.addEventListener('abort', () => reject(task.signal.reason)));
+      },
+    });
+    const stream = manager.sendTaskStreaming(ask('t1'));
+    await started.opened;
+    await manager.close();
+    expect(brief(await collect(stream))).toEqual(['submitted', 'failed!']);
+    await expect(manager.sendTask(ask('t2'))).rejects.toMatchObject({ code: -32603 });
+  });
+});
+
+describe('beside other writers of the store', () => {
+  test('their changes reach the readers, and a cancellation of theirs stops the handler', async () => {
+    const started = gate();
+    const { manager, store } = await openManager({
+      sendTaskHandler: async (task) => {
+        await task.upsertArtifacts([chunk('a')]);
+        started.open();
+        await new Promise<void>((resolve) => task.signal.addEventListener('abort', () => resolve()));
+      },
+    });
+    const stream = manager.sendTaskStreaming(ask('t1'));
+    await started.opened;
+    await store.updateTask('t1', { artifactsUpdates: [chunk('b'), chunk('z', { index: 1 })] });
+    await store.updateTask('t1', { status: { state: 'canceled' } });
+    expect(brief(await collect(stream)).join(' ')).toMatch(/^submitted 0:a(b| 0\+:b) 1:z canceled!$/);
+  });
+
+  test('a reader that comes in the midst of their changes gets each once', async () => {
+    const { manager, store } = await openManager({ sendTaskHandler: (task) => task.setStatus('working') });
+    await manager.sendTask(ask('t1'));
+    const writing = (async () => {
+      for (let i = 0; i < 200; i++) await store.updateTask('t1', { artifactsUpdates: [chunk(`${i},`)] });
+      await store.updateTask('t1', { status: { state: 'completed' } });
+    })();
+    const readers: Promise<string[]>[] = [];
+    for (let i = 0; i < 50; i++) {
+      readers.push(collect(manager.resubscribeToTask({ id: 't1' })).then(assemble));
+      await store.getTask('t1');
+    }
+    await writing;
+    const expected = [Array.from({ length: 200 }, (_, i) => `${i},`).join('')];
+    for (const assembled of await Promise.all(readers)) expect(assembled).toEqual(expected);
+  });
+
+  test('a deleted task ends its streams', async () => {
+    const { manager, store } = await openManager({ sendTaskHandler: (task) => task.setStatus('working') });
+    await manager.sendTask(ask('t1'));
+    const stream = manager.resubscribeToTask({ id: 't1' });
+    await stream.ready;
+    await store.deleteTask('t1');
+    expect(brief(await collect(stream))).toEqual(['working']);
+  });
+});
+
+test('a reader that falls too far behind is told so, and finds everything by resubscribing', async () => {
+  const { manager } = await openManager({
+    sendTaskHandler: async (task) => {
+      for (let i = 0; i < 10_100; i++) await task.setStatus({ state: 'working', message: says(`${i}`) });
+      await task.setStatus('completed');
+    },
+  });
+  const stream = manager.sendTaskStreaming(ask('t1'));
+  await stream.ready;
+  await collect(manager.resubscribeToTask({ id: 't1' }));
+  await expect(collect(stream)).rejects.toMatchObject({ code: -32603 });
+  const again = await collect(manager.resubscribeToTask({ id: 't1' }));
+  expect(again).toMatchObject([{ status: { state: 'completed' }, final: true }]);
+  expect((again[0] as { history: unknown[] }).history).toHaveLength(10_101);
+});
+
+test('a store that fails rejects the call and ends the stream with its error', async () => {
+  const { manager, store, errors } = await openManager({
+    sendTaskHandler: async (task) => {
+      await task.setStatus('working');
+      await store.close();
+      await task.setStatus('completed');
+    },
+  });
+  const stream = manager.sendTaskStreaming(ask('t1'));
+  await expect(collect(stream)).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+  expect(errors).toMatchObject([{ code: 'STORE_CLOSED' }]);
+  await expect(manager.sendTask(ask('t2'))).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+});
+
+test('without a handler, or without streaming, the operation is not supported', async () => {
+  const { manager } = await openManager();
+  await expect(manager.sendTask(ask('t1'))).rejects.toMatchObject({ code: -32004 });
+  const agentCard = { ...card, capabilities: { streaming: false } };
+  const { manager: still } = await openManager({ agentCard, sendTaskHandler: talkative });
+  await expect(still.sendTaskStreaming(ask('t1')).next()).rejects.toMatchObject({ code: -32004 });
+  await expect(still.resubscribeToTask({ id: 't1' }).next()).rejects.toMatchObject({ code: -32004 });
+  await expect(still.getTask({ id: 't1' })).rejects.toMatchObject({ code: -32001 });
+});
+
+/** What a reader holds that applied every event: the text of each artifact. */
+function assemble(events: Awaited<ReturnType<typeof collect>>): string[] {
+  const texts: string[] = [];
+  for (const event of events) {
+    if (!('artifact' in event)) continue;
+    const { index = 0, append, parts } = event.artifact;
+    const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+    texts[index] = append ? `${texts[index]}${text}` : text;
+  }
+  return texts;
+}
