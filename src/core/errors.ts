@@ -47,14 +47,14 @@ export interface FieldIssue {
 export interface TaskStoreErrorDetails {
   readonly cause?: unknown;
   /** The call that failed, such as `updateTask`. */
-  readonly operation?: string;
-  readonly taskId?: string;
+  readonly operation?: string | undefined;
+  readonly taskId?: string | undefined;
   /** With `INVALID_ARGUMENT`: every bad field. */
-  readonly issues?: readonly FieldIssue[];
+  readonly issues?: readonly FieldIssue[] | undefined;
   /** With an answer of a remote: its HTTP status. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** With an answer of a remote: how long it asked to be left alone, in milliseconds. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
 }
 
 /**
@@ -92,7 +92,7 @@ export class TaskStoreError extends Error {
 /** The error of bad fields; its message names them all. */
 export function invalidArgument(
   issues: readonly FieldIssue[],
-  details: { operation?: string; taskId?: string } = {},
+  details: { operation?: string | undefined; taskId?: string | undefined } = {},
 ): TaskStoreError {
   const text = issues.map(({ path, message }) => `${path.length ? path.join('.') : 'the argument'}: ${message}`);
   return new TaskStoreError('INVALID_ARGUMENT', shorten(text.join('; '), 1000), { ...details, issues });

@@ -1,6 +1,13 @@
 /** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
-import { invalidArgument, TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
-import { type RemoteTask, readTaskResponse } from './wire.ts';
+import {
+  invalidArgument,
+  TaskStoreError,
+  type TaskStoreErrorCode,
+  type TaskStoreErrorDetails,
+} from '../core/errors.ts';
+import { check, id, list, object, optional, text, time } from '../core/shape.ts';
+import type { TaskPage } from '../task-store.ts';
+import { encodeId, type RemoteTask, readTaskResponse } from './wire.ts';
 import { isObject, type Json } from './wire-items.ts';
 
 /** Asked before the first request, and again when the server refused the key. */
@@ -28,6 +35,11 @@ export interface GetTaskQuery extends RequestOptions {
   /** Elkar ignores it. */
   readonly historyLength?: number | undefined;
 }
+
+const pageShape = object({
+  tasks: list(object({ id, status: object({}), createdAt: time, updatedAt: time })),
+  nextCursor: optional(text),
+});
 
 interface Route {
   readonly method: 'GET' | 'POST' | 'PUT';
@@ -71,12 +83,12 @@ export class ElkarTransport {
   }
 
   getTask(taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
-    const path = `/tasks/${pathSegment(taskId)}${search(query)}`;
+    const path = `/tasks/${encodeId(taskId)}${search(query)}`;
     return this.#task({ method: 'GET', name: 'GET /tasks/{id}', path, taskId }, query);
   }
 
   updateTask(taskId: string, body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
-    const path = `/tasks/${pathSegment(taskId)}`;
+    const path = `/tasks/${encodeId(taskId)}`;
     return this.#task({ method: 'PUT', name: 'PUT /tasks/{id}', path, taskId, body }, options);
   }
 
@@ -85,15 +97,16 @@ export class ElkarTransport {
   }
 
   getClientTask(taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
-    const path = `/client-side/tasks/${pathSegment(taskId)}${search(query)}`;
+    const path = `/client-side/tasks/${encodeId(taskId)}${search(query)}`;
     return this.#task({ method: 'GET', name: 'GET /client-side/tasks/{id}', path, taskId }, query);
   }
 
-  /** An addition of our endpoint. @returns its JSON as it came */
-  listTasks(body: Json, options: RequestOptions = {}): Promise<Json> {
-    return this.#request({ method: 'POST', name: 'POST /tasks/list', path: '/tasks/list', body }, options, (answer) => {
-      if (isObject(answer) && Array.isArray(answer.tasks)) return answer;
-      throw invalidArgument([{ path: ['tasks'], message: 'expected an array' }]);
+  /** A route of our endpoint alone; it takes a `ListQuery` and answers a `TaskPage`. */
+  listTasks(body: Json, options: RequestOptions = {}): Promise<TaskPage> {
+    const route: Route = { method: 'POST', name: 'POST /tasks/list', path: '/tasks/list', body };
+    return this.#request(route, options, (answer) => {
+      check(pageShape, answer);
+      return answer as TaskPage;
     });
   }
 
@@ -166,7 +179,7 @@ interface Answer {
   readonly text: string;
 }
 
-type Fail = (code: TaskStoreErrorCode, message: string, details?: Record<string, unknown>) => TaskStoreError;
+type Fail = (code: TaskStoreErrorCode, message: string, details?: TaskStoreErrorDetails) => TaskStoreError;
 
 function understand<T>({ status, retryAfterMs, text }: Answer, read: (answer: unknown) => T, fail: Fail): T {
   const json = parse(text);
@@ -178,7 +191,7 @@ function understand<T>({ status, retryAfterMs, text }: Answer, read: (answer: un
     }
   }
   const said = describe(json) ?? excerpt(text);
-  const details = { status, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  const details = { status, retryAfterMs };
   if (status === 401 || status === 403)
     return raise(fail('UNAUTHORIZED', `the key was refused with ${status}: ${said}`, details));
   // Elkar says 404 of a task in its own form; anybody else's 404 says nothing of the task.
@@ -221,17 +234,9 @@ function retryAfter(headers: Headers): number | undefined {
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
-/** URLs resolve `.` and `..` away, encoded too: such a task has no address of its own. */
-function pathSegment(taskId: string): string {
-  if (taskId === '.' || taskId === '..') {
-    throw new TaskStoreError('REMOTE_REJECTED', 'no URL can name this task id', { taskId });
-  }
-  return encodeURIComponent(taskId);
-}
-
 function search({ callerId, historyLength }: GetTaskQuery): string {
   const length = historyLength === undefined ? '' : `&history_length=${historyLength}`;
-  return `?caller_id=${encodeURIComponent(callerId)}${length}`;
+  return `?caller_id=${encodeId(callerId)}${length}`;
 }
 
 function checkOptions(baseUrl: unknown, apiKey: unknown, timeoutMs: unknown): void {

@@ -158,6 +158,17 @@ function encodeWholeTask(task: Task, agentUrl: string, ops: readonly string[]): 
   return onMessage ? wire : withTag(wire, { task: lost });
 }
 
+// Ids in URLs.
+
+/**
+ * An id as one segment, or one value, of a URL. URLs resolve `.` and `..` away, encoded or not, and hold no half of a
+ * surrogate pair: such an id is written as JSON behind a bare `=`, which our endpoint understands.
+ */
+export function encodeId(id: string): string {
+  const isPlain = id !== '.' && id !== '..' && !/\p{Surrogate}/u.test(id);
+  return isPlain ? encodeURIComponent(id) : `=${encodeURIComponent(JSON.stringify(id))}`;
+}
+
 // What breaks the server.
 
 /** Elkar's parser gives up at 128 levels. */
@@ -166,13 +177,17 @@ const unsendable = /[\0\p{Surrogate}]/u;
 
 /**
  * Refuses, with `REMOTE_REJECTED` naming the fields, a request that is known to break an Elkar server: NUL characters
- * and halves of surrogate pairs, which its database cannot hold, and nesting deeper than its parser goes.
+ * and halves of surrogate pairs, which its database cannot hold, nesting deeper than its parser goes, and task ids that
+ * no URL can name.
  */
 export function assertSendable(value: unknown, details: { operation?: string; taskId?: string } = {}): void {
   const issues: FieldIssue[] = [];
+  const { taskId } = details;
+  if (taskId === '.' || taskId === '..') issues.push({ path: ['id'], message: 'no URL can name it' });
+  inspect({ id: taskId }, [], issues);
   inspect(value, [], issues);
   if (issues.length === 0) return;
-  const fields = issues.map(({ path, message }) => `${path.slice(0, 8).join('.') || 'the task id'}: ${message}`);
+  const fields = issues.map(({ path, message }) => `${path.slice(0, 8).join('.')}: ${message}`);
   const message = `an Elkar server cannot hold this (${fields.slice(0, 5).join('; ')})`;
   throw new TaskStoreError('REMOTE_REJECTED', message, { ...details, issues });
 }
