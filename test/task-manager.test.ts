@@ -146,6 +146,8 @@ describe.each([
     expect(texts(one)).toBe('ab');
     expect(texts(two)).toBe('ab');
     expect(brief(two).at(-1)).toBe('completed!');
+    const lastParts = [one, two].map((events) => events.findLast((event) => 'artifact' in event)?.artifact.parts);
+    expect(lastParts[0]).not.toBe(lastParts[1]);
   });
 
   test('who resubscribes gets the stored state, then what follows, at whatever moment it comes', async () => {

@@ -1,0 +1,256 @@
+import type { AddressInfo } from 'node:net';
+import { serve } from '@hono/node-server';
+import { expect, onTestFinished, test } from 'vitest';
+import { type A2AHandlerOptions, createA2AHandler, type TaskHandler } from '../src/task-manager.ts';
+import { ask, card, chunk, gate, openManager, says } from './support/agent.ts';
+
+const echo: TaskHandler = async (task) => {
+  await task.setStatus('working');
+  await task.upsertArtifacts([chunk('a')]);
+  await task.upsertArtifacts([chunk('b')]);
+  await task.setStatus({ state: 'completed', message: says('Done') });
+};
+
+/** An agent on a real port, and who it is asked as. */
+async function startAgent(sendTaskHandler: TaskHandler, options: A2AHandlerOptions = {}) {
+  const agent = await openManager({ sendTaskHandler });
+  const failures: unknown[] = [];
+  const callerOf = (request: Request) => request.headers.get('x-user') ?? undefined;
+  const handler = createA2AHandler(agent.manager, { callerOf, onError: (error) => failures.push(error), ...options });
+  const server = serve({ fetch: handler, port: 0, hostname: '127.0.0.1' });
+  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  await new Promise<void>((resolve) => server.once('listening', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const post = (body: string, init: RequestInit = {}) => fetch(url, { method: 'POST', body, ...init });
+  const call = async (method: string, params: unknown, headers: Record<string, string> = {}) => {
+    const response = await post(JSON.stringify({ jsonrpc: '2.0', id: 7, method, params }), { headers });
+    return response.json() as Promise<Answer>;
+  };
+  return { ...agent, failures, url, post, call };
+}
+
+interface Answer {
+  readonly jsonrpc: string;
+  readonly id: unknown;
+  readonly result?: Record<string, unknown>;
+  readonly error?: { code: number; message: string; data?: { path: unknown[] }[] };
+}
+
+/** The data of each server-sent event, as it arrives. */
+async function* eventsOf(response: Response): AsyncGenerator<Answer> {
+  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  let text = '';
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body ?? []) {
+    text += decoder.decode(bytes, { stream: true });
+    const events = text.split('\n\n');
+    text = events.pop() ?? '';
+    for (const event of events) if (event.startsWith('data: ')) yield JSON.parse(event.slice(6));
+  }
+  expect(text).toBe('');
+}
+
+test('the card stands at its well-known places', async () => {
+  const { url } = await startAgent(echo);
+  for (const name of ['agent.json', 'agent-card.json']) {
+    expect(await (await fetch(`${url}/.well-known/${name}`)).json()).toEqual(card);
+  }
+  expect((await fetch(`${url}/elsewhere`)).status).toBe(404);
+});
+
+test('every call that answers with JSON', async () => {
+  const { call, store } = await startAgent(echo);
+  const user = { 'x-user': 'ann' };
+  const sent = await call('tasks/send', ask('t1'), user);
+  expect(sent).toMatchObject({ jsonrpc: '2.0', id: 7, result: { id: 't1', status: { state: 'completed' } } });
+  expect(sent.result).toEqual(JSON.parse(JSON.stringify((await store.getTask('t1', { callerId: 'ann' }))?.task)));
+  const last = await call('tasks/get', { id: 't1', historyLength: 1 }, user);
+  expect(last.result?.history).toEqual([says('Done')]);
+  const push = { id: 't1', pushNotificationConfig: { url: 'https://example.org' } };
+  expect((await call('tasks/pushNotification/set', push, user)).result).toEqual(push);
+  expect((await call('tasks/pushNotification/get', { id: 't1' }, user)).result).toEqual(push);
+  expect((await call('tasks/cancel', { id: 't1' }, user)).error?.code).toBe(-32002);
+  expect((await call('tasks/get', { id: 't1' })).error?.code).toBe(-32001);
+  expect((await call('tasks/send', ask('t1'), user)).error?.code).toBe(-32004);
+});
+
+test('a stream of events, each sent when it happened', async () => {
+  const hold = gate();
+  const { post } = await startAgent(async (task, context) => {
+    await task.setStatus('working');
+    await hold.opened;
+    await echo(task, context);
+  });
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 'x', method: 'tasks/sendSubscribe', params: ask('t1') });
+  const events = eventsOf(await post(body));
+  const first = [await events.next(), await events.next()].map(({ value }) => value.result.status.state);
+  expect(first).toEqual(['submitted', 'working']);
+  hold.open();
+  const rest: Answer[] = [];
+  for await (const event of events) rest.push(event);
+  expect(rest.every(({ id, jsonrpc }) => id === 'x' && jsonrpc === '2.0')).toBe(true);
+  expect(rest.at(-1)?.result).toMatchObject({
+    id: 't1',
+    status: { state: 'completed', message: says('Done') },
+    final: true,
+  });
+  const parts = rest.flatMap(({ result }) => (result?.artifact as { parts: { text: string }[] })?.parts ?? []);
+  expect(parts.map(({ text }) => text).join('')).toBe('ab');
+});
+
+test('a connection that breaks off does not stop the task; resubscribing takes it up', async () => {
+  const [hold, done] = [gate(), gate()];
+  const { post } = await startAgent(async (task) => {
+    await task.upsertArtifacts([chunk('a')]);
+    await hold.opened;
+    await task.upsertArtifacts([chunk('b')]);
+    await done.opened;
+    await task.setStatus('completed');
+  });
+  const abort = new AbortController();
+  const body = (method: string) => JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: ask('t1') });
+  const first = eventsOf(await post(body('tasks/sendSubscribe'), { signal: abort.signal }));
+  await first.next();
+  abort.abort();
+  await expect(first.next().then(() => first.next())).rejects.toThrow();
+  const second = eventsOf(await post(body('tasks/resubscribe')));
+  expect((await second.next()).value).toMatchObject({ result: { artifact: { parts: [{ text: 'a' }] } } });
+  expect((await second.next()).value).toMatchObject({
+    result: { status: { state: 'submitted' }, history: [says('Hi', 'user')], final: false },
+  });
+  hold.open();
+  expect((await second.next()).value).toMatchObject({ result: { artifact: { append: true, parts: [{ text: 'b' }] } } });
+  done.open();
+  expect((await second.next()).value).toMatchObject({ result: { final: true } });
+  expect((await second.next()).done).toBe(true);
+});
+
+test('a silent stream shows that it is alive', async () => {
+  const hold = gate();
+  const { post } = await startAgent(
+    async (task) => {
+      await hold.opened;
+      await task.setStatus('completed');
+    },
+    { keepAliveMs: 10 },
+  );
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tasks/sendSubscribe', params: ask('t1') });
+  const response = await post(body);
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const bytes of response.body ?? []) {
+    text += decoder.decode(bytes, { stream: true });
+    if (text.includes(': keep-alive\n\n')) hold.open();
+  }
+  expect(text).toMatch(/^data: .*\n\n(: keep-alive\n\n)+data: .*"final":true.*\n\n$/);
+});
+
+test('a refused stream is a plain answer', async () => {
+  const { call } = await startAgent(echo);
+  await call('tasks/send', ask('t1'));
+  expect((await call('tasks/sendSubscribe', ask('t1'))).error?.code).toBe(-32004);
+  expect((await call('tasks/resubscribe', { id: 'nobody' })).error?.code).toBe(-32001);
+});
+
+test('what is no JSON-RPC is refused with its number', async () => {
+  const { post, call } = await startAgent(echo);
+  const bodies: [string, number][] = [
+    ['', -32700],
+    ['{"jsonrpc":"2.0",', -32700],
+    ['null', -32600],
+    ['[]', -32600],
+    [JSON.stringify([{ jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { id: 't' } }]), -32600],
+    ['{"jsonrpc":"1.0","id":1,"method":"tasks/get"}', -32600],
+    ['{"jsonrpc":"2.0","id":{},"method":"tasks/get"}', -32600],
+    ['{"jsonrpc":"2.0","id":1,"method":7}', -32600],
+    ['{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":"t1"}', -32600],
+  ];
+  for (const [body, code] of bodies) {
+    const response = await post(body);
+    expect(response.status, body).toBe(400);
+    expect(await response.json(), body).toMatchObject({ jsonrpc: '2.0', id: null, error: { code } });
+  }
+  for (const method of ['tasks/none', 'constructor', '__proto__', '']) {
+    expect(await call(method, {})).toMatchObject({ id: 7, error: { code: -32601 } });
+  }
+});
+
+test('bad parameters are refused with the path of each', async () => {
+  const { call, failures } = await startAgent(echo);
+  const bad: [string, unknown, unknown[]][] = [
+    ['tasks/get', undefined, []],
+    ['tasks/get', { id: '' }, ['id']],
+    ['tasks/get', { id: 't1', historyLength: -1 }, ['historyLength']],
+    ['tasks/cancel', { id: 7 }, ['id']],
+    ['tasks/send', { id: 't1' }, ['message']],
+    ['tasks/send', { id: 't1', message: { role: 'user', parts: [{ type: 'text' }] } }, ['message', 'parts', 0, 'text']],
+    ['tasks/sendSubscribe', { id: 't1', message: { role: 'dog', parts: [] } }, ['message', 'role']],
+    ['tasks/pushNotification/set', { id: 't1', pushNotificationConfig: {} }, ['pushNotificationConfig', 'url']],
+    ['tasks/resubscribe', { id: [] }, ['id']],
+  ];
+  for (const [method, params, path] of bad) {
+    const { error } = await call(method, params);
+    expect(error?.code, method).toBe(-32602);
+    expect(error?.data?.map((issue) => issue.path)).toContainEqual(path);
+  }
+  expect(failures).toEqual([]);
+});
+
+test('nulls for absent fields are taken as absent, but kept in what users own', async () => {
+  const { call, store } = await startAgent(echo);
+  const answer = await call('tasks/send', {
+    id: 't1',
+    sessionId: 's1',
+    message: { role: 'user', parts: [{ type: 'data', data: { a: null }, metadata: null }], metadata: { b: null } },
+    acceptedOutputModes: null,
+    pushNotification: null,
+    historyLength: null,
+    metadata: null,
+  });
+  expect(answer.error).toBeUndefined();
+  const stored = await store.getTask('t1');
+  expect(stored?.task.history?.[0]).toEqual({
+    role: 'user',
+    parts: [{ type: 'data', data: { a: null } }],
+    metadata: { b: null },
+  });
+});
+
+test('a notification is carried out and not answered', async () => {
+  const { post, store } = await startAgent(echo);
+  const response = await post(JSON.stringify({ jsonrpc: '2.0', method: 'tasks/send', params: ask('t1') }));
+  expect([response.status, await response.text()]).toEqual([204, '']);
+  expect((await store.getTask('t1'))?.task.status.state).toBe('completed');
+});
+
+test('the application may refuse a request before it is read', async () => {
+  const { call, post, store } = await startAgent(echo, {
+    callerOf: async (request) => request.headers.get('x-user') ?? new Response('Who are you?', { status: 401 }),
+  });
+  const refused = await post(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tasks/send', params: ask('t1') }));
+  expect([refused.status, await refused.text()]).toEqual([401, 'Who are you?']);
+  expect(await store.getTask('t1')).toBeUndefined();
+  expect((await call('tasks/send', ask('t1'), { 'x-user': 'ann' })).result?.id).toBe('t1');
+});
+
+test('errors within are told to the application, not to callers', async () => {
+  const { call, failures, store } = await startAgent(echo);
+  await store.close();
+  expect((await call('tasks/get', { id: 't1' })).error).toEqual({ code: -32603, message: 'Internal error' });
+  expect(failures).toMatchObject([{ code: 'STORE_CLOSED' }]);
+});
+
+test('bodies over the limit, and pages of other origins, are refused', async () => {
+  const { post, url } = await startAgent(echo, { maxBodyBytes: 1_000, allowedOrigins: ['https://good.example'] });
+  const large = await post(
+    JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tasks/send', params: ask('t1', 'x'.repeat(1_000)) }),
+  );
+  expect(large.status).toBe(413);
+  expect(await large.json()).toMatchObject({ error: { code: -32600 } });
+  const preflight = async (origin: string) => {
+    const headers = { origin, 'access-control-request-method': 'POST' };
+    return (await fetch(url, { method: 'OPTIONS', headers })).headers.get('access-control-allow-origin');
+  };
+  expect(await preflight('https://good.example')).toBe('https://good.example');
+  expect(await preflight('https://bad.example')).toBeNull();
+});
