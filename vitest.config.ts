@@ -14,10 +14,14 @@ const testTimeout = long ? 900_000 : 60_000;
 const firefox = process.env.FIREFOX_PATH ?? '/usr/bin/firefox-esr';
 const webkit = findWebKitGtk();
 
+/** The recorded agent runs lie beside the project. */
+const server = { fs: { allow: ['.', '../shared'] } };
+
 type Browser = 'chromium' | 'firefox' | 'webkit';
 
 function inBrowser(browser: Browser, provider: BrowserProviderOption): TestProjectConfiguration {
   return {
+    server,
     optimizeDeps: { include: ['idb', 'zod/mini', 'fast-check', 'vitest'] },
     test: {
       name: browser,
@@ -49,6 +53,7 @@ export default defineConfig({
         },
       },
       {
+        server,
         test: {
           name: 'happy-dom',
           env,

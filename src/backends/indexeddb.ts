@@ -1,5 +1,102 @@
-import type { BackendFactory } from './backend.ts';
+/** Tasks in IndexedDB: in pages, workers and service workers of an origin, shared between them. */
+import type { TaskHead, TaskKey } from '../core/head.ts';
+import { encodeKey } from '../core/head.ts';
+import type { HeadQuery } from '../core/query.ts';
+import type { SelectRange, TaskRecord } from '../core/record.ts';
+import type { Backend, BackendContext, BackendFactory, BackendInfo, Committed, Decide, Notice } from './backend.ts';
+import { answerOf, Connection } from './indexeddb/connection.ts';
+import { listHeads } from './indexeddb/listing.ts';
+import { toNotice } from './indexeddb/notices.ts';
+import { ReadQueue } from './indexeddb/read-queue.ts';
+import type { TaskRow } from './indexeddb/schema.ts';
+import { WriteQueue } from './indexeddb/write-queue.ts';
 
+/**
+ * A backend in the IndexedDB database of the store's name. Several contexts may have it open at once.
+ *
+ * Durability is `relaxed` by default: what was acknowledged survives the tab and the browser, and is on its way to the
+ * disk; `strict` waits for the disk.
+ */
 export function indexedDb(): BackendFactory {
-  return { kind: 'indexeddb', unsuitable: () => 'not built yet', open: () => Promise.reject(new Error()) };
+  return {
+    kind: 'indexeddb',
+    unsuitable: () => (globalThis.indexedDB ? undefined : 'there is no IndexedDB here'),
+    open: async (context) => {
+      const backend = new IndexedDbBackend(context);
+      await backend.probe();
+      return backend;
+    },
+  };
+}
+
+class IndexedDbBackend implements Backend {
+  readonly info: BackendInfo;
+  readonly #connection: Connection;
+  readonly #writes: WriteQueue;
+  readonly #reads: ReadQueue;
+  readonly #channel: BroadcastChannel | undefined;
+
+  constructor({ name, durability = 'relaxed', timeoutMs }: BackendContext) {
+    this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
+    this.#connection = new Connection(name, timeoutMs);
+    this.#writes = new WriteQueue(this.#connection, durability, (committed) => this.#announce(committed));
+    this.#reads = new ReadQueue(this.#connection, (key) => this.#writes.known(key));
+    this.#channel = globalThis.BroadcastChannel && new BroadcastChannel(`holdfast:${name}`);
+  }
+
+  /** Whether the database can be used at all: denied storage shows now, not at the first change. */
+  async probe(): Promise<void> {
+    await this.#connection.database();
+  }
+
+  commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
+    return this.#writes.commit(key, decide, select);
+  }
+
+  read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined> {
+    return this.#reads.read(key, select);
+  }
+
+  list(query: HeadQuery): Promise<readonly TaskHead[]> {
+    return this.#connection.transact(['tasks'], 'readonly', 'default', (tx) => listHeads(tx, query));
+  }
+
+  async pending(limit: number): Promise<readonly TaskHead[]> {
+    const rows = await this.#request<TaskRow[]>('tasks', 'readonly', (store) =>
+      store.index('pending').getAll(null, limit),
+    );
+    return rows.map(({ head }) => head);
+  }
+
+  getMeta(name: string): Promise<unknown> {
+    return this.#request('meta', 'readonly', (store) => store.get(name));
+  }
+
+  async setMeta(name: string, value: unknown): Promise<void> {
+    await this.#request('meta', 'readwrite', (store) => store.put(value, name));
+  }
+
+  listen(listener: (notices: readonly Notice[]) => void): () => void {
+    const hear = ({ data }: MessageEvent<readonly Notice[]>) => {
+      for (const { key } of data) this.#writes.forget(encodeKey(key));
+      listener(data);
+    };
+    this.#channel?.addEventListener('message', hear);
+    return () => this.#channel?.removeEventListener('message', hear);
+  }
+
+  async close(): Promise<void> {
+    await this.#writes.idle();
+    this.#channel?.close();
+    await this.#connection.close();
+  }
+
+  #request<T>(name: string, mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {
+    return this.#connection.transact([name], mode, 'default', (tx) => answerOf<T>(ask(tx.objectStore(name))));
+  }
+
+  #announce(committed: readonly Committed[]): void {
+    const notices = committed.flatMap((each) => toNotice(each) ?? []);
+    if (notices.length > 0) this.#channel?.postMessage(notices);
+  }
 }

@@ -1,0 +1,149 @@
+/**
+ * The connection to the database and the frame of every transaction: opened when first needed and again when the browser
+ * drops it, never waited for without a limit, its failures turned into typed errors.
+ */
+import { unwrap } from 'idb';
+import { TaskStoreError, type TaskStoreErrorCode } from '../../core/errors.ts';
+import { openDatabase } from './schema.ts';
+
+const ATTEMPTS = 4;
+
+/** What the browser calls an error, and what it means for the caller. */
+const codes: Record<string, TaskStoreErrorCode> = {
+  QuotaExceededError: 'QUOTA_EXCEEDED',
+  VersionError: 'STORE_UNAVAILABLE',
+  SecurityError: 'STORE_UNAVAILABLE',
+};
+
+/** The connection went away under a transaction; nothing is known of its end. */
+export class ConnectionLost extends Error {}
+
+export class Connection {
+  readonly #name: string;
+  readonly #timeoutMs: number;
+  #open: Promise<IDBDatabase> | undefined;
+
+  constructor(name: string, timeoutMs: number) {
+    this.#name = name;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Resolves when the database can really be used; where storage is denied, this is where it shows. */
+  database(): Promise<IDBDatabase> {
+    this.#open ??= this.#connect().catch((error) => {
+      this.#open = undefined;
+      throw toStoreError(error, 'STORE_UNAVAILABLE', `IndexedDB ${JSON.stringify(this.#name)} cannot be opened`);
+    });
+    return this.#open;
+  }
+
+  #connect(): Promise<IDBDatabase> {
+    // Another context wants to upgrade or delete: it must not wait for this one, which opens again when needed.
+    const drop = () => this.drop();
+    const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
+    const late = () => opening.then((db) => db.close());
+    return limited(
+      opening,
+      this.#timeoutMs,
+      'the database did not open; another tab may hold an old version',
+      late,
+    ).then((db) => unwrap(db) as IDBDatabase);
+  }
+
+  /** Lets go of the connection; the next transaction opens another. */
+  drop(): void {
+    this.#open?.then((db) => db.close()).catch(() => {});
+    this.#open = undefined;
+  }
+
+  /**
+   * One transaction: `body` makes its requests (it may wait for requests of this transaction and for nothing else), and
+   * its answer counts when the transaction is complete. Begins again where the connection was lost; `body` may find out
+   * by what it stores whether an earlier try took effect.
+   */
+  async transact<T>(
+    stores: string[],
+    mode: IDBTransactionMode,
+    durability: IDBTransactionDurability,
+    body: (tx: IDBTransaction) => T | Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const db = await this.database();
+      try {
+        const tx = begin(db, stores, mode, durability);
+        const complete = settled(tx);
+        const work = Promise.resolve(body(tx)).catch((error) => {
+          abort(tx);
+          throw error;
+        });
+        // The body's own failure says more than the abort it causes.
+        const outcome = Promise.all([work, complete.catch((error) => work.then(() => Promise.reject(error)))]);
+        const [answer] = await limited(outcome, this.#timeoutMs, 'the database did not answer', () => {
+          abort(tx);
+          this.drop();
+        });
+        return answer;
+      } catch (error) {
+        if (!(error instanceof ConnectionLost) || attempt === ATTEMPTS) {
+          throw toStoreError(error, 'IO_ERROR', 'the database failed');
+        }
+        this.drop();
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    (await open?.catch(() => undefined))?.close();
+  }
+}
+
+function begin(db: IDBDatabase, stores: string[], mode: IDBTransactionMode, durability: IDBTransactionDurability) {
+  try {
+    return db.transaction(stores, mode, { durability });
+  } catch (error) {
+    // The connection is closing or closed.
+    if ((error as Error).name === 'InvalidStateError') throw new ConnectionLost();
+    throw error;
+  }
+}
+
+function settled(tx: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    tx.oncomplete = () => resolve();
+    // Without an error of its own an abort is the browser's: a connection closed under the transaction.
+    tx.onabort = () => reject(tx.error && tx.error.name !== 'AbortError' ? tx.error : new ConnectionLost());
+  });
+}
+
+function abort(tx: IDBTransaction): void {
+  try {
+    tx.abort();
+  } catch {
+    // It has ended already.
+  }
+}
+
+export function answerOf<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function limited<T>(work: Promise<T>, ms: number, message: string, onTimeout: () => unknown): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new TaskStoreError('STORE_TIMEOUT', `${message} within ${ms} ms`));
+      onTimeout();
+    }, ms);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+function toStoreError(error: unknown, code: TaskStoreErrorCode, message: string): unknown {
+  if (error instanceof TaskStoreError) return error;
+  const { name = '', message: detail = '' } = (error ?? {}) as Partial<Error>;
+  return new TaskStoreError(codes[name] ?? code, `${message}: ${detail || name}`, { cause: error });
+}

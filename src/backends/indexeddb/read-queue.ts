@@ -1,0 +1,86 @@
+/**
+ * Reads, several to a transaction: those made in one go share it, and so do those that follow while it is alive, since to
+ * begin one costs as much as several reads.
+ */
+import { encodeKey, type TaskKey } from '../../core/head.ts';
+import type { SelectRange, TaskRecord } from '../../core/record.ts';
+import { answerOf, type Connection } from './connection.ts';
+import { KnownTask } from './known-task.ts';
+import type { TaskRow } from './schema.ts';
+
+/** A transaction is held for so long at the most: writers wait for it. */
+const HELD_MS = 8;
+
+/** How many turns of microtasks a transaction waits for the next read; a caller's own turns come in between. */
+const LINGER_TURNS = 24;
+
+interface Read {
+  readonly name: string;
+  readonly select: SelectRange;
+  readonly resolve: (record: TaskRecord | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class ReadQueue {
+  readonly #connection: Connection;
+  /** Tasks whose items are in memory, whatever their heads by now. */
+  readonly #known: (name: string) => KnownTask | undefined;
+  #waiting: Read[] = [];
+  /** Under way; waiting again if the transaction is repeated. */
+  readonly #active = new Set<Read>();
+  #running = false;
+
+  constructor(connection: Connection, known: (name: string) => KnownTask | undefined) {
+    this.#connection = connection;
+    this.#known = known;
+  }
+
+  read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ name: encodeKey(key), select, resolve, reject });
+      if (!this.#running) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    await null;
+    while (this.#waiting.length > 0) {
+      try {
+        await this.#connection.transact(['tasks', 'segments'], 'readonly', 'default', (tx) => this.#serve(tx));
+      } catch (error) {
+        for (const { reject } of [...this.#active, ...this.#waiting.splice(0)]) reject(error);
+        this.#active.clear();
+      }
+    }
+    this.#running = false;
+  }
+
+  async #serve(tx: IDBTransaction): Promise<void> {
+    this.#waiting.unshift(...this.#active);
+    this.#active.clear();
+    const until = Date.now() + HELD_MS;
+    while (this.#waiting.length > 0) {
+      await Promise.all(this.#waiting.splice(0).map((read) => this.#answer(tx, read)));
+      if (Date.now() > until) return;
+      for (let turn = 0; turn < LINGER_TURNS && this.#waiting.length === 0; turn++) await null;
+    }
+  }
+
+  async #answer(tx: IDBTransaction, read: Read): Promise<void> {
+    this.#active.add(read);
+    const row = await answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(read.name));
+    const record = row && (await this.#toRecord(tx, row, read));
+    this.#active.delete(read);
+    read.resolve(record);
+  }
+
+  async #toRecord(tx: IDBTransaction, row: TaskRow, { name, select }: Read): Promise<TaskRecord> {
+    const task = new KnownTask(row.id, row.head, row.tails);
+    const range = select(row.head);
+    const known = this.#known(name);
+    if (known?.id === row.id) task.borrow(known);
+    if (task.lacks(range)) await task.load(tx, range);
+    return task.toRecord(range);
+  }
+}
