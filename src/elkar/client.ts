@@ -256,7 +256,7 @@ export class ElkarClientStore implements TaskStore {
   }
 
   #chunk(artifact: OutgoingArtifact['artifact'], op: string): OutgoingArtifact {
-    return { artifact, op, ops: artifact.parts.map((_, i) => `${op}:${i}`), isLater: this.#isElkar };
+    return { artifact, ops: artifact.parts.map((_, i) => `${op}:${i}`), isLater: this.#isElkar };
   }
 
   /** Sends one change. Where no answer tells what came of it, the server is asked whether it has these ops. */

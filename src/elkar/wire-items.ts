@@ -59,7 +59,10 @@ const artifactKeys = new Set(['index', 'parts', 'name', 'description', 'append',
 const statusKeys = new Set(['state', 'message', 'timestamp', 'metadata']);
 
 /** States that Elkar refuses, and what is sent in their place. */
-const sentAs: { readonly [state: string]: TaskState } = { rejected: 'failed', 'auth-required': 'input-required' };
+export const sentAs: { readonly [state: string]: TaskState } = {
+  rejected: 'failed',
+  'auth-required': 'input-required',
+};
 
 export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -102,13 +105,12 @@ export function encodeStatus(status: TaskStatus, tag: Tag = {}): Json {
   const { known, keys } = split(status, statusKeys);
   const replacement = sentAs[status.state];
   const lost = { keys, ...(replacement && { state: status.state }) };
-  const message = status.message && encodeMessage(status.message, { ...tag, ...statusTag(lost) });
+  const message = status.message && encodeMessage(status.message, withStatus(tag, lost));
   return withTag({ ...known, state: replacement ?? status.state, ...(message && { message }) }, lost);
 }
 
-/** What a tag on a message says of the status it came with. */
-function statusTag(lost: Pick<Tag, 'state' | 'keys'>): Tag {
-  return lost.state !== undefined || lost.keys ? { task: { status: lost } } : {};
+function withStatus(tag: Tag, lost: Pick<Tag, 'state' | 'keys'>): Tag {
+  return lost.state !== undefined || lost.keys ? { ...tag, task: { ...tag.task, status: lost } } : tag;
 }
 
 /** The fields of `item` that Elkar knows, and the others, if any. */
@@ -212,8 +214,8 @@ function toUtc(time: string): string {
 
 type Spellings = readonly (readonly [camelCase: string, snakeCase: string])[];
 
-const fileSpellings: Spellings = [['mimeType', 'mime_type']];
-const artifactSpellings: Spellings = [['lastChunk', 'last_chunk']];
+export const fileSpellings: Spellings = [['mimeType', 'mime_type']];
+export const artifactSpellings: Spellings = [['lastChunk', 'last_chunk']];
 
 export function bothSpellings(item: Json, spellings: Spellings): Json {
   const written = { ...item };

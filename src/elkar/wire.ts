@@ -50,7 +50,8 @@ export interface OutgoingMessage {
 /** A chunk of an artifact to send; `ops` has an id for each of its parts. */
 export interface OutgoingArtifact {
   readonly artifact: Artifact;
-  readonly op: string;
+  /** Only with the chunk that creates the artifact: our endpoint takes a later chunk's metadata for new ones. */
+  readonly op?: string | undefined;
   readonly ops: readonly string[];
   /** The server has this artifact already, and will take nothing but the parts. */
   readonly isLater?: boolean | undefined;
@@ -90,8 +91,8 @@ export interface ClientTaskRequest {
   readonly ops?: readonly string[] | undefined;
 }
 
-const taskKeys = new Set(['id', 'sessionId', 'status', 'history', 'artifacts', 'metadata']);
-const sendSpellings = [
+export const taskKeys: ReadonlySet<string> = new Set(['id', 'sessionId', 'status', 'history', 'artifacts', 'metadata']);
+export const sendSpellings = [
   ['acceptedOutputModes', 'accepted_output_modes'],
   ['pushNotification', 'push_notification'],
   ['historyLength', 'history_length'],
@@ -155,7 +156,7 @@ function encodeWholeTask(task: Task, agentUrl: string, ops: readonly string[]): 
     }),
     ...(artifacts && { artifacts: artifacts.map((artifact) => encodeArtifact(artifact)) }),
   };
-  return onMessage ? wire : withTag(wire, { task: lost });
+  return withTag(wire, onMessage ? {} : { task: lost });
 }
 
 // Ids in URLs.

@@ -1,0 +1,310 @@
+/** Elkar's server as a function from `Request` to `Response`, over any store. */
+import { type Context, Hono } from 'hono';
+import { cors as corsOf } from 'hono/cors';
+import { invalidArgument, TaskStoreError } from '../core/errors.ts';
+import { check, object, type Shape } from '../core/shape.ts';
+import {
+  callShape,
+  type StoredTask,
+  type TaskType,
+  taskSendParamsShape,
+  taskShape,
+  updateTaskParamsShape,
+} from '../core/task.ts';
+import type { ListQuery, TaskPage, TaskStore, TaskSummary } from '../task-store.ts';
+import type { Authorize } from './api-keys.ts';
+import { idInPath, inQuery, Refusal, readBody, textIn, toElkarError } from './endpoint-request.ts';
+import { rowIdOf } from './row-id.ts';
+import { TaskEvents } from './task-events.ts';
+import { readSendParams, readTask, readUpdate, writeTaskResponse } from './wire-endpoint.ts';
+import { isObject, type Json } from './wire-items.ts';
+
+export interface ElkarHandlerOptions {
+  /** What keeps the tasks. One store serves all agents; it must be used through this handler alone, or by its owner. */
+  readonly store: TaskStore;
+  /**
+   * Names the agent that an API key belongs to; undefined or the empty string refuses the key. Agents never see each
+   * other's tasks. Compare keys in constant time: `apiKeys` does.
+   */
+  readonly authorize: Authorize;
+  /** The prefix of every route. @default '/api' */
+  readonly basePath?: string | undefined;
+  /** How long a body may be, in bytes. @default 2097152 */
+  readonly bodyLimit?: number | undefined;
+  /** Origins whose pages may call, such as `https://app.example`; `'*'` is any. @default none */
+  readonly cors?: readonly string[] | undefined;
+  /** Told of what the store failed at; the client learns no more than that it did. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+export type ElkarHandler = (request: Request) => Promise<Response>;
+
+/**
+ * Serves a store as Elkar's server would, its bugs excepted: callers are kept apart on every route, an unknown task is
+ * 404, concurrent changes all take effect, metadata and push configuration come back, `history_length` works. Runs
+ * wherever `Request` and `Response` do. In the store, a task's caller is `["<agent>","<caller>"]`, or `["<agent>"]`.
+ *
+ * @example
+ * const handle = createElkarHandler({ store, authorize: apiKeys({ [key]: 'my-agent' }) });
+ * Bun.serve({ fetch: handle });
+ */
+export function createElkarHandler(options: ElkarHandlerOptions): ElkarHandler {
+  const { basePath = '/api', cors = [], onError = () => {} } = options;
+  const app = new Hono({ strict: true }).basePath(basePath);
+  if (cors.length > 0) app.use(crossOrigin(cors));
+  const routes = new Routes(options);
+  const route = (serve: (agent: string, request: Request) => Promise<unknown>) => async (c: Context) => {
+    const agent = await routes.authorize(c.req.header('x-api-key'));
+    return c.json((await serve(agent, c.req.raw)) as Json);
+  };
+
+  app.post(
+    '/tasks',
+    route((agent, request) => routes.upsertTask(agent, request)),
+  );
+  app.post(
+    '/tasks/list',
+    route((agent, request) => routes.listTasks(agent, request)),
+  );
+  app.get(
+    '/tasks/:id',
+    route((agent, request) => routes.getTask(agent, request, 'incoming')),
+  );
+  app.put(
+    '/tasks/:id',
+    route((agent, request) => routes.updateTask(agent, request)),
+  );
+  app.post(
+    '/client-side/tasks',
+    route((agent, request) => routes.upsertClientTask(agent, request)),
+  );
+  app.get(
+    '/client-side/tasks/:id',
+    route((agent, request) => routes.getTask(agent, request, 'outgoing')),
+  );
+  app.post(
+    '/task-events/subscribers',
+    route((agent, request) => routes.subscribe(agent, request)),
+  );
+  app.post(
+    '/task-events/enqueue',
+    route((agent, request) => routes.enqueue(agent, request)),
+  );
+  app.post(
+    '/task-events/dequeue',
+    route((agent, request) => routes.dequeue(agent, request)),
+  );
+  app.notFound((c) => c.text('Not Found', 404));
+  app.onError((error, c) => {
+    if (error instanceof Refusal) return answer(c, error.status, error.body);
+    const known = error instanceof TaskStoreError ? toElkarError(error) : undefined;
+    if (!known || known.status === 503) onError(error);
+    return known
+      ? answer(c, known.status, known.body)
+      : answer(c, 500, { error_type: 'Internal Server Error', details: null });
+  });
+  return async (request) => app.fetch(request);
+}
+
+function answer(
+  c: Context,
+  status: 400 | 401 | 404 | 409 | 413 | 415 | 422 | 500 | 503,
+  body: string | object,
+): Response {
+  return typeof body === 'string' ? c.text(body, status) : c.json(body, status);
+}
+
+function crossOrigin(origins: readonly string[]) {
+  return corsOf({
+    origin: origins.includes('*') ? '*' : [...origins],
+    allowMethods: ['GET', 'POST', 'PUT'],
+    allowHeaders: ['x-api-key', 'content-type'],
+    exposeHeaders: ['retry-after'],
+    maxAge: 600,
+  });
+}
+
+/** How many tasks one page of a list holds at the most. */
+const MAX_PAGE = 1_000;
+
+class Routes {
+  readonly #store: TaskStore;
+  readonly #authorize: Authorize;
+  readonly #bodyLimit: number;
+  readonly #events = new TaskEvents();
+
+  constructor({ store, authorize, bodyLimit = 2 * 1024 * 1024 }: ElkarHandlerOptions) {
+    this.#store = store;
+    this.#authorize = authorize;
+    this.#bodyLimit = bodyLimit;
+  }
+
+  async authorize(apiKey: string | undefined): Promise<string> {
+    const agent = apiKey ? await this.#authorize(apiKey) : undefined;
+    if (!agent) throw new Refusal(401, { error_type: 'Unauthorized', details: null });
+    return agent;
+  }
+
+  async upsertTask(agent: string, request: Request): Promise<Json> {
+    const body = await readBody(request, this.#bodyLimit);
+    const callerId = textIn(body, 'counterparty_identifier');
+    if ((textIn(body, 'task_type') ?? 'incoming') !== 'incoming') {
+      throw invalidArgument([
+        { path: ['task_type'], message: 'expected incoming; outgoing tasks go to /client-side/tasks' },
+      ]);
+    }
+    const params = readSendParams(body.send_task_params);
+    check(object({ send_task_params: taskSendParamsShape }), { send_task_params: params });
+    const isStreaming = body.is_streaming === true;
+    const stored = await this.#store.upsertTask(params, { callerId: join(agent, callerId), isStreaming });
+    return respond(stored, agent, callerId);
+  }
+
+  async getTask(agent: string, { url }: Request, type: TaskType): Promise<Json> {
+    const taskId = idInPath(url);
+    const callerId = inQuery(url, 'caller_id');
+    const length = inQuery(url, 'history_length');
+    if (length !== undefined && !/^\d{1,10}$/.test(length)) {
+      throw new Refusal(
+        400,
+        'Failed to deserialize query string: history_length: expected a whole number of 0 or more',
+      );
+    }
+    const historyLength = length === undefined ? undefined : Number(length);
+    const read = type === 'incoming' ? 'getTask' : 'getTaskForClient';
+    const stored = await this.#store[read](taskId, { callerId: join(agent, callerId), historyLength });
+    if (!stored) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task');
+    return respond(stored, agent, callerId);
+  }
+
+  async updateTask(agent: string, request: Request): Promise<Json> {
+    const taskId = idInPath(request.url);
+    const body = await readBody(request, this.#bodyLimit);
+    const callerId = textIn(body, 'caller_id');
+    const update = readUpdate(body);
+    const params = { ...update, callerId: join(agent, callerId), taskType: (body.task_type ?? 'incoming') as TaskType };
+    check(updateTaskParamsShape, params);
+    return respond(await this.#store.updateTask(taskId, params), agent, callerId);
+  }
+
+  async upsertClientTask(agent: string, request: Request): Promise<Json> {
+    const body = await readBody(request, this.#bodyLimit);
+    const callerId = textIn(body, 'counterparty_identifier');
+    const agentUrl = textIn(body, 'server_agent_url', true);
+    const task = readTask(body.task);
+    check(object({ task: taskShape }), { task });
+    return respond(
+      await this.#store.upsertTaskForClient(task, agentUrl, { callerId: join(agent, callerId) }),
+      agent,
+      callerId,
+    );
+  }
+
+  /** Takes a `ListQuery` and answers a `TaskPage`; an addition of ours. All callers are all callers of this agent. */
+  async listTasks(agent: string, request: Request): Promise<TaskPage> {
+    const query = (await readBody(request, this.#bodyLimit)) as ListQuery;
+    check(callerShape, query);
+    const limit = Math.min(query.limit ?? 50, MAX_PAGE);
+    const page = query.allCallers
+      ? await this.#listAllCallers(agent, { ...query, limit })
+      : await this.#store.listTasks({ ...query, allCallers: false, limit, callerId: join(agent, query.callerId) });
+    return { ...page, tasks: page.tasks.map(withoutAgent) };
+  }
+
+  /** The store's cursor names the last task of a page; a page must therefore end with a task of this agent. */
+  async #listAllCallers(agent: string, query: ListQuery & { readonly limit: number }): Promise<TaskPage> {
+    const { callerId: _, ...asked } = query;
+    const tasks: TaskSummary[] = [];
+    let cursor = query.cursor;
+    for (;;) {
+      const page = await this.#store.listTasks({ ...asked, cursor, limit: MAX_PAGE });
+      for (const [i, task] of page.tasks.entries()) {
+        if (agentOf(task) !== agent) continue;
+        tasks.push(task);
+        if (tasks.length < query.limit) continue;
+        const { nextCursor } = await this.#store.listTasks({ ...asked, cursor, limit: i + 1 });
+        return { tasks, ...(nextCursor !== undefined && { nextCursor }) };
+      }
+      cursor = page.nextCursor;
+      if (cursor === undefined) return { tasks };
+    }
+  }
+
+  async subscribe(agent: string, request: Request): Promise<null> {
+    const body = await readBody(request, this.#bodyLimit);
+    const subscriberId = textIn(body, 'subscriber_id', true);
+    this.#events.subscribe(await this.#topic(agent, body), subscriberId);
+    return null;
+  }
+
+  async enqueue(agent: string, request: Request): Promise<null> {
+    const body = await readBody(request, this.#bodyLimit);
+    check(object({ event: object({}) }), body);
+    const topic = await this.#topic(agent, body);
+    this.#events.enqueue(topic, {
+      id: crypto.randomUUID(),
+      task_id: textIn(body, 'task_id', true),
+      event_data: body.event,
+    });
+    return null;
+  }
+
+  async dequeue(agent: string, request: Request): Promise<Json> {
+    const body = await readBody(request, this.#bodyLimit);
+    const subscriberId = textIn(body, 'subscriber_id', true);
+    const { limit = 100 } = body as { limit?: unknown };
+    check(callShape, { taskId: body.task_id, historyLength: limit ?? undefined });
+    const topic = topicOf(agent, textIn(body, 'caller_id'), textIn(body, 'task_id', true));
+    return { records: this.#events.dequeue(topic, subscriberId, (limit as number | null) ?? 100) };
+  }
+
+  /** Of a task that is there. */
+  async #topic(agent: string, body: Json): Promise<string> {
+    const taskId = textIn(body, 'task_id', true);
+    const callerId = textIn(body, 'caller_id');
+    const view = { callerId: join(agent, callerId), historyLength: 0, includeArtifacts: false };
+    const known = (await this.#store.getTask(taskId, view)) ?? (await this.#store.getTaskForClient(taskId, view));
+    if (!known) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task');
+    return topicOf(agent, callerId, taskId);
+  }
+}
+
+const callerShape: Shape = (query, path, issues) => {
+  const { callerId, limit } = isObject(query) ? query : {};
+  if (callerId !== undefined && typeof callerId !== 'string')
+    issues.push({ path: [...path, 'callerId'], message: 'expected a string' });
+  if (limit !== undefined && typeof limit !== 'number')
+    issues.push({ path: [...path, 'limit'], message: 'expected a number' });
+};
+
+/** Agent and caller as one caller of the store; different for different pairs, whatever their text. */
+function join(agent: string, callerId: string | undefined): string {
+  return JSON.stringify(callerId === undefined ? [agent] : [agent, callerId]);
+}
+
+function topicOf(agent: string, callerId: string | undefined, taskId: string): string {
+  return JSON.stringify([join(agent, callerId), taskId]);
+}
+
+function split(joined: string | undefined): readonly unknown[] {
+  try {
+    const pair: unknown = JSON.parse(joined ?? '');
+    return Array.isArray(pair) ? pair : [];
+  } catch {
+    // The store's owner keeps tasks of his own beside those of the agents.
+    return [];
+  }
+}
+
+function agentOf({ callerId }: TaskSummary): unknown {
+  return split(callerId)[0];
+}
+
+function withoutAgent({ callerId: joined, ...task }: TaskSummary): TaskSummary {
+  const callerId = split(joined)[1];
+  return typeof callerId === 'string' ? { ...task, callerId } : task;
+}
+
+function respond(stored: StoredTask, agent: string, callerId: string | undefined): Json {
+  return writeTaskResponse(stored, rowIdOf(agent, callerId, stored), callerId ?? null);
+}
