@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { serve } from '@hono/node-server';
+import { type ServerType, serve } from '@hono/node-server';
 import { expect, onTestFinished, test } from 'vitest';
 import { type A2AHandlerOptions, createA2AHandler, type TaskHandler } from '../src/task-manager.ts';
 import { ask, card, chunk, gate, openManager, says } from './support/agent.ts';
@@ -18,7 +18,7 @@ async function startAgent(sendTaskHandler: TaskHandler, options: A2AHandlerOptio
   const callerOf = (request: Request) => request.headers.get('x-user') ?? undefined;
   const handler = createA2AHandler(agent.manager, { callerOf, onError: (error) => failures.push(error), ...options });
   const server = serve({ fetch: handler, port: 0, hostname: '127.0.0.1' });
-  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  onTestFinished(() => stop(server));
   await new Promise<void>((resolve) => server.once('listening', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const post = (body: string, init: RequestInit = {}) => fetch(url, { method: 'POST', body, ...init });
@@ -27,6 +27,14 @@ async function startAgent(sendTaskHandler: TaskHandler, options: A2AHandlerOptio
     return response.json() as Promise<Answer>;
   };
   return { ...agent, failures, url, post, call };
+}
+
+function stop(server: ServerType): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    // Connections that clients keep open for a next request would hold it up.
+    if ('closeAllConnections' in server) server.closeAllConnections();
+  });
 }
 
 interface Answer {
