@@ -39,6 +39,7 @@ import {
   type TaskTag,
   updateBody,
 } from './wire.ts';
+import { decodeStatus } from './wire-items.ts';
 
 export interface ElkarClientOptions extends ElkarTransportOptions {
   /**
@@ -130,7 +131,8 @@ export class ElkarClientStore implements TaskStore {
     agentUrl: string,
     options: WriteOptions & { readonly callerId?: string | undefined } = {},
   ): Promise<StoredTask> {
-    const checked = { ...options, agentUrl };
+    // No agentUrl must not pass for an optional one.
+    const checked = { ...options, agentUrl: agentUrl ?? null };
     return this.#call('upsertTaskForClient', task?.id, checked, (call) => {
       const valid = validate(taskShape, task);
       const key = this.#key(valid.id, 'outgoing', options.callerId);
@@ -156,10 +158,16 @@ export class ElkarClientStore implements TaskStore {
       const { signal: _, ...asked } = query;
       check(listQueryShape, asked);
       const callerId = asked.allCallers ? {} : { callerId: this.#key('-', 'incoming', asked.callerId).callerId };
-      const page = await this.#transport.listTasks({ ...asked, ...callerId }, call);
-      const tasks = page.tasks.map(({ callerId, ...summary }) =>
-        callerId === undefined || callerId === this.#noCaller ? summary : { ...summary, callerId },
-      );
+      const page = await this.#transport.listTasks({ ...asked, ...callerId }, call).catch((error: unknown) => {
+        // The rest of the query was checked here; what a cursor is, only the server knows.
+        const isCursor = error instanceof TaskStoreError && error.status === 422 && asked.cursor !== undefined;
+        throw isCursor ? invalidArgument([{ path: ['cursor'], message: 'not a cursor of this list' }]) : error;
+      });
+      const tasks = page.tasks.map(({ callerId, ...summary }) => ({
+        ...summary,
+        ...(callerId !== undefined && callerId !== this.#noCaller && { callerId }),
+        status: decodeStatus(summary.status).item,
+      }));
       return { ...page, tasks };
     });
   }

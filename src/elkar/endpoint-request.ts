@@ -4,11 +4,13 @@ import { isObject, type Json } from './wire-items.ts';
 
 /** A request that is answered without asking the store. */
 export class Refusal extends Error {
-  constructor(
-    readonly status: 400 | 401 | 404 | 413 | 415 | 422,
-    readonly body: string | ElkarError,
-  ) {
+  readonly status: 400 | 401 | 404 | 413 | 415 | 422;
+  readonly body: string | ElkarError;
+
+  constructor(status: Refusal['status'], body: string | ElkarError) {
     super(typeof body === 'string' ? body : body.error_type);
+    this.status = status;
+    this.body = body;
   }
 }
 
@@ -138,6 +140,7 @@ const wireNames: { readonly [name: string]: string } = {
   newMessages: 'new_messages',
   artifactsUpdates: 'artifacts_updates',
   pushNotification: 'push_notification',
+  taskType: 'task_type',
 };
 
 function fields({ issues }: TaskStoreError): string {

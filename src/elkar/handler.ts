@@ -2,9 +2,9 @@
 import { type Context, Hono } from 'hono';
 import { cors as corsOf } from 'hono/cors';
 import { invalidArgument, TaskStoreError } from '../core/errors.ts';
-import { check, object, type Shape } from '../core/shape.ts';
+import { check, count, object, text } from '../core/shape.ts';
 import {
-  callShape,
+  listQueryShape,
   type StoredTask,
   type TaskType,
   taskSendParamsShape,
@@ -17,7 +17,7 @@ import { idInPath, inQuery, Refusal, readBody, textIn, toElkarError } from './en
 import { rowIdOf } from './row-id.ts';
 import { TaskEvents } from './task-events.ts';
 import { readSendParams, readTask, readUpdate, writeTaskResponse } from './wire-endpoint.ts';
-import { isObject, type Json } from './wire-items.ts';
+import type { Json } from './wire-items.ts';
 
 export interface ElkarHandlerOptions {
   /** What keeps the tasks. One store serves all agents; it must be used through this handler alone, or by its owner. */
@@ -190,7 +190,8 @@ class Routes {
   async upsertClientTask(agent: string, request: Request): Promise<Json> {
     const body = await readBody(request, this.#bodyLimit);
     const callerId = textIn(body, 'counterparty_identifier');
-    const agentUrl = textIn(body, 'server_agent_url', true);
+    const agentUrl = textIn(body, 'server_agent_url');
+    if (agentUrl === undefined) throw invalidArgument([{ path: ['server_agent_url'], message: 'expected a string' }]);
     const task = readTask(body.task);
     check(object({ task: taskShape }), { task });
     return respond(
@@ -202,18 +203,19 @@ class Routes {
 
   /** Takes a `ListQuery` and answers a `TaskPage`; an addition of ours. All callers are all callers of this agent. */
   async listTasks(agent: string, request: Request): Promise<TaskPage> {
-    const query = (await readBody(request, this.#bodyLimit)) as ListQuery;
-    check(callerShape, query);
+    const { callerId, allCallers, ...query } = pick(await readBody(request, this.#bodyLimit), listFields) as ListQuery;
+    check(listQueryShape, { ...query, allCallers });
+    if (callerId !== undefined) check(text, callerId);
     const limit = Math.min(query.limit ?? 50, MAX_PAGE);
-    const page = query.allCallers
+    const page = allCallers
       ? await this.#listAllCallers(agent, { ...query, limit })
-      : await this.#store.listTasks({ ...query, allCallers: false, limit, callerId: join(agent, query.callerId) });
+      : await this.#store.listTasks({ ...query, limit, callerId: join(agent, callerId) });
     return { ...page, tasks: page.tasks.map(withoutAgent) };
   }
 
   /** The store's cursor names the last task of a page; a page must therefore end with a task of this agent. */
   async #listAllCallers(agent: string, query: ListQuery & { readonly limit: number }): Promise<TaskPage> {
-    const { callerId: _, ...asked } = query;
+    const asked = { ...query, allCallers: true };
     const tasks: TaskSummary[] = [];
     let cursor = query.cursor;
     for (;;) {
@@ -252,10 +254,10 @@ class Routes {
   async dequeue(agent: string, request: Request): Promise<Json> {
     const body = await readBody(request, this.#bodyLimit);
     const subscriberId = textIn(body, 'subscriber_id', true);
-    const { limit = 100 } = body as { limit?: unknown };
-    check(callShape, { taskId: body.task_id, historyLength: limit ?? undefined });
+    const limit = body.limit ?? 100;
+    check(object({ limit: count }), { limit });
     const topic = topicOf(agent, textIn(body, 'caller_id'), textIn(body, 'task_id', true));
-    return { records: this.#events.dequeue(topic, subscriberId, (limit as number | null) ?? 100) };
+    return { records: this.#events.dequeue(topic, subscriberId, limit as number) };
   }
 
   /** Of a task that is there. */
@@ -269,13 +271,22 @@ class Routes {
   }
 }
 
-const callerShape: Shape = (query, path, issues) => {
-  const { callerId, limit } = isObject(query) ? query : {};
-  if (callerId !== undefined && typeof callerId !== 'string')
-    issues.push({ path: [...path, 'callerId'], message: 'expected a string' });
-  if (limit !== undefined && typeof limit !== 'number')
-    issues.push({ path: [...path, 'limit'], message: 'expected a number' });
-};
+const listFields = [
+  'callerId',
+  'allCallers',
+  'taskType',
+  'state',
+  'sessionId',
+  'updatedAfter',
+  'order',
+  'limit',
+  'cursor',
+];
+
+/** The named fields that are there, and not null. */
+function pick(body: Json, names: readonly string[]): Json {
+  return Object.fromEntries(names.filter((name) => body[name] != null).map((name) => [name, body[name]]));
+}
 
 /** Agent and caller as one caller of the store; different for different pairs, whatever their text. */
 function join(agent: string, callerId: string | undefined): string {

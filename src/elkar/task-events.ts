@@ -38,10 +38,6 @@ export class TaskEvents {
     }
   }
 
-  isSubscribed(topic: string, subscriberId: string): boolean {
-    return this.#subscribers.has(nameOf(topic, subscriberId));
-  }
-
   dequeue(topic: string, subscriberId: string, limit: number): TaskEvent[] {
     return this.#touch(nameOf(topic, subscriberId))?.events.splice(0, limit) ?? [];
   }

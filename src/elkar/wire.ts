@@ -141,6 +141,7 @@ function encodeWholeTask(task: Task, agentUrl: string, ops: readonly string[]): 
   const { id, sessionId, status, history, artifacts, metadata } = task;
   const lost: TaskTag = {
     agentUrl,
+    timestamp: status.timestamp,
     keys,
     ...(sessionId === undefined && { noSession: true }),
     ...(metadata && { metadata }),
@@ -324,7 +325,7 @@ function decodeTask(wire: Json, createdAt: string, updatedAt: string): DecodedTa
   };
 }
 
-/** Creating a task, Elkar drops the message and the time of its status. */
+/** Creating a task, Elkar drops the message and the time of its status; a status of anybody else's has a time. */
 function restoreStatus(
   status: TaskStatus,
   first: Message | undefined,
@@ -333,9 +334,14 @@ function restoreStatus(
   updatedAt: string,
 ): TaskStatus {
   if (!isObject(status)) return status;
-  const isNew = status.state === 'submitted' && status.message === undefined && tag.timestamp !== undefined;
-  if (isNew) return { ...status, ...(first && { message: first }), timestamp: tag.timestamp };
-  return { ...status, timestamp: status.timestamp ?? (status.state === 'submitted' ? createdAt : updatedAt) };
+  const { state, message, timestamp } = status;
+  if (timestamp === undefined) {
+    if (state !== 'submitted') return { ...status, timestamp: updatedAt };
+    return { ...status, ...(!message && first && { message: first }), timestamp: tag.timestamp ?? createdAt };
+  }
+  // Elkar writes the same moment in its own way.
+  const isSame = tag.timestamp !== undefined && Date.parse(tag.timestamp) === Date.parse(timestamp);
+  return isSame ? { ...status, timestamp: tag.timestamp } : status;
 }
 
 /** The artifact's header after the changes of later chunks, which Elkar ignored. */
