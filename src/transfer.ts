@@ -81,7 +81,8 @@ export async function importTasks(
   return { imported, skipped, failed };
 }
 
-async function* linesOf(source: ImportSource): AsyncGenerator<string | StoredTask> {
+/** Lines of text, however they were cut; what comes as an object is handed on. */
+export async function* linesOf(source: ImportSource): AsyncGenerator<string | StoredTask> {
   const decoder = new TextDecoder();
   let rest = '';
   for await (const piece of typeof source === 'string' ? [source] : source) {

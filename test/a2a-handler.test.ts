@@ -249,7 +249,7 @@ test('errors within are told to the application, not to callers', async () => {
 });
 
 test('bodies over the limit, and pages of other origins, are refused', async () => {
-  const { post, url } = await startAgent(echo, { maxBodyBytes: 1_000, allowedOrigins: ['https://good.example'] });
+  const { post, url } = await startAgent(echo, { bodyLimit: 1_000, cors: ['https://good.example'] });
   const large = await post(
     JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tasks/send', params: ask('t1', 'x'.repeat(1_000)) }),
   );

@@ -1,7 +1,7 @@
 /** An agent over HTTP: JSON-RPC, server-sent events and the agent's card. */
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
-import { cors } from 'hono/cors';
+import { bodyLimit as limitBody } from 'hono/body-limit';
+import { cors as corsOf } from 'hono/cors';
 import { A2AError, a2aErrorCodes } from './a2a-error.ts';
 import { toEventSource } from './event-source.ts';
 import type { TaskEventStream } from './event-stream.ts';
@@ -26,15 +26,15 @@ export interface A2AHandlerOptions {
    */
   readonly callerOf?: (request: Request) => string | undefined | Response | Promise<string | undefined | Response>;
   /** Where calls are posted to. @default '/' */
-  readonly path?: string;
-  /** Larger bodies are refused with 413; in bytes. @default 2097152 */
-  readonly maxBodyBytes?: number;
-  /** Web pages from these origins may call the agent. @default none */
-  readonly allowedOrigins?: readonly string[];
+  readonly path?: string | undefined;
+  /** How long a body may be, in bytes. @default 2097152 */
+  readonly bodyLimit?: number | undefined;
+  /** Origins whose pages may call, such as `https://app.example`; `'*'` is any. @default none */
+  readonly cors?: readonly string[] | undefined;
   /** How often a silent stream shows that it is alive, in milliseconds. @default 15000 */
-  readonly keepAliveMs?: number;
+  readonly keepAliveMs?: number | undefined;
   /** Told of errors that callers only see as "Internal error". @default console.error */
-  readonly onError?: (error: unknown) => void;
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 /**
@@ -49,7 +49,7 @@ export function createA2AHandler(
   manager: TaskManager,
   options: A2AHandlerOptions = {},
 ): (request: Request) => Promise<Response> {
-  const { path = '/', maxBodyBytes = 2 * 1024 * 1024, allowedOrigins, keepAliveMs = 15_000 } = options;
+  const { path = '/', bodyLimit = 2 * 1024 * 1024, cors = [], keepAliveMs = 15_000 } = options;
   const report = options.onError ?? ((error) => console.error('The agent failed to answer:', error));
   const toError = (error: unknown) => {
     const refusal = toJsonRpcError(error);
@@ -57,12 +57,12 @@ export function createA2AHandler(
     return refusal;
   };
   const app = new Hono();
-  if (allowedOrigins) app.use(cors({ origin: [...allowedOrigins] }));
+  if (cors.length > 0) app.use(corsOf({ origin: cors.includes('*') ? '*' : [...cors] }));
   for (const card of ['/.well-known/agent.json', '/.well-known/agent-card.json']) {
     app.get(card, (c) => c.json(manager.agentCard));
   }
-  const tooLarge = new A2AError('invalidRequest', `The body is larger than ${maxBodyBytes} bytes`);
-  app.use(path, bodyLimit({ maxSize: maxBodyBytes, onError: () => refuse(null, toError(tooLarge), 413) }));
+  const tooLarge = new A2AError('invalidRequest', `The body is larger than ${bodyLimit} bytes`);
+  app.use(path, limitBody({ maxSize: bodyLimit, onError: () => refuse(null, toError(tooLarge), 413) }));
   app.post(path, async ({ req }) => {
     let id: RequestId | undefined;
     try {

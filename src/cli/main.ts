@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+/** `npx holdfast …`: finds the command, runs it, and says in a line what went wrong. */
+import { readFileSync } from 'node:fs';
+import { TaskStoreError } from '../core/errors.ts';
+import { type Command, type ExitStatus, exit, UsageError } from './command.ts';
+import { check } from './commands/check.ts';
+import { compact } from './commands/compact.ts';
+import { exportCommand } from './commands/export.ts';
+import { importCommand } from './commands/import.ts';
+import { list } from './commands/list.ts';
+import { prune } from './commands/prune.ts';
+import { replay } from './commands/replay.ts';
+import { serve } from './commands/serve.ts';
+import { show } from './commands/show.ts';
+import { Terminal, toTable } from './terminal.ts';
+
+const commands: readonly Command[] = [replay, serve, list, show, exportCommand, importCommand, prune, compact, check];
+
+const help = `holdfast <command> [options]
+
+Keeps the tasks of AI agents in a file.
+
+${toTable(commands.map(({ name, summary }) => [`  ${name}`, summary])).join('\n')}
+
+Every command has --help, with examples; those that answer have --json. Stores are files: --store path, by default
+holdfast.json in the working directory. Exit status: 0 all is well, 1 something is wrong, 2 the command was not understood.
+
+Examples
+  holdfast replay                          keep a small generated agent run, read it back, compare
+  holdfast serve --store tasks.json        an Elkar endpoint on port 8484
+  holdfast list --store tasks.json --state working
+`;
+
+async function main([name = '', ...args]: readonly string[], terminal: Terminal): Promise<ExitStatus> {
+  if (['--help', '-h', 'help'].includes(name)) return say(help, terminal);
+  if (['--version', '-v'].includes(name)) return say(`${version()}\n`, terminal);
+  const command = commands.find((known) => known.name === name);
+  try {
+    if (!command) throw new UsageError(name ? `no command ${JSON.stringify(name)}` : 'expected a command');
+    if (args.includes('--help') || args.includes('-h')) return await say(command.help, terminal);
+    return await command.run(args, terminal);
+  } catch (error) {
+    terminal.note(`holdfast${command ? ` ${command.name}` : ''}: ${describe(error)}`);
+    if (!(error instanceof UsageError)) return exit.problems;
+    terminal.note(`See: holdfast ${command ? `${command.name} ` : ''}--help`);
+    return exit.usage;
+  }
+}
+
+async function say(text: string, terminal: Terminal): Promise<ExitStatus> {
+  await terminal.write(text);
+  return exit.ok;
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+}
+
+/** Expected failures are a line; of a mistake of ours the stack is worth more. */
+function describe(error: unknown): string {
+  if (error instanceof TaskStoreError) return `${error.message} (${error.code})`;
+  if (error instanceof UsageError || (error instanceof Error && 'syscall' in error)) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+// `holdfast export | head` ends the pipe early, which is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(exit.ok);
+});
+process.exitCode = await main(process.argv.slice(2), new Terminal(process.stdout, process.stderr));

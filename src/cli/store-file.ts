@@ -1,0 +1,35 @@
+/** The store file that a command works on. */
+import { existsSync } from 'node:fs';
+import { openTaskStore } from '../json-file.ts';
+import type { LocalTaskStore } from '../local-task-store.ts';
+import { UsageError } from './command.ts';
+
+/** The option of every command that works on a store. */
+export const storeOption = { store: { type: 'string', short: 's', default: 'holdfast.json' } } as const;
+export const storeHelp = '  -s, --store path     the store file (default: holdfast.json)';
+export const jsonOption = { json: { type: 'boolean' } } as const;
+export const jsonHelp = '      --json           the answer as JSON';
+
+/** Opens a store that is there, runs `use`, and closes it, whatever happens. */
+export async function withStore<T>(path: string, use: (store: LocalTaskStore) => Promise<T>): Promise<T> {
+  assertExists(path);
+  return useStore(await openTaskStore({ path }), use);
+}
+
+/** As `withStore`, to read only: also while another process holds the store. */
+export async function withStoreToRead<T>(path: string, use: (store: LocalTaskStore) => Promise<T>): Promise<T> {
+  return withStore(path, use);
+}
+
+export async function useStore<T>(store: LocalTaskStore, use: (store: LocalTaskStore) => Promise<T>): Promise<T> {
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Commands that look at a store must not make an empty one of a mistyped path. */
+function assertExists(path: string): void {
+  if (!existsSync(path)) throw new UsageError(`no store at ${path}`);
+}
