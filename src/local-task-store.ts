@@ -95,6 +95,7 @@ export class LocalTaskStore implements TaskStore {
       pending: (limit) => backend.pending(limit),
       getMeta: (name) => backend.getMeta(name),
       setMeta: (name, value) => backend.setMeta(name, value),
+      run: (operation, taskId, call) => this.#run(operation, taskId, {}, call),
       onPending: (listener) => {
         this.#pendingListeners.add(listener);
         return () => this.#pendingListeners.delete(listener);

@@ -33,6 +33,8 @@ export interface StorePort {
   pending(limit: number): Promise<readonly TaskHead[]>;
   getMeta(name: string): Promise<unknown>;
   setMeta(name: string, value: unknown): Promise<void>;
+  /** Frames an adapter's call as the store's own: refused once the store is closed, waited for by `close`, its errors named. */
+  run<T>(operation: string, taskId: string | undefined, call: () => Promise<T>): Promise<T>;
   /** Tells of every commit that left or made something pending: of this context after it, of others when noticed. */
   onPending(listener: (key: TaskKey) => void): () => void;
   /** The name and kind of what lies under, so that contexts on the same storage can find each other. */
