@@ -1,5 +1,58 @@
-import type { BackendFactory } from './backend.ts';
+/** A JSON file as a store's ground; see `jsonFile`. */
+import type { Backend, BackendContext, BackendFactory } from './backend.ts';
+import { type FileSystem, realFileSystem } from './json-file/file-system.ts';
+import { JsonFileBackend } from './json-file/json-file-backend.ts';
+import { prepareFile } from './json-file/paths.ts';
+import { ReadOnlyJsonFile } from './json-file/read-only.ts';
 
-export function jsonFile(): BackendFactory {
-  return { kind: 'json-file', unsuitable: () => 'not built yet', open: () => Promise.reject(new Error()) };
+export interface JsonFileOptions {
+  /** Opens the file for reading only, whoever else has it open; nothing on the disk is changed. @default false */
+  readonly readOnly?: boolean;
+  /** @internal The file operations to use; for tests that make them fail. */
+  readonly fs?: FileSystem;
+}
+
+/**
+ * A backend that keeps tasks in one plain JSON file, a task a line, for one process at a time.
+ *
+ * While the store is open, `<path>.journal.<n>` beside the file holds the newest changes and `<path>.lock` tells others that it is
+ * in use. After `close()` the file alone is complete; `<path>.index` may be deleted at any time, it only makes opening faster.
+ *
+ * @example
+ * const store = await openTaskStore({ backend: jsonFile(), path: 'data/tasks.json' });
+ */
+export function jsonFile({ readOnly = false, fs = realFileSystem }: JsonFileOptions = {}): BackendFactory {
+  return {
+    kind: 'json-file',
+    unsuitable,
+    open: (context) => (readOnly ? openReadOnly(fileOf(context), fs) : openForWriting(context, fs)),
+  };
+}
+
+/**
+ * Opens a store's file for reading only, also while another process has it open: what that one had written down at this
+ * moment. Every change is refused with `UNSUPPORTED`.
+ */
+export function openJsonFileReadOnly(path: string): Promise<Backend> {
+  return openReadOnly(path, realFileSystem);
+}
+
+function fileOf({ path, name }: BackendContext): string {
+  return path ?? `${name}.json`;
+}
+
+async function openReadOnly(path: string, fs: FileSystem): Promise<Backend> {
+  return ReadOnlyJsonFile.open(prepareFile(path, false), fs);
+}
+
+async function openForWriting(context: BackendContext, fs: FileSystem): Promise<Backend> {
+  const file = prepareFile(fileOf(context), true);
+  return JsonFileBackend.open(file, context.durability ?? 'strict', fs);
+}
+
+function unsuitable(): string | undefined {
+  if (typeof process === 'undefined' || !process.versions?.node)
+    return 'no file system here, that needs Node, Bun or Deno';
+  if ((process as { type?: string }).type === 'renderer') return 'an Electron window keeps its tasks in IndexedDB';
+  return undefined;
 }

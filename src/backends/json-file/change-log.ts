@@ -1,0 +1,171 @@
+import type { Durability } from '../backend.ts';
+import type { Journal } from './journal.ts';
+
+/** How long a change written under `relaxed` may wait for its sync, in milliseconds. */
+const RELAXED_SYNC_MS = 100;
+
+interface Waiting {
+  readonly record: string;
+  readonly undo: () => void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Brings changes into the journal. Under `strict` all that wait share one write and one sync, and are acknowledged after
+ * it; a failed one takes back, in memory too, everything that is not on the disk. Under `relaxed` each is written at once.
+ */
+export class ChangeLog {
+  journal: Journal;
+  /** Changes so far, and those of them that are acknowledged or taken back. */
+  submitted = 0;
+  settled = 0;
+  /** How often changes were taken back. */
+  failures = 0;
+  readonly #strict: boolean;
+  #queue: Waiting[] = [];
+  #running = false;
+  #quiet: (() => void)[] = [];
+  #idle: (() => void)[] = [];
+  #syncTimer: NodeJS.Timeout | undefined;
+  #syncing: Promise<void> | undefined;
+
+  constructor(journal: Journal, durability: Durability) {
+    this.journal = journal;
+    this.#strict = durability === 'strict';
+  }
+
+  /** Writes a change before it is made. Throws `IO_ERROR`, and then nothing was written. */
+  writeNow(record: string): void {
+    this.journal.write([record]);
+    this.#syncTimer ??= setTimeout(() => this.#syncLater(), RELAXED_SYNC_MS).unref();
+  }
+
+  /** Takes a change that is made in memory already; `undo` takes it back. Resolves when it is on the disk. */
+  submit(record: string, undo: () => void): Promise<void> {
+    this.submitted++;
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ record, undo, resolve, reject });
+      this.#start();
+    });
+  }
+
+  /** When everything submitted so far is acknowledged or taken back. */
+  async whenSettled(): Promise<void> {
+    while (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Runs `action` while memory and journal are in step: every change made is on the disk, none is under way. */
+  async atQuietPoint<T>(action: () => T): Promise<T> {
+    if (!this.#strict) return this.#afterSync(action);
+    return new Promise((resolve, reject) => {
+      this.#quiet.push(() => {
+        try {
+          resolve(action());
+        } catch (error) {
+          reject(error);
+        }
+      });
+      this.#start();
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.whenSettled();
+    clearTimeout(this.#syncTimer);
+    await this.#syncing;
+  }
+
+  async #afterSync<T>(action: () => T): Promise<T> {
+    await this.#syncing;
+    if (!this.journal.broken) {
+      await this.journal.sync();
+      this.journal.syncNow();
+    }
+    return action();
+  }
+
+  #start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    // Whoever else has something to write in this turn is to share the sync.
+    setImmediate(() => this.#run());
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0 || this.#quiet.length > 0) {
+      if (this.#quiet.length > 0) this.#beQuiet();
+      else await this.#writeBatch();
+      this.#wake();
+    }
+    this.#running = false;
+    this.#wake();
+  }
+
+  async #writeBatch(): Promise<void> {
+    const batch = this.#queue;
+    this.#queue = [];
+    const start = this.journal.end;
+    try {
+      this.journal.write(batch.map(({ record }) => record));
+      await this.journal.sync();
+    } catch (error) {
+      return this.#takeBack(batch, start, error);
+    }
+    this.#settle(batch);
+  }
+
+  /** Everything here is synchronous, so that no change can come between. */
+  #beQuiet(): void {
+    const batch = this.#queue;
+    this.#queue = [];
+    if (batch.length > 0) {
+      const start = this.journal.end;
+      try {
+        this.journal.write(batch.map(({ record }) => record));
+        this.journal.syncNow();
+        this.#settle(batch);
+      } catch (error) {
+        this.#takeBack(batch, start, error);
+      }
+    }
+    const actions = this.#quiet;
+    this.#quiet = [];
+    for (const action of actions) action();
+  }
+
+  #settle(batch: readonly Waiting[]): void {
+    this.settled += batch.length;
+    for (const { resolve } of batch) resolve();
+  }
+
+  /** What came after the batch was made on top of it, and goes with it. */
+  #takeBack(batch: readonly Waiting[], start: number, error: unknown): void {
+    const lost = [...batch, ...this.#queue];
+    this.#queue = [];
+    this.failures++;
+    if (this.journal.end !== start) this.journal.cutTo(start);
+    for (const { undo } of lost.toReversed()) undo();
+    this.settled += lost.length;
+    for (const { reject } of lost) reject(error);
+  }
+
+  #wake(): void {
+    const waiting = this.#idle;
+    this.#idle = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #syncLater(): void {
+    // A failure marks the journal as broken; the next change begins a new one.
+    this.#syncing = this.journal
+      .sync()
+      .catch(() => {})
+      .finally(() => {
+        this.#syncTimer = this.#syncing = undefined;
+        if (this.journal.synced < this.journal.end && !this.journal.broken) {
+          this.#syncTimer = setTimeout(() => this.#syncLater(), RELAXED_SYNC_MS).unref();
+        }
+      });
+  }
+}

@@ -1,0 +1,135 @@
+/** The few file operations that the backend needs, and how their failures are named. */
+import nodeFs from 'node:fs';
+import path from 'node:path';
+import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
+
+/** What is used of `node:fs`. Tests hand in one of their own, to fail writes and to cut the power. */
+export type FileSystem = Pick<
+  typeof nodeFs,
+  | 'openSync'
+  | 'closeSync'
+  | 'fstatSync'
+  | 'readSync'
+  | 'read'
+  | 'writeSync'
+  | 'write'
+  | 'ftruncateSync'
+  | 'fsync'
+  | 'fsyncSync'
+  | 'fdatasync'
+  | 'fdatasyncSync'
+  | 'renameSync'
+  | 'unlinkSync'
+  | 'readdirSync'
+  | 'mkdirSync'
+  | 'copyFileSync'
+>;
+
+export const realFileSystem: FileSystem = nodeFs;
+
+export function ioError(error: unknown, message: string): TaskStoreError {
+  return toTaskStoreError(error, 'IO_ERROR', `${message} (${(error as Error)?.message ?? error})`);
+}
+
+export function errorCode(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+/** Opens a file for reading, or answers undefined where there is none. */
+export function openExisting(fs: FileSystem, file: string, flags: 'r' | 'r+' = 'r'): number | undefined {
+  try {
+    return fs.openSync(file, flags);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Reads exactly these bytes. A file that ends before them is not the one it was taken for. */
+export function readFully(fs: FileSystem, fd: number, start: number, length: number): Buffer<ArrayBuffer> {
+  const buffer = Buffer.allocUnsafe(length);
+  let done = 0;
+  while (done < length) {
+    const read = fs.readSync(fd, buffer, done, length - done, start + done);
+    if (read === 0) throw new TaskStoreError('STORE_CORRUPT', `the file ends before byte ${start + length}`);
+    done += read;
+  }
+  return buffer;
+}
+
+/** As `readFully`, without blocking the event loop. */
+export async function readFullyAsync(fs: FileSystem, fd: number, into: Buffer, start: number): Promise<void> {
+  for (let done = 0; done < into.length; ) {
+    const read = await new Promise<number>((resolve, reject) => {
+      fs.read(fd, into, done, into.length - done, start + done, (error, count) =>
+        error ? reject(error) : resolve(count),
+      );
+    });
+    if (read === 0) throw new TaskStoreError('STORE_CORRUPT', `the file ends before byte ${start + into.length}`);
+    done += read;
+  }
+}
+
+/** Writes all of it: on a full disk a write may come back short, without an error. */
+export function writeFully(fs: FileSystem, fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += someWritten(fs.writeSync(fd, bytes, done, bytes.length - done, position + done));
+  }
+}
+
+export async function writeFullyAsync(fs: FileSystem, fd: number, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += await new Promise<number>((resolve, reject) => {
+      fs.write(fd, bytes, done, bytes.length - done, position + done, (error, count) =>
+        error ? reject(error) : resolve(someWritten(count)),
+      );
+    });
+  }
+}
+
+/** A loop over short writes must not spin on a disk that takes nothing. */
+function someWritten(count: number): number {
+  if (count === 0) throw new TaskStoreError('IO_ERROR', 'the disk takes no more bytes');
+  return count;
+}
+
+export function syncAsync(fs: FileSystem, fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve())));
+}
+
+/** Makes created, renamed and removed names last. Windows has no such call, and needs none. */
+export function syncFolder(fs: FileSystem, file: string): void {
+  if (process.platform === 'win32') return;
+  const fd = fs.openSync(path.dirname(file), 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** On Windows a virus scanner or an indexer may hold a file for a moment; only the rename is repeated. */
+export async function renameWithPatience(fs: FileSystem, from: string, to: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return fs.renameSync(from, to);
+    } catch (error) {
+      const passing = process.platform === 'win32' && ['EPERM', 'EBUSY', 'EACCES'].includes(errorCode(error) ?? '');
+      if (!passing || attempt === 20) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10 * attempt));
+    }
+  }
+}
+
+export function removeFile(fs: FileSystem, file: string): void {
+  try {
+    fs.unlinkSync(file);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** Lets everything else that waits have its turn. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

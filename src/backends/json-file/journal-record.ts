@@ -1,0 +1,163 @@
+/** What a journal says: the fields of a head that a change touched, and the items it added. Never a whole task for an append. */
+import type { ArtifactHead, Change, SlotParts, TaskBody, TaskHead, TaskKey } from '../../core/head.ts';
+import type { Message, Part } from '../../core/task.ts';
+
+export type JournalRecord =
+  | { readonly journal: 1; readonly generation: number }
+  | { readonly meta: string; readonly value?: unknown }
+  | { readonly key: string; readonly removed: true }
+  | WholeTask
+  | TaskDelta;
+
+/** A task that is new, or begins anew. */
+interface WholeTask {
+  readonly key: string;
+  readonly head: Omit<TaskHead, 'key' | 'messageCount' | 'artifacts'>;
+  /** Absent where the task has none, which is not the same as an empty one. */
+  readonly history?: readonly Message[];
+  readonly artifacts?: readonly { readonly header: ArtifactHead['header']; readonly parts: readonly Part[] }[];
+}
+
+/** Counts are not written: they follow from what is appended to what. */
+interface TaskDelta {
+  readonly key: string;
+  readonly revision: number;
+  readonly updatedAt?: string;
+  /** Other fields of the head that changed; null where a field is gone. */
+  readonly set?: Record<string, unknown>;
+  /** Fields of the body that changed, and the names of those that are gone. */
+  readonly body?: Record<string, unknown>;
+  readonly gone?: readonly string[];
+  /** By slot: headers that are new or changed. */
+  readonly headers?: readonly (readonly [slot: number, header: ArtifactHead['header']])[];
+  readonly messages?: readonly Message[];
+  readonly parts?: readonly SlotParts[];
+}
+
+const settable = ['createdAt', 'isStreaming', 'pushNotification', 'agentUrl', 'pendingSince', 'sync'] as const;
+
+export function toRecord(key: string, before: TaskHead | undefined, change: Change): WholeTask | TaskDelta {
+  return before && !change.reset ? toDelta(key, before, change) : toWhole(key, change);
+}
+
+function toWhole(name: string, { head, messages, parts }: Change): WholeTask {
+  const { key: _, messageCount, artifacts, ...rest } = head;
+  return {
+    key: name,
+    head: rest,
+    ...(messageCount !== undefined && { history: messages }),
+    ...(artifacts && {
+      artifacts: artifacts.map(({ header }, slot) => ({
+        header,
+        parts: parts.find((added) => added.slot === slot)?.parts ?? [],
+      })),
+    }),
+  };
+}
+
+/** The reducer shares what it leaves alone, so identity tells what changed. */
+function toDelta(key: string, before: TaskHead, { head, messages, parts }: Change): TaskDelta {
+  const delta: { -readonly [K in keyof TaskDelta]: TaskDelta[K] } = { key, revision: head.revision };
+  if (head.updatedAt !== before.updatedAt) delta.updatedAt = head.updatedAt;
+  for (const name of settable) if (head[name] !== before[name]) (delta.set ??= {})[name] = head[name] ?? null;
+  if (head.body !== before.body) compareBodies(delta, before.body, head.body);
+  if (head.artifacts !== before.artifacts) {
+    const headers = changedHeaders(before.artifacts, head.artifacts ?? []);
+    if (headers.length > 0 || !before.artifacts) delta.headers = headers;
+  }
+  if (messages.length > 0) delta.messages = messages;
+  if (parts.length > 0) delta.parts = parts;
+  return delta;
+}
+
+function compareBodies(
+  delta: { body?: Record<string, unknown>; gone?: readonly string[] },
+  before: TaskBody,
+  after: TaskBody,
+) {
+  const changed = Object.entries(after).filter(
+    ([name, value]) => !Object.hasOwn(before, name) || before[name] !== value,
+  );
+  const gone = Object.keys(before).filter((name) => !Object.hasOwn(after, name));
+  if (changed.length > 0) delta.body = Object.fromEntries(changed);
+  if (gone.length > 0) delta.gone = gone;
+}
+
+function changedHeaders(before: readonly ArtifactHead[] = [], after: readonly ArtifactHead[]) {
+  const changed: [number, ArtifactHead['header']][] = [];
+  after.forEach(({ header }, slot) => {
+    const old = before[slot]?.header;
+    if (!old || !sameFields(old, header)) changed.push([slot, header]);
+  });
+  return changed;
+}
+
+function sameFields(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && a[name] === b[name]);
+}
+
+/** The change that `toRecord` wrote down; undefined where it needs a task that is not there. */
+export function toChange(
+  record: WholeTask | TaskDelta,
+  key: TaskKey,
+  before: TaskHead | undefined,
+): Change | undefined {
+  if ('head' in record) return fromWhole(record, key, before !== undefined);
+  return before && fromDelta(record, before);
+}
+
+function fromWhole({ head, history, artifacts }: WholeTask, key: TaskKey, reset: boolean): Change {
+  return {
+    head: {
+      key,
+      ...head,
+      ...(history && { messageCount: history.length }),
+      ...(artifacts && { artifacts: artifacts.map(({ header, parts }) => ({ header, partCount: parts.length })) }),
+    },
+    messages: history ?? [],
+    parts: (artifacts ?? []).map(({ parts }, slot) => ({ slot, parts })),
+    reset,
+    quiet: false,
+  };
+}
+
+function fromDelta(record: TaskDelta, before: TaskHead): Change {
+  const { revision, updatedAt = before.updatedAt, set = {}, messages = [], parts = [] } = record;
+  const head: { -readonly [K in keyof TaskHead]: TaskHead[K] } = { ...before, revision, updatedAt };
+  for (const [name, value] of Object.entries(set)) {
+    if (value === null) delete head[name as 'sync'];
+    else (head as Record<string, unknown>)[name] = value;
+  }
+  if (record.body || record.gone) {
+    const body = { ...before.body, ...record.body };
+    for (const name of record.gone ?? []) delete body[name];
+    head.body = Object.freeze(body);
+  }
+  if (messages.length > 0) head.messageCount = (before.messageCount ?? 0) + messages.length;
+  if (record.headers || parts.length > 0) head.artifacts = extendArtifacts(before.artifacts, record.headers, parts);
+  return { head, messages, parts, reset: false, quiet: false };
+}
+
+function extendArtifacts(
+  before: readonly ArtifactHead[] = [],
+  headers: TaskDelta['headers'] = [],
+  parts: readonly SlotParts[],
+): ArtifactHead[] {
+  const artifacts = [...before];
+  for (const [slot, header] of headers) artifacts[slot] = { header, partCount: artifacts[slot]?.partCount ?? 0 };
+  for (const { slot, parts: added } of parts) {
+    const { header, partCount } = artifacts[slot] as ArtifactHead;
+    artifacts[slot] = { header, partCount: partCount + added.length };
+  }
+  return artifacts;
+}
+
+/** The reverse of `encodeKey`. */
+export function decodeKey(name: string): TaskKey {
+  const colon = name.indexOf(':');
+  const taskType = name[0] === 'i' ? 'incoming' : 'outgoing';
+  if (colon === 1) return { callerId: undefined, taskType, taskId: name.slice(2) };
+  const split = colon + 1 + Number(name.slice(1, colon));
+  return { callerId: name.slice(colon + 1, split), taskType, taskId: name.slice(split) };
+}

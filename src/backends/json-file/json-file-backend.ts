@@ -1,0 +1,289 @@
+import { Low } from 'lowdb';
+import { TaskStoreError } from '../../core/errors.ts';
+import { encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
+import type { HeadQuery } from '../../core/query.ts';
+import type { SelectRange, TaskRecord } from '../../core/record.ts';
+import type { Backend, BackendInfo, Committed, Decide, Durability } from '../backend.ts';
+import { ChangeLog } from './change-log.ts';
+import type { Entry } from './entry.ts';
+import { type FileSystem, ioError, removeFile } from './file-system.ts';
+import { Fold } from './fold.ts';
+import { freezeJson } from './freeze.ts';
+import { Journal } from './journal.ts';
+import { toRecord } from './journal-record.ts';
+import { FileLock } from './lock.ts';
+import { journalPath } from './paths.ts';
+import { replay, setMeta } from './replay.ts';
+import type { Snapshot } from './snapshot.ts';
+import { emptySnapshot, type FileContents, readContents, setAside, TaskFile } from './task-file.ts';
+import { TaskTable } from './task-table.ts';
+
+/**
+ * The journal is folded into the file when it is larger than the file, but not before it has this size; and when it has
+ * the second, however large the file is, since what it holds is held in memory too.
+ */
+const FOLD_FROM = 8 * 1024 * 1024;
+const FOLD_AT = 32 * 1024 * 1024;
+
+/** The parts of an open file. */
+interface Opened {
+  readonly fs: FileSystem;
+  readonly file: string;
+  readonly lock: FileLock;
+  readonly db: Low<FileContents>;
+  readonly table: TaskTable;
+  readonly meta: Map<string, unknown>;
+  readonly durability: Durability;
+  /** In order; changes go to the last. */
+  readonly journals: Journal[];
+}
+
+export class JsonFileBackend implements Backend {
+  readonly info: BackendInfo;
+  readonly #parts: Opened;
+  readonly #table: TaskTable;
+  readonly #log: ChangeLog;
+  readonly #strict: boolean;
+  #folding: Promise<void> | undefined;
+  #foldFrom = FOLD_FROM;
+  /** Whether the values beside the tasks differ from the file's. */
+  #metaChanged: boolean;
+
+  private constructor(parts: Opened, metaChanged: boolean) {
+    this.#metaChanged = metaChanged;
+    const { file, durability, table, journals } = parts;
+    this.#strict = durability === 'strict';
+    this.info = { kind: 'json-file', survives: this.#strict ? 'power-cut' : 'process', location: file };
+    this.#parts = parts;
+    this.#table = table;
+    this.#log = new ChangeLog(journals.at(-1) as Journal, durability);
+  }
+
+  static async open(file: string, durability: Durability, fs: FileSystem): Promise<JsonFileBackend> {
+    const lock = await acquire(file);
+    try {
+      const adapter = new TaskFile(fs, file);
+      const db = new Low<FileContents>(adapter, emptySnapshot());
+      const snapshot = await readContents(adapter, file, db).catch((error) => {
+        throw setAside(fs, file, error);
+      });
+      const table = new TaskTable(snapshot);
+      const meta = new Map(Object.entries(snapshot.index.header.meta));
+      const replayed = await replay(fs, file, table, meta, (journal, error) => setAside(fs, journal, error));
+      removeFile(fs, `${file}.tmp`);
+      for (const generation of replayed.stale) removeFile(fs, journalPath(file, generation));
+      const journals = openJournals(fs, file, snapshot, replayed.journals, durability);
+      if (adapter.scanned) await adapter.writeIndex(snapshot.index);
+      return new JsonFileBackend({ fs, file, lock, db, table, meta, durability, journals }, replayed.metaChanged);
+    } catch (error) {
+      lock.release();
+      throw ioError(error, `${file} cannot be opened`);
+    }
+  }
+
+  async commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
+    if (this.#log.journal.broken) await this.#renew();
+    const name = encodeKey(key);
+    const found = this.#table.find(name);
+    const before = found?.head;
+    const decision = decide(before);
+    if (decision === undefined || (decision === 'remove' && !before)) {
+      await this.#untilSettled(name);
+      return { before, decision: undefined, record: found?.toRecord(select) };
+    }
+    const record = JSON.stringify(
+      decision === 'remove' ? { key: name, removed: true } : toRecord(name, before, decision),
+    );
+    if (!this.#strict) this.#log.writeNow(record);
+    const entry = found ? this.#table.toChange(found) : this.#table.create(name, (decision as { head: TaskHead }).head);
+    const undo = this.#strict ? this.#undoOf(entry) : undefined;
+    this.#table.apply(entry, decision);
+    const answer = { before, decision, record: entry.removed ? undefined : entry.toRecord(select) };
+    if (undo) {
+      const saved = this.#log.submit(record, undo);
+      entry.change = this.#log.submitted;
+      await saved;
+    }
+    if (this.#log.journal.end > this.#foldFrom) this.#foldWhenDue();
+    return answer;
+  }
+
+  async read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined> {
+    const name = encodeKey(key);
+    return this.#whenSaved(
+      () => this.#table.find(name)?.toRecord(select),
+      () => this.#untilSettled(name),
+    );
+  }
+
+  list(query: HeadQuery): Promise<readonly TaskHead[]> {
+    return this.#whenSaved(
+      () => this.#table.list(query),
+      () => this.#log.whenSettled(),
+    );
+  }
+
+  pending(limit: number): Promise<readonly TaskHead[]> {
+    return this.#whenSaved(
+      () => this.#table.pending(limit),
+      () => this.#log.whenSettled(),
+    );
+  }
+
+  getMeta(name: string): Promise<unknown> {
+    return this.#whenSaved(
+      () => this.#parts.meta.get(name),
+      () => this.#log.whenSettled(),
+    );
+  }
+
+  async setMeta(name: string, value: unknown): Promise<void> {
+    if (this.#log.journal.broken) await this.#renew();
+    const { meta } = this.#parts;
+    const record = JSON.stringify({ meta: name, value });
+    const kept = freezeJson(JSON.parse(record).value);
+    if (!this.#strict) this.#log.writeNow(record);
+    const before = meta.get(name);
+    setMeta(meta, name, kept);
+    this.#metaChanged = true;
+    if (this.#strict) await this.#log.submit(record, () => setMeta(meta, name, before));
+  }
+
+  /** One process at a time has the file, so there is nobody else to hear of. */
+  listen(): () => void {
+    return () => {};
+  }
+
+  async close(): Promise<void> {
+    const { lock, journals } = this.#parts;
+    try {
+      await this.#log.close();
+      await this.#folding?.catch(() => {});
+      if (this.#needsFolding()) await this.#fold(true);
+      for (const journal of journals.splice(0)) journal.remove();
+    } catch (error) {
+      for (const journal of journals) journal.close();
+      throw ioError(error, 'every change is kept in the journal, but it could not be folded into the file');
+    } finally {
+      this.#table.snapshot.retire();
+      lock.release();
+    }
+  }
+
+  #needsFolding(): boolean {
+    return this.#table.changed.entries.size > 0 || this.#metaChanged || !this.#table.snapshot.file;
+  }
+
+  /** Answers what `look` sees now, once it is on the disk; looks again where it turned out not to get there. */
+  async #whenSaved<T>(look: () => T, settle: () => Promise<void>): Promise<T> {
+    for (;;) {
+      const { failures } = this.#log;
+      const seen = look();
+      if (this.#log.settled < this.#log.submitted) await settle();
+      if (failures === this.#log.failures) return seen;
+    }
+  }
+
+  async #untilSettled(name: string): Promise<void> {
+    const change = this.#table.changed.entries.get(name)?.change ?? 0;
+    if (change > this.#log.settled) await this.#log.whenSettled();
+  }
+
+  #undoOf(entry: Entry): () => void {
+    if (!this.#table.hasChanged(entry)) return () => this.#table.unplace(entry);
+    const restore = entry.checkpoint();
+    return () => {
+      restore();
+      this.#table.place(entry);
+    };
+  }
+
+  #foldWhenDue(): void {
+    const { end } = this.#log.journal;
+    if (this.#folding || (end < this.#table.snapshot.index.header.fileSize && end < FOLD_AT)) return;
+    this.#folding = this.#fold(false)
+      .then(
+        () => {
+          this.#foldFrom = FOLD_FROM;
+        },
+        () => {
+          // Nothing is lost, the journals just go on. Tried again when much more has come.
+          this.#foldFrom = this.#log.journal.end + FOLD_AT;
+        },
+      )
+      .finally(() => {
+        this.#folding = undefined;
+      });
+  }
+
+  /** After a failed sync nothing that the journal holds is relied on: everything is written anew from memory. */
+  async #renew(): Promise<void> {
+    try {
+      await (this.#folding ??= this.#fold(false).finally(() => {
+        this.#folding = undefined;
+      }));
+    } catch (error) {
+      throw ioError(error, 'the journal failed, and the file could not be written anew');
+    }
+    if (this.#log.journal.broken) throw new TaskStoreError('IO_ERROR', 'the journal failed');
+  }
+
+  /**
+   * Writes the next generation of the file, while changes go on in a journal of their own. Whatever moment it is cut off at,
+   * the file that is there and the journals from its generation on hold everything.
+   */
+  async #fold(last: boolean): Promise<void> {
+    const { fs, file, durability, journals, db, meta } = this.#parts;
+    const table = this.#table;
+    const generation = (journals.at(-1) as Journal).generation + 1;
+    const next = last
+      ? undefined
+      : Journal.create(fs, journalPath(file, generation), generation, durability === 'strict');
+    const fold = await this.#log.atQuietPoint(() => {
+      if (next) journals.push((this.#log.journal = next));
+      this.#metaChanged = false;
+      const { other } = table.snapshot.index.header;
+      return new Fold(table.snapshot, table.beginFolding(), { generation, meta: Object.fromEntries(meta), other });
+    });
+    db.data = fold;
+    try {
+      await db.write();
+      await db.read();
+    } catch (error) {
+      await this.#log.atQuietPoint(() => table.cancelFolding());
+      this.#metaChanged = true;
+      throw error;
+    }
+    await this.#log.atQuietPoint(() => {
+      const before = table.snapshot;
+      table.finishFolding(db.data as Snapshot, (entry) => fold.rowOf(entry));
+      before.retire();
+    });
+    for (const journal of journals.splice(0, next ? journals.length - 1 : journals.length)) journal.remove();
+  }
+}
+
+async function acquire(file: string): Promise<FileLock> {
+  try {
+    return await FileLock.acquire(file);
+  } catch (error) {
+    throw ioError(error, `${file} cannot be locked`);
+  }
+}
+
+function openJournals(
+  fs: FileSystem,
+  file: string,
+  snapshot: Snapshot,
+  found: readonly { readonly generation: number; readonly end: number }[],
+  durability: Durability,
+): Journal[] {
+  const reserves = durability === 'strict';
+  if (found.length === 0) {
+    const { generation } = snapshot.index.header;
+    return [Journal.create(fs, journalPath(file, generation), generation, reserves)];
+  }
+  return found.map(({ generation, end }) =>
+    Journal.resume(fs, journalPath(file, generation), generation, end, reserves),
+  );
+}

@@ -1,0 +1,208 @@
+/**
+ * One process at a time. A library was not taken: those that are kept up hold a lock by touching it every few seconds and
+ * let others in when the touches stop, so that a stopped holder is waited for, and a suspended one loses its lock without
+ * knowing; and none takes over a dead holder's lock at once and without a race.
+ *
+ * A lock is a folder with a file for each process that wants it, named after nobody but that process. Whoever has put its
+ * own file there looks at the others: those of dead processes are removed (a name is never used twice, so nobody alive can
+ * be hit); with none left it holds the lock. Of two that come at the same time the later one sees the earlier one's file,
+ * so never both hold it; of several that only want it, the one with the first name stays and the others step back.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { TaskStoreError } from '../../core/errors.ts';
+import { errorCode } from './file-system.ts';
+
+/** Who cannot be asked whether it lives (another machine or container) shows it by touching its file. */
+const HEARTBEAT_MS = 2000;
+const SILENCE_MS = 4 * HEARTBEAT_MS;
+
+/** Steps back at the most so often before the others are taken to hold the lock. */
+const ATTEMPTS = 200;
+
+interface Holder {
+  readonly pid: number;
+  /** When the process began, in whatever form the system tells it; pids are used again. */
+  readonly started: string;
+  readonly host: string;
+  /** Pids mean something within one of these only. */
+  readonly pidSpace: string;
+  readonly held: boolean;
+}
+
+export class FileLock {
+  readonly #own: string;
+  readonly #heartbeat: NodeJS.Timeout;
+
+  private constructor(own: string) {
+    this.#own = own;
+    this.#heartbeat = setInterval(() => touch(own), HEARTBEAT_MS).unref();
+  }
+
+  /** Rejects with `STORE_LOCKED` where a living process, this one included, has it. */
+  static async acquire(file: string): Promise<FileLock> {
+    const folder = `${file}.lock`;
+    const me: Holder = { ...describeProcess(), held: false };
+    const name = `${process.pid}-${crypto.randomUUID()}`;
+    const own = path.join(folder, name);
+    for (let attempt = 1; ; attempt++) {
+      place(folder, own, me);
+      const others = await livingOthers(folder, name, me);
+      if (others.length === 0) {
+        writeFileSync(own, JSON.stringify({ ...me, held: true }));
+        return new FileLock(own);
+      }
+      const holder = others.find(({ held }) => held);
+      const first = others.every((other) => name < other.name);
+      if (holder || !first) withdraw(own);
+      if (holder || attempt === ATTEMPTS) throw lockedBy(file, holder ?? (others[0] as Holder), folder);
+      await new Promise((resolve) => setTimeout(resolve, first ? 1 : 5 + Math.random() * 20));
+    }
+  }
+
+  release(): void {
+    clearInterval(this.#heartbeat);
+    withdraw(this.#own);
+  }
+}
+
+function lockedBy(file: string, { pid, host }: Holder, folder: string): TaskStoreError {
+  const who = pid === process.pid && host === hostname() ? 'this process' : `process ${pid} on ${host}`;
+  return new TaskStoreError('STORE_LOCKED', `${file} is in use by ${who} (lock: ${folder})`);
+}
+
+/** The folder may be removed between its making and its use: whoever leaves last takes it away. */
+function place(folder: string, own: string, me: Holder): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(own, JSON.stringify(me));
+      return;
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT' || attempt === 100) throw error;
+    }
+  }
+}
+
+function withdraw(own: string): void {
+  try {
+    unlinkSync(own);
+    rmdirSync(path.dirname(own));
+  } catch {
+    // Others are there, or it is gone already.
+  }
+}
+
+async function livingOthers(folder: string, name: string, me: Holder): Promise<(Holder & { name: string })[]> {
+  const others: (Holder & { name: string })[] = [];
+  for (const other of readdirSync(folder)) {
+    if (other === name) continue;
+    const file = path.join(folder, other);
+    const holder = readHolder(file);
+    if (!holder) continue;
+    if (await isAlive(holder, file, me)) others.push({ ...holder, name: other });
+    else unlinkQuietly(file);
+  }
+  return others;
+}
+
+/** Undefined where the file is gone. One that is half written belongs to a process that is just coming. */
+function readHolder(file: string): Holder | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    const pid = Number.parseInt(path.basename(file), 10);
+    return { pid, started: '', host: hostname(), pidSpace: pidSpace(), held: false };
+  }
+}
+
+async function isAlive({ pid, started, host, pidSpace }: Holder, file: string, me: Holder): Promise<boolean> {
+  // In another container the same pid is another process.
+  if (host !== me.host || pidSpace !== me.pidSpace) return keepsTouching(file);
+  const since = startOf(pid);
+  return since !== undefined && (started === '' || since === started);
+}
+
+async function keepsTouching(file: string): Promise<boolean> {
+  const before = touched(file);
+  for (let waited = 0; waited < SILENCE_MS; waited += 500) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    if (touched(file) !== before) return touched(file) !== undefined;
+  }
+  return false;
+}
+
+function touched(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+}
+
+function touch(file: string): void {
+  try {
+    const now = new Date();
+    utimesSync(file, now, now);
+  } catch {
+    // Only a sign of life.
+  }
+}
+
+function unlinkQuietly(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch {
+    // Another one did it.
+  }
+}
+
+function describeProcess(): Omit<Holder, 'held'> {
+  return { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname(), pidSpace: pidSpace() };
+}
+
+function pidSpace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
+  }
+}
+
+/** When a process began; undefined where there is no such process any more, '' where the system does not tell. */
+function startOf(pid: number): string | undefined {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (errorCode(error) === 'ESRCH') return undefined;
+  }
+  if (process.platform === 'linux') return startOnLinux(pid);
+  if (process.platform === 'win32') return '';
+  try {
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim();
+  } catch {
+    return '';
+  }
+}
+
+function startOnLinux(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The second field, the program's name in brackets, may hold anything.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state] = fields;
+    if (state === 'Z' || state === 'X') return undefined;
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}:${fields[19]}`;
+  } catch (error) {
+    return errorCode(error) === 'ENOENT' || errorCode(error) === 'ESRCH' ? undefined : '';
+  }
+}

@@ -1,0 +1,81 @@
+import { TaskStoreError } from '../../core/errors.ts';
+import type { FileSystem } from './file-system.ts';
+import { freezeJson } from './freeze.ts';
+import { readJournal } from './journal.ts';
+import { decodeKey, type JournalRecord, toChange } from './journal-record.ts';
+import { journalGenerations, journalPath } from './paths.ts';
+import type { TaskTable } from './task-table.ts';
+
+export interface Replayed {
+  /** Journals that hold changes since the file was written, in order; the last one is to be gone on in. */
+  readonly journals: readonly { readonly generation: number; readonly end: number }[];
+  /** Journals that the file holds already. */
+  readonly stale: readonly number[];
+  /** Whether they hold values beside the tasks. */
+  readonly metaChanged: boolean;
+}
+
+/** Brings the table to where the journals leave it. Changes no file, but for what `onError` does about a journal's error. */
+export async function replay(
+  fs: FileSystem,
+  file: string,
+  table: TaskTable,
+  meta: Map<string, unknown>,
+  onError: (journal: string, error: unknown) => unknown,
+): Promise<Replayed> {
+  const { generation: first } = table.snapshot.index.header;
+  const generations = journalGenerations(fs, file);
+  const stale = generations.filter((generation) => generation < first);
+  let metaChanged = false;
+  const journals: { generation: number; end: number; cut: boolean }[] = [];
+  for (const generation of generations.slice(stale.length)) {
+    const journal = journalPath(file, generation);
+    try {
+      const read = await readJournal(fs, journal, generation, (record) => {
+        metaChanged ||= 'meta' in record;
+        applyRecord(table, meta, record);
+      });
+      if (!read) {
+        stale.push(generation);
+        continue;
+      }
+      const before = journals.at(-1);
+      if (generation !== (before ? before.generation + 1 : first)) {
+        throw new TaskStoreError('STORE_CORRUPT', `the journal belongs to another file, not to generation ${first}`);
+      }
+      if (before?.cut) throw new TaskStoreError('STORE_CORRUPT', 'the journal before this one has lost its end');
+      journals.push({ generation, ...read });
+    } catch (error) {
+      throw onError(journal, error);
+    }
+  }
+  return { journals, stale, metaChanged };
+}
+
+function applyRecord(table: TaskTable, meta: Map<string, unknown>, record: JournalRecord): void {
+  if ('meta' in record) {
+    setMeta(meta, record.meta, freezeJson(record.value));
+    return;
+  }
+  if ('journal' in record) throw new TaskStoreError('STORE_CORRUPT', 'the journal has two beginnings');
+  const found = table.find(record.key);
+  if ('removed' in record) {
+    if (found) table.apply(table.toChange(found), 'remove');
+    return;
+  }
+  const key = found?.head.key ?? decodeKey(record.key);
+  const change = toChange(freezeJson(record), key, found?.head);
+  if (!change) {
+    throw new TaskStoreError(
+      'STORE_CORRUPT',
+      `a change of task ${JSON.stringify(key.taskId)}, which is not in the file`,
+    );
+  }
+  table.apply(found ? table.toChange(found) : table.create(record.key, change.head), change);
+}
+
+/** Undefined is the absence of a value. */
+export function setMeta(meta: Map<string, unknown>, name: string, value: unknown): void {
+  if (value === undefined) meta.delete(name);
+  else meta.set(name, value);
+}

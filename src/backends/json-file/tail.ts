@@ -1,0 +1,142 @@
+/** The items of a task that lie somewhere already: in the file, or in changes that are being folded into it. */
+import type { Message, Part } from '../../core/task.ts';
+import { type FileSystem, readFully } from './file-system.ts';
+import { freezeJson } from './freeze.ts';
+import { type Layout, MARK_STEP, type ParsedTask, parseLine, type Section } from './stored-line.ts';
+
+/** Never changes: whoever holds one reads the same items for as long as it likes. */
+export interface Tail {
+  readonly messageCount: number;
+  partCount(slot: number): number;
+  messages(from: number, to: number): readonly Message[];
+  parts(slot: number, from: number, to: number): readonly Part[];
+}
+
+/** So many items of a long tail are parsed at a time. */
+const ITEMS_AT_ONCE = 128 * MARK_STEP;
+
+/**
+ * One generation of the file, open for reading. Readers may look at a task long after the store moved on to the next
+ * generation, so the file is closed when nobody can ask any more.
+ */
+export class SnapshotFile {
+  readonly fs: FileSystem;
+  readonly fd: number;
+  #lent = false;
+
+  constructor(fs: FileSystem, fd: number) {
+    this.fs = fs;
+    this.fd = fd;
+  }
+
+  /** A task's items, to be read when looked at. */
+  tail(line: LineRange, layout: Layout | undefined, counts: TailCounts, parsed?: ParsedTask): StoredTail {
+    this.#lent = true;
+    return new StoredTail(this, line, layout, counts, parsed);
+  }
+
+  read(start: number, length: number): Buffer {
+    return readFully(this.fs, this.fd, start, length);
+  }
+
+  retire(): void {
+    const { fs, fd } = this;
+    const close = () => fs.closeSync(fd);
+    if (this.#lent) whenUnreachable.register(this, close);
+    else close();
+  }
+}
+
+const whenUnreachable = new FinalizationRegistry<() => void>((close) => close());
+
+export interface LineRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface TailCounts {
+  readonly messages: number;
+  readonly parts: readonly number[];
+}
+
+export class StoredTail implements Tail, LineRange {
+  readonly file: SnapshotFile;
+  readonly offset: number;
+  readonly length: number;
+  readonly layout: Layout | undefined;
+  readonly messageCount: number;
+  readonly #partCounts: readonly number[];
+  /** The line as parsed before, for as long as somebody else keeps it alive. */
+  #parsed: WeakRef<ParsedTask> | undefined;
+
+  constructor(
+    file: SnapshotFile,
+    line: LineRange,
+    layout: Layout | undefined,
+    counts: TailCounts,
+    parsed?: ParsedTask,
+  ) {
+    this.file = file;
+    this.offset = line.offset;
+    this.length = line.length;
+    this.layout = layout;
+    this.messageCount = counts.messages;
+    this.#partCounts = counts.parts;
+    this.#parsed = parsed && new WeakRef(parsed);
+  }
+
+  partCount(slot: number): number {
+    return this.#partCounts[slot] ?? 0;
+  }
+
+  messages(from: number, to: number): readonly Message[] {
+    if (this.layout) return this.#items<Message>(this.layout.history, from, to);
+    return this.whole().messages.slice(from, to);
+  }
+
+  parts(slot: number, from: number, to: number): readonly Part[] {
+    if (this.layout) return this.#items<Part>(this.layout.artifacts?.[slot]?.section, from, to);
+    return (this.whole().parts[slot] ?? []).slice(from, to);
+  }
+
+  /** All of the task; for lines without a layout. */
+  whole(): ParsedTask {
+    let parsed = this.#parsed?.deref();
+    if (!parsed) {
+      parsed = parseLine(this.file.read(this.offset, this.length).toString());
+      this.#parsed = new WeakRef(parsed);
+    }
+    return parsed;
+  }
+
+  #items<T>(section: Section | undefined, from: number, to: number): readonly T[] {
+    if (!section || from >= to) return [];
+    const items: T[] = [];
+    for (let at = from - (from % MARK_STEP); at < to; at += ITEMS_AT_ONCE) {
+      for (const item of this.#parseItems<T>(section, at, Math.min(to, at + ITEMS_AT_ONCE))) items.push(item);
+    }
+    const skipped = from % MARK_STEP;
+    return items.slice(skipped, skipped + to - from);
+  }
+
+  /** From a mark up to at least `to`. */
+  #parseItems<T>({ start, end, marks }: Section, from: number, to: number): T[] {
+    const first = start + (marks[from / MARK_STEP] as number);
+    const next = marks[Math.ceil(to / MARK_STEP)];
+    // The next item's mark stands behind the comma that ends this stretch.
+    const last = next === undefined ? end : start + next - 1;
+    return freezeJson(JSON.parse(`[${this.file.read(this.offset + first, last - first).toString()}]`));
+  }
+}
+
+/** Items of a stored tail and of what was appended to it since. */
+export function joinItems<T>(
+  stored: (from: number, to: number) => readonly T[],
+  storedCount: number,
+  appended: readonly T[],
+  [from, to]: readonly [from: number, to: number],
+): readonly T[] {
+  if (from >= storedCount) return appended.slice(from - storedCount, Math.max(0, to - storedCount));
+  if (to <= storedCount) return stored(from, to);
+  return stored(from, storedCount).concat(appended.slice(0, to - storedCount));
+}

@@ -1,0 +1,210 @@
+import { type Adapter, Low } from 'lowdb';
+import { TaskStoreError } from '../../core/errors.ts';
+import { crc32 } from './crc32.ts';
+import {
+  errorCode,
+  type FileSystem,
+  ioError,
+  nextTurn,
+  openExisting,
+  readFully,
+  removeFile,
+  renameWithPatience,
+  syncAsync,
+  syncFolder,
+  writeFullyAsync,
+} from './file-system.ts';
+import { Fold } from './fold.ts';
+import { scanDocument } from './scan-document.ts';
+import { SlicedWriter } from './sliced-writer.ts';
+import { Snapshot } from './snapshot.ts';
+import { SnapshotFile } from './tail.ts';
+import { IndexBuilder, TaskIndex } from './task-index.ts';
+
+/** What lowdb keeps in memory of the file: the file as it is, or the one that is to take its place. */
+export type FileContents = Snapshot | Fold;
+
+/**
+ * The file under lowdb's `Low`. What lowdb's own adapter lacks: the new file is on the disk, whole, before it takes the
+ * old one's place; it is written in slices; and what is read is an index of tasks, not the tasks.
+ */
+export class TaskFile implements Adapter<FileContents> {
+  readonly #fs: FileSystem;
+  readonly #file: string;
+  #written: Snapshot | undefined;
+  /** Whether the file was read for want of an index to trust. */
+  scanned = false;
+
+  constructor(fs: FileSystem, file: string) {
+    this.#fs = fs;
+    this.#file = file;
+  }
+
+  /** The file's contents; null where there is no file yet. Rejects with `STORE_CORRUPT`. */
+  async read(): Promise<Snapshot | null> {
+    const written = this.#written;
+    this.#written = undefined;
+    if (written) return written;
+    const fd = openExisting(this.#fs, this.#file);
+    if (fd === undefined) return null;
+    try {
+      const index = this.#readIndex(fd);
+      this.scanned = index === undefined;
+      return new Snapshot(index ?? (await this.#scan(fd)), new SnapshotFile(this.#fs, fd));
+    } catch (error) {
+      this.#fs.closeSync(fd);
+      throw error;
+    }
+  }
+
+  async write(contents: FileContents): Promise<void> {
+    if (!(contents instanceof Fold)) return;
+    const fs = this.#fs;
+    const temporary = `${this.#file}.tmp`;
+    const fd = fs.openSync(temporary, 'w+', this.#mode());
+    try {
+      await contents.write(new SlicedWriter(fs, fd));
+      await syncAsync(fs, fd);
+      const { size, mtimeMs } = fs.fstatSync(fd);
+      await renameWithPatience(fs, temporary, this.#file);
+      syncFolder(fs, this.#file);
+      const index = contents.finish({ fileSize: size, fileTime: mtimeMs });
+      this.#written = new Snapshot(index, new SnapshotFile(fs, fd));
+    } catch (error) {
+      fs.closeSync(fd);
+      removeQuietly(fs, temporary);
+      throw error;
+    }
+    await this.writeIndex(this.#written.index);
+  }
+
+  /** Whether the file is still the one that this was read from. */
+  isCurrent({ index }: Snapshot): boolean {
+    const fd = openExisting(this.#fs, this.#file);
+    if (fd === undefined) return index.header.fileSize === 0;
+    try {
+      const { size, mtimeMs } = this.#fs.fstatSync(fd);
+      return size === index.header.fileSize && mtimeMs === index.header.fileTime;
+    } finally {
+      this.#fs.closeSync(fd);
+    }
+  }
+
+  /** Writes the index beside the file. It can always be made again, so a failure is no loss. */
+  async writeIndex(index: TaskIndex): Promise<void> {
+    const fs = this.#fs;
+    const temporary = `${this.#file}.index.tmp`;
+    try {
+      const fd = fs.openSync(temporary, 'w', this.#mode());
+      try {
+        let position = 0;
+        let checksum = 0;
+        for (const piece of index.toPieces()) {
+          checksum = crc32(piece, checksum);
+          await writeFullyAsync(fs, fd, piece, position);
+          position += piece.length;
+          await nextTurn();
+        }
+        const end = Buffer.alloc(4);
+        end.writeUInt32LE(checksum);
+        await writeFullyAsync(fs, fd, end, position);
+      } finally {
+        fs.closeSync(fd);
+      }
+      await renameWithPatience(fs, temporary, `${this.#file}.index`);
+    } catch {
+      removeQuietly(fs, temporary);
+    }
+  }
+
+  #readIndex(fd: number): TaskIndex | undefined {
+    const { size, mtimeMs } = this.#fs.fstatSync(fd);
+    const indexFd = openExisting(this.#fs, `${this.#file}.index`);
+    if (indexFd === undefined) return undefined;
+    try {
+      const bytes = readFully(this.#fs, indexFd, 0, this.#fs.fstatSync(indexFd).size);
+      const index = TaskIndex.fromBytes(bytes);
+      return index?.header.fileSize === size && index.header.fileTime === mtimeMs ? index : undefined;
+    } finally {
+      this.#fs.closeSync(indexFd);
+    }
+  }
+
+  async #scan(fd: number): Promise<TaskIndex> {
+    const { size, mtimeMs } = this.#fs.fstatSync(fd);
+    const bytes = readFully(this.#fs, fd, 0, size);
+    return scanDocument({ bytes, seed: randomSeed(), fileSize: size, fileTime: mtimeMs });
+  }
+
+  /** A file that was kept from others' eyes stays so. */
+  #mode(): number {
+    const fd = openExisting(this.#fs, this.#file);
+    if (fd === undefined) return 0o666;
+    try {
+      return this.#fs.fstatSync(fd).mode & 0o777;
+    } finally {
+      this.#fs.closeSync(fd);
+    }
+  }
+}
+
+/** The file through lowdb; an empty store where there is none. */
+export async function readContents(
+  adapter: TaskFile,
+  file: string,
+  db = new Low<FileContents>(adapter, emptySnapshot()),
+) {
+  try {
+    await db.read();
+  } catch (error) {
+    throw ioError(error, `${file} cannot be read`);
+  }
+  return db.data as Snapshot;
+}
+
+/** Before the first file is written. */
+export function emptySnapshot(): Snapshot {
+  const header = { format: 1, generation: 0, meta: {}, other: {}, native: true, fileSize: 0, fileTime: 0 } as const;
+  return new Snapshot(new IndexBuilder(0).finish({ ...header, seed: randomSeed() }), undefined);
+}
+
+/**
+ * Copies a file that cannot be read beside itself, once, and leaves it where it is: the next start must not find an
+ * empty place and begin anew. Answers the copy's name.
+ */
+export function keepAside(fs: FileSystem, file: string): string | undefined {
+  try {
+    const fd = fs.openSync(file, 'r');
+    const { mtimeMs, size } = fs.fstatSync(fd);
+    fs.closeSync(fd);
+    const copy = `${file}.corrupt-${Math.floor(mtimeMs)}-${size}`;
+    try {
+      fs.copyFileSync(file, copy, 1);
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    }
+    return copy;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `error` with the name of the copy in its message, where it tells of corruption. */
+export function setAside(fs: FileSystem, file: string, error: unknown): unknown {
+  if (!(error instanceof TaskStoreError) || error.code !== 'STORE_CORRUPT') return error;
+  const copy = keepAside(fs, file);
+  const where = copy ? `; it is left as it is, with a copy in ${copy}` : '; it is left as it is';
+  return new TaskStoreError('STORE_CORRUPT', `${file}: ${error.message}${where}`, { cause: error.cause ?? error });
+}
+
+function randomSeed(): number {
+  return crypto.getRandomValues(new Int32Array(1))[0] as number;
+}
+
+function removeQuietly(fs: FileSystem, file: string): void {
+  try {
+    removeFile(fs, file);
+  } catch {
+    // It is only a leftover; the next write begins it anew.
+  }
+}
