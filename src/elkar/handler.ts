@@ -2,7 +2,7 @@
 import { type Context, Hono } from 'hono';
 import { cors as corsOf } from 'hono/cors';
 import { invalidArgument, TaskStoreError } from '../core/errors.ts';
-import { check, count, object, text } from '../core/shape.ts';
+import { check, count, object, optional, text } from '../core/shape.ts';
 import {
   listQueryShape,
   type StoredTask,
@@ -205,7 +205,7 @@ class Routes {
   async listTasks(agent: string, request: Request): Promise<TaskPage> {
     const { callerId, allCallers, ...query } = pick(await readBody(request, this.#bodyLimit), listFields) as ListQuery;
     check(listQueryShape, { ...query, allCallers });
-    if (callerId !== undefined) check(text, callerId);
+    check(object({ callerId: optional(text) }), { callerId });
     const limit = Math.min(query.limit ?? 50, MAX_PAGE);
     const page = allCallers
       ? await this.#listAllCallers(agent, { ...query, limit })

@@ -7,6 +7,7 @@ import {
 } from '../core/errors.ts';
 import { check, id, list, object, optional, text, time } from '../core/shape.ts';
 import type { TaskPage } from '../task-store.ts';
+import { untilAborted } from './turns.ts';
 import { encodeId, type RemoteTask, readTaskResponse } from './wire.ts';
 import { isObject, type Json } from './wire-items.ts';
 
@@ -130,33 +131,42 @@ export class ElkarTransport {
     return understand(answer, read, fail);
   }
 
-  async #send({ method, path, body }: Route, { signal }: RequestOptions, fail: Fail): Promise<Answer> {
-    const abort = new AbortController();
-    const onAbort = () => abort.abort();
-    const timer = setTimeout(onAbort, this.#timeoutMs);
+  async #send(route: Route, { signal }: RequestOptions, fail: Fail): Promise<Answer> {
+    const timeout = new AbortController();
+    const abort = () => timeout.abort();
     signal?.throwIfAborted();
-    signal?.addEventListener('abort', onAbort);
+    const timer = setTimeout(abort, this.#timeoutMs);
+    signal?.addEventListener('abort', abort);
     try {
-      const headers: Record<string, string> = { 'x-api-key': await this.#askKey(fail), accept: 'application/json' };
-      if (body) headers['content-type'] = 'application/json';
-      const response = await this.#fetch(this.#baseUrl + path, {
-        method,
-        headers,
-        ...(body && { body: JSON.stringify(body) }),
-        signal: abort.signal,
-        // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
-        redirect: 'manual',
-      });
-      return { status: response.status, retryAfterMs: retryAfter(response.headers), text: await response.text() };
+      // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
+      return await untilAborted(this.#exchange(route, timeout.signal, fail), timeout.signal);
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof TaskStoreError) throw error;
-      if (abort.signal.aborted) throw fail('REMOTE_UNREACHABLE', `no answer within ${this.#timeoutMs} ms`);
+      if (timeout.signal.aborted) {
+        // It may be the key that never came: the next request asks anew.
+        this.#key = undefined;
+        throw fail('REMOTE_UNREACHABLE', `no answer within ${this.#timeoutMs} ms`);
+      }
       throw fail('REMOTE_UNREACHABLE', 'the request failed', { cause: error });
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', abort);
     }
+  }
+
+  async #exchange({ method, path, body }: Route, signal: AbortSignal, fail: Fail): Promise<Answer> {
+    const headers: Record<string, string> = { 'x-api-key': await this.#askKey(fail), accept: 'application/json' };
+    if (body) headers['content-type'] = 'application/json';
+    const response = await this.#fetch(this.#baseUrl + path, {
+      method,
+      headers,
+      ...(body && { body: JSON.stringify(body) }),
+      signal,
+      // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
+      redirect: 'manual',
+    });
+    return { status: response.status, retryAfterMs: retryAfter(response.headers), text: await response.text() };
   }
 
   #askKey(fail: Fail): Promise<string> {

@@ -28,8 +28,10 @@ async function begin<T>(signal: AbortSignal | undefined, work: () => Promise<T>)
   return work();
 }
 
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** `work`, or the signal's reason if that comes first. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const abort = () => reject(signal.reason);
     signal.addEventListener('abort', abort);
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
