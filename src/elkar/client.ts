@@ -235,11 +235,11 @@ export class ElkarClientStore implements TaskStore {
   }
 
   async #put(key: RemoteKey, params: UpdateTaskParams, call: Call): Promise<RemoteTask> {
-    const { status, newMessages = [], artifactsUpdates = [], pushNotification, metadata } = params;
+    const { status, newMessages = [], artifactsUpdates, pushNotification, metadata } = params;
     const op = this.#environment.newId();
     const messages = newMessages.map((message, i) => ({ message, op: `${op}:${i}` }));
     const statusOp = `${op}:s`;
-    const artifacts = artifactsUpdates.map((artifact, i) => this.#chunk(artifact, `${op}:a${i}`));
+    const artifacts = artifactsUpdates?.map((artifact, i) => this.#chunk(artifact, `${op}:a${i}`));
     // Elkar takes no metadata with an update; it rides on a message, where there is one.
     const task: TaskTag | undefined = this.#isElkar && metadata ? { metadata } : undefined;
     const body = updateBody({
@@ -255,7 +255,7 @@ export class ElkarClientStore implements TaskStore {
       metadata,
       taskType: key.taskType,
     });
-    const ops = [...messages, ...artifacts.flatMap(({ ops }) => ops.map((op) => ({ op })))].map(({ op }) => op);
+    const ops = [...messages, ...(artifacts ?? []).flatMap(({ ops }) => ops.map((op) => ({ op })))].map(({ op }) => op);
     if (status?.message) ops.push(statusOp);
     const remote = await this.#send(key, body, ops, call, 'updateTask').catch((error) =>
       this.#explain(error, key, params, call),

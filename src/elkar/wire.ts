@@ -115,14 +115,14 @@ export function createBody({ params, op, callerId, timestamp, isStreaming }: Cre
 
 /** Body of `PUT /tasks/{id}`. */
 export function updateBody(request: UpdateRequest): Json {
-  const { callerId, status, messages = [], artifacts = [], pushNotification, metadata, taskType } = request;
+  const { callerId, status, messages = [], artifacts, pushNotification, metadata, taskType } = request;
   return {
     caller_id: callerId,
     ...(status && { status: encodeStatus(status.status, { op: status.op, task: status.task }) }),
     ...(messages.length > 0 && {
       new_messages: messages.map(({ message, op, task }) => encodeMessage(message, { op, task })),
     }),
-    ...(artifacts.length > 0 && {
+    ...(artifacts && {
       artifacts_updates: artifacts.map(({ artifact, ...tag }) => encodeArtifact(artifact, tag)),
     }),
     ...(pushNotification && { push_notification: pushNotification }),
