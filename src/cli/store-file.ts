@@ -1,6 +1,6 @@
 /** The store file that a command works on. */
 import { existsSync } from 'node:fs';
-import { openTaskStore } from '../json-file.ts';
+import { jsonFile, openTaskStore } from '../json-file.ts';
 import type { LocalTaskStore } from '../local-task-store.ts';
 import { UsageError } from './command.ts';
 
@@ -18,7 +18,8 @@ export async function withStore<T>(path: string, use: (store: LocalTaskStore) =>
 
 /** As `withStore`, to read only: also while another process holds the store. */
 export async function withStoreToRead<T>(path: string, use: (store: LocalTaskStore) => Promise<T>): Promise<T> {
-  return withStore(path, use);
+  assertExists(path);
+  return useStore(await openTaskStore({ path, backend: jsonFile({ readOnly: true }) }), use);
 }
 
 export async function useStore<T>(store: LocalTaskStore, use: (store: LocalTaskStore) => Promise<T>): Promise<T> {

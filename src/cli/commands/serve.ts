@@ -94,15 +94,16 @@ function stopSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** No new connections; requests under way are answered, for so long as the grace lasts. */
+/** No new connections, and no new requests on old ones; those under way are answered, for so long as the grace lasts. */
 function stop(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+    server.keepAliveTimeout = 1;
+    server.prependListener('request', (_, response) => response.setHeader('connection', 'close'));
     server.close(() => {
       clearTimeout(timer);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }
 

@@ -1,0 +1,240 @@
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { StoredTask } from '../src/core/task.ts';
+import { openTaskStore } from '../src/json-file.ts';
+import { ask, chunk, says } from './support/agent.ts';
+import { runCli, startCli } from './support/cli.ts';
+import { newFolder } from './support/places.ts';
+
+const commands = ['replay', 'serve', 'list', 'show', 'export', 'import', 'prune', 'compact', 'check'];
+
+let cwd: string;
+beforeEach(() => {
+  cwd = newFolder();
+});
+const run = (...args: string[]) => runCli(args, { cwd });
+
+/** A small store of two callers and three states. */
+async function makeStore(path = join(cwd, 'holdfast.json')): Promise<void> {
+  await using store = await openTaskStore({ path });
+  await store.upsertTask(ask('t1', 'one'), { callerId: 'ann' });
+  await store.updateTask('t1', {
+    callerId: 'ann',
+    status: { state: 'completed', message: says('done') },
+    artifactsUpdates: [chunk('result', { name: 'answer' })],
+  });
+  await store.upsertTask(ask('t2', 'two'));
+  await store.updateTask('t2', { status: { state: 'working' } });
+  await store.upsertTaskForClient({ id: 't3', status: { state: 'failed' } }, 'https://agent.example');
+}
+
+describe('help', () => {
+  test('lists the commands, and every command has its own with examples', async () => {
+    const { status, stdout } = await run('--help');
+    expect(status).toBe(0);
+    for (const command of commands) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
+    for (const command of commands) {
+      const answer = await run(command, '--help');
+      expect([answer.status, answer.stderr]).toEqual([0, '']);
+      expect(answer.stdout).toMatch(new RegExp(`^holdfast ${command} `));
+      expect(answer.stdout).toMatch(/\nExamples\n {2}holdfast/);
+    }
+  });
+
+  test('tells the version', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    expect((await run('--version')).stdout).toBe(`${version}\n`);
+  });
+});
+
+test.each([
+  [[], /expected a command/],
+  [['lst'], /no command "lst"/],
+  [['list', '--colour'], /--colour/],
+  [['list', 'extra'], /unexpected argument "extra"/],
+  [['list', '--limit', 'many'], /--limit "many": expected a whole number/],
+  [['list', '--store', 'nowhere.json'], /no store at nowhere\.json/],
+  [['show'], /expected: holdfast show <task>/],
+  [['show', 't1', '--type', 'sideways'], /--type/],
+  [['import', 'nothing.ndjson'], /no file nothing\.ndjson/],
+  [['prune'], /--older-than/],
+  [['prune', '--older-than', 'yesterday'], /--older-than/],
+  [['replay', 'nowhere'], /nowhere: there is none/],
+  [['replay', '.'], /no \.ndjson files/],
+  [['replay', '--url', 'http://127.0.0.1:1', '--store', 'a.json'], /not both/],
+  [['replay', '--url', 'http://127.0.0.1:1'], /--api-key/],
+  [['replay', '--url', 'there', '--api-key', 'k'], /--url "there"/],
+  [['serve', '--port', '70000'], /65535/],
+  [['serve', '--api-key', 'with space'], /--api-key/],
+  [['serve', '--api-key', ''], /--api-key/],
+  [['serve', '--cors', 'example'], /--cors "example"/],
+])('what is not understood is said in a line, with status 2: %j', async (args, message) => {
+  const { status, stdout, stderr } = await run(...args);
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(message);
+  expect(stderr).toMatch(/^holdfast[^\n]*\nSee: holdfast [^\n]*--help\n$/);
+});
+
+describe('a store file', () => {
+  test('list', async () => {
+    await makeStore();
+    const { status, stdout } = await run('list');
+    expect(status).toBe(0);
+    expect(stdout.split('\n')[0]).toMatch(/^TASK +CALLER +TYPE +STATE +MESSAGES/);
+    expect(stdout).toMatch(/^t1 +ann +incoming +completed +2 +1 /m);
+    const all = JSON.parse((await run('list', '--json')).stdout);
+    expect(all.tasks.map(({ id }: { id: string }) => id).sort()).toEqual(['t1', 't2', 't3']);
+    const idsOf = async (...args: string[]) =>
+      JSON.parse((await run('list', '--json', ...args)).stdout).tasks.map(({ id }: { id: string }) => id);
+    expect(await idsOf('--caller', 'ann')).toEqual(['t1']);
+    expect((await idsOf('--state', 'working', '--state', 'failed')).sort()).toEqual(['t2', 't3']);
+    const page = JSON.parse((await run('list', '--json', '--limit', '2')).stdout);
+    const rest = await idsOf('--limit', '2', '--cursor', page.nextCursor);
+    expect([...page.tasks.map(({ id }: { id: string }) => id), ...rest].sort()).toEqual(['t1', 't2', 't3']);
+    const bad = await run('list', '--state', 'sleeping');
+    expect([bad.status, bad.stdout]).toEqual([1, '']);
+    expect(bad.stderr).toMatch(/INVALID_ARGUMENT/);
+  });
+
+  test('show', async () => {
+    await makeStore();
+    const shown = await run('show', 't1', '--caller', 'ann');
+    expect(shown.status).toBe(0);
+    expect(shown.stdout).toMatch(
+      /state +completed\n(.|\n)*\nuser\n {2}one\n\nagent\n {2}done\n\nartifact 0 answer\n {2}result\n$/,
+    );
+    const stored: StoredTask = JSON.parse(
+      (await run('show', 't1', '--caller', 'ann', '--history', '1', '--json')).stdout,
+    );
+    expect(stored.task.history).toEqual([says('done')]);
+    expect(JSON.parse((await run('show', 't3', '--type', 'outgoing', '--json')).stdout).agentUrl).toBe(
+      'https://agent.example',
+    );
+    const strange = await run('show', 't1');
+    expect([strange.status, strange.stdout]).toEqual([1, '']);
+    expect(strange.stderr).toMatch(/the caller without an id has no task "t1"/);
+  });
+
+  test('what a task holds cannot steer the terminal', async () => {
+    await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+    await store.upsertTask(ask('\u001b[2Jid', 'clear\u001b[2J\nsecond\u0007'), { callerId: '\u009bcaller' });
+    await store.close();
+    const listed = (await run('list')).stdout;
+    const shown = (await run('show', '\u001b[2Jid', '--caller', '\u009bcaller')).stdout;
+    expect(listed).toContain('\\x1b[2Jid');
+    expect(shown).toContain('clear\\x1b[2J\n  second\\x07');
+    expect(`${listed}${shown}`.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+  });
+
+  test('export and import carry everything over', async () => {
+    await makeStore();
+    const { status, stdout } = await run('export');
+    expect(status).toBe(0);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(3);
+    await run('export', 'all.ndjson');
+    expect(readFileSync(join(cwd, 'all.ndjson'), 'utf8')).toBe(stdout);
+    expect((await run('export', '--caller', 'ann')).stdout.trimEnd().split('\n')).toHaveLength(1);
+
+    expect((await run('import', 'all.ndjson', '--store', 'new.json')).status).toBe(0);
+    expect((await run('export', '--store', 'new.json')).stdout).toBe(stdout);
+    const again = await runCli(['import', '-', '--store', 'new.json', '--json'], { cwd, input: stdout });
+    expect(JSON.parse(again.stdout)).toEqual({ imported: 0, skipped: 3, failed: [] });
+    const replaced = await runCli(['import', '-', '--store', 'new.json', '--replace'], { cwd, input: stdout });
+    expect(replaced.stdout).toBe('3 imported, 0 there already, 0 lines not understood\n');
+  });
+
+  test('import reports bad lines by number and takes the others', async () => {
+    await makeStore();
+    const lines = (await run('export')).stdout.split('\n');
+    lines.splice(1, 0, 'nonsense', '{"id":"x"}');
+    writeFileSync(join(cwd, 'bad.ndjson'), lines.join('\n'));
+    const { status, stdout, stderr } = await run('import', 'bad.ndjson', '--store', 'new.json', '--json');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^bad\.ndjson:2: .*\nbad\.ndjson:3: .*$/m);
+    expect(JSON.parse(stdout)).toMatchObject({ imported: 3, failed: [{ line: 2 }, { line: 3 }] });
+  });
+
+  test('prune deletes finished tasks only', async () => {
+    await makeStore();
+    const pruned = await run('prune', '--older-than', '2999-01-01', '--json');
+    expect(JSON.parse(pruned.stdout)).toMatchObject({ pruned: 2 });
+    expect(JSON.parse((await run('list', '--json')).stdout).tasks).toMatchObject([{ id: 't2' }]);
+    expect((await run('prune', '--older-than', '1d')).stdout).toMatch(/^0 tasks deleted/);
+  });
+
+  test('compact leaves the file alone complete', async () => {
+    await makeStore();
+    const { status, stdout } = await run('compact', '--json');
+    expect(status).toBe(0);
+    const { after } = JSON.parse(stdout);
+    expect(after).toBe(statSync(join(cwd, 'holdfast.json')).size);
+    expect(JSON.stringify(JSON.parse(readFileSync(join(cwd, 'holdfast.json'), 'utf8')))).toContain('"result"');
+  });
+
+  test('check says that all is sound, or what is not, and changes nothing', async () => {
+    await makeStore();
+    const path = join(cwd, 'holdfast.json');
+    expect((await run('check')).stdout).toBe('holdfast.json: 3 tasks, 0 problems\n');
+    const before = readFileSync(path, 'utf8');
+    expect(JSON.parse((await run('check', '--json')).stdout)).toEqual({
+      store: 'holdfast.json',
+      tasks: 3,
+      problems: [],
+    });
+    expect(readFileSync(path, 'utf8')).toBe(before);
+
+    const damaged = before.replace('"completed"', '"compl');
+    expect(damaged).not.toBe(before);
+    writeFileSync(path, damaged);
+    const { status, stderr } = await run('check');
+    expect(status).toBe(1);
+    expect(stderr).not.toBe('');
+    expect(readFileSync(path, 'utf8')).toBe(damaged);
+  });
+
+  test('can be looked at, but not changed, while another process holds it', async () => {
+    await makeStore();
+    await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+    await store.upsertTask(ask('t4', 'just now'));
+    expect((await run('list')).stdout).toContain('t4');
+    expect((await run('show', 't4')).stdout).toContain('just now');
+    expect((await run('export')).stdout.trimEnd().split('\n')).toHaveLength(4);
+    expect((await run('check')).stdout).toBe('holdfast.json: 4 tasks, 0 problems\n');
+    for (const args of [
+      ['prune', '--older-than', '1d'],
+      ['compact'],
+      ['import', '-'],
+      ['replay', '--store', 'holdfast.json'],
+    ]) {
+      const { status, stderr } = await run(...args);
+      expect(status, args[0]).toBe(1);
+      expect(stderr).toMatch(/STORE_LOCKED/);
+    }
+    await store.updateTask('t4', { status: { state: 'working' } });
+    expect((await store.getTask('t4'))?.task.status.state).toBe('working');
+  });
+
+  test('that is no store is refused, and stays as it is', async () => {
+    writeFileSync(join(cwd, 'other.json'), '"something else"');
+    mkdirSync(join(cwd, 'folder.json'));
+    for (const store of ['other.json', 'folder.json']) {
+      const { status, stdout, stderr } = await run('list', '--store', store);
+      expect([status, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(/^holdfast list: .*\([A-Z_]+\)\n$/);
+    }
+    expect(readFileSync(join(cwd, 'other.json'), 'utf8')).toBe('"something else"');
+  });
+
+  test('may be read by who stops reading', async () => {
+    await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+    for (let i = 0; i < 200; i++) await store.upsertTask(ask(`t${i}`, 'x'.repeat(5_000)));
+    await store.close();
+    const child = await startCli(['export'], { cwd });
+    const stderr: string[] = [];
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => stderr.push(text));
+    child.stdout?.once('data', () => child.stdout?.destroy());
+    const status = await new Promise((resolve) => child.once('exit', resolve));
+    expect([status, stderr]).toEqual([0, []]);
+  });
+});

@@ -1,0 +1,81 @@
+/** Programs of ours as real processes, built from the sources; the command line tool first of all. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { onTestFinished } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const built = new Map<string, Promise<string>>();
+
+/** Bundled once for each file of tests; packages are found from where it lies, and so is the package's own description. */
+function program(source: string): Promise<string> {
+  const name = source.replaceAll('/', '-').replace('.ts', '.js');
+  const outfile = `${root}test-results/programs-${process.pid}/${name}`;
+  const known = built.get(source);
+  if (known) return known;
+  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'silent' } as const;
+  const building = build({ entryPoints: [`${root}${source}`], outfile, ...options }).then(() => outfile);
+  built.set(source, building);
+  return building;
+}
+
+export interface CliOptions {
+  readonly cwd?: string;
+  readonly env?: Record<string, string>;
+  readonly input?: string;
+}
+
+/** A process that is killed at the end of the test, if it is still there. */
+export async function startProgram(
+  source: string,
+  args: readonly string[],
+  { cwd, env }: CliOptions = {},
+): Promise<ChildProcess> {
+  const { HOLDFAST_API_KEY: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, [await program(source), ...args], { cwd, env: { ...inherited, ...env } });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
+  return child;
+}
+
+export function startCli(args: readonly string[], options: CliOptions = {}): Promise<ChildProcess> {
+  return startProgram('src/cli/main.ts', args, options);
+}
+
+export async function runCli(args: readonly string[], options: CliOptions = {}) {
+  const child = await startCli(args, options);
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(options.input ?? '');
+  const [stdout, stderr] = [textOf(child.stdout), textOf(child.stderr)];
+  const [status] = await once(child, 'close');
+  return { status: status as number | null, stdout: await stdout, stderr: await stderr };
+}
+
+async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
+  let text = '';
+  stream?.setEncoding('utf8');
+  for await (const piece of stream ?? []) text += piece;
+  return text;
+}
+
+/** `holdfast serve`, listening. */
+export async function startServe(args: readonly string[], options: CliOptions = {}) {
+  const child = await startCli(['serve', '--json', '--port', '0', ...args], options);
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  const first = await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), exited]);
+  if (!Array.isArray(first)) throw new Error(`serve ended with ${first}: ${stderr}`);
+  const { url, apiKey = 'secret' } = JSON.parse(String(first[0])) as { url: string; apiKey?: string };
+  const request = (method: string, path: string, body?: unknown, key = apiKey) =>
+    fetch(`${url}${path}`, {
+      method,
+      headers: { 'x-api-key': key, 'content-type': 'application/json' },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  return { child, url, apiKey, request, exited, stderr: () => stderr };
+}
