@@ -395,9 +395,13 @@ describe.each([
       },
     });
     const stream = manager.sendTaskStreaming(ask('t1'));
+    const queued = manager.sendTask(ask('t1', 'behind')).catch((error: unknown) => error);
     await started.opened;
+    const begun = manager.sendTask(ask('t3')).catch((error: unknown) => error);
     await manager.close();
     expect(brief(await collect(stream))).toEqual(['submitted', 'failed!']);
+    expect(await queued).toMatchObject({ code: -32603 });
+    expect(await begun).toMatchObject({ code: -32603 });
     await expect(manager.sendTask(ask('t2'))).rejects.toMatchObject({ code: -32603 });
   });
 });

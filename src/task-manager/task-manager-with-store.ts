@@ -1,25 +1,17 @@
 /** The task manager over a store: who may do what when, and who hears of it. What a change means is the store's rule. */
-import { encodeKey, type TaskKey } from '../core/head.ts';
-import {
-  finishedStates,
-  type StoredTask,
-  type Task,
-  type TaskSendParams,
-  type TaskStatus,
-  type UpdateTaskParams,
-} from '../core/task.ts';
+import type { TaskKey } from '../core/head.ts';
+import { finishedStates, type Task, type TaskSendParams } from '../core/task.ts';
 import type { TaskStore } from '../task-store.ts';
 import { A2AError } from './a2a-error.ts';
 import type { AgentCard } from './agent-card.ts';
-import { ChangeFeed } from './change-feed.ts';
 import { EventStream, type TaskEventStream } from './event-stream.ts';
 import { replayTask } from './events.ts';
 import { followTask } from './follow-task.ts';
-import { KeyedQueue } from './keyed-queue.ts';
 import { readSnapshot } from './snapshot.ts';
+import { found, TaskAccess } from './task-access.ts';
 import type { TaskIdParams, TaskManager, TaskPushNotificationConfig, TaskQueryParams } from './task-manager.ts';
 import type { RequestContext, TaskHandler } from './task-modifier.ts';
-import { Turn } from './turn.ts';
+import { type TurnRequest, Turns } from './turns.ts';
 
 export interface TaskManagerOptions {
   readonly agentCard: AgentCard;
@@ -35,24 +27,6 @@ export interface TaskManagerOptions {
     | undefined;
 }
 
-/** The head of a task, which costs the same however long the task is. */
-const headView = { historyLength: 0, includeArtifacts: false } as const;
-
-const failure: TaskStatus = {
-  state: 'failed',
-  message: { role: 'agent', parts: [{ type: 'text', text: 'The agent failed: internal error' }] },
-};
-
-interface TurnRequest {
-  readonly key: TaskKey;
-  readonly params: TaskSendParams;
-  readonly context: RequestContext;
-  readonly handler: TaskHandler | undefined;
-  readonly stream?: EventStream;
-  /** Called when the message is stored. */
-  readonly accepted?: () => void;
-}
-
 /**
  * Runs an agent over a store. Turns of one task happen one after the other; every change is stored before anybody hears of it.
  *
@@ -65,53 +39,49 @@ interface TurnRequest {
  */
 export class TaskManagerWithStore implements TaskManager {
   readonly agentCard: AgentCard;
-  readonly #store: TaskStore;
   readonly #options: TaskManagerOptions;
-  readonly #feed: ChangeFeed;
-  /** Per task: turns wait for each other here, single reads and writes in the other. */
-  readonly #turnQueue = new KeyedQueue();
-  readonly #queue = new KeyedQueue();
-  readonly #turns = new Map<string, Turn>();
-  readonly #handling = new Set<Promise<void>>();
+  readonly #tasks: TaskAccess;
+  readonly #turns: Turns;
   readonly #streams = new Set<EventStream>();
   #closed = false;
 
   constructor(options: TaskManagerOptions) {
     this.agentCard = options.agentCard;
-    this.#store = options.store;
     this.#options = options;
-    this.#feed = new ChangeFeed(options.store);
+    this.#tasks = new TaskAccess(options.store);
+    this.#turns = new Turns(this.#tasks, (error, { taskId, callerId }) => {
+      const { onError = logError } = options;
+      onError(error, { taskId, ...(callerId !== undefined && { callerId }) });
+    });
   }
 
   async sendTask(params: TaskSendParams, context: RequestContext = {}): Promise<Task> {
     const { sendTaskHandler, sendTaskStreamingHandler } = this.#options;
-    const key = keyOf(params, context);
-    await this.#send({ key, params, context, handler: sendTaskHandler ?? sendTaskStreamingHandler });
+    await this.#send(params, context, sendTaskHandler ?? sendTaskStreamingHandler);
     return this.getTask({ id: params.id, historyLength: params.historyLength }, context);
   }
 
   sendTaskStreaming(params: TaskSendParams, context: RequestContext = {}): TaskEventStream {
     const { sendTaskHandler, sendTaskStreamingHandler } = this.#options;
-    const handler = sendTaskStreamingHandler ?? sendTaskHandler;
-    const key = keyOf(params, context);
     return this.#stream(async (stream) => {
       this.#requireStreaming();
       await new Promise<void>((accepted, reject) => {
-        this.#send({ key, params, context, handler, stream, accepted }).catch(reject);
+        const handler = sendTaskStreamingHandler ?? sendTaskHandler;
+        this.#send(params, context, handler, { stream, accepted }).catch(reject);
       });
     });
   }
 
   async getTask({ id, historyLength }: TaskQueryParams, context: RequestContext = {}): Promise<Task> {
-    return found(await this.#store.getTask(id, { callerId: context.callerId, historyLength })).task;
+    return found(await this.#tasks.store.getTask(id, { callerId: context.callerId, historyLength })).task;
   }
 
   async cancelTask(params: TaskIdParams, context: RequestContext = {}): Promise<Task> {
     const key = keyOf(params, context);
-    await this.#inQueue(key, async () => {
-      const { state } = (await this.#readHead(key)).task.status;
+    await this.#tasks.inOrder(key, async () => {
+      const { state } = (await this.#tasks.readHead(key)).task.status;
       if (finishedStates.has(state)) throw new A2AError('taskNotCancelable', `Task cannot be canceled: it is ${state}`);
-      await this.#write(key, { status: { state: 'canceled' } });
+      await this.#tasks.update(key, { status: { state: 'canceled' } });
     });
     return this.getTask(params, context);
   }
@@ -122,9 +92,9 @@ export class TaskManagerWithStore implements TaskManager {
   ): Promise<TaskPushNotificationConfig> {
     this.#requirePush();
     const key = keyOf({ id }, context);
-    await this.#inQueue(key, async () => {
-      await this.#readHead(key);
-      await this.#write(key, { pushNotification: pushNotificationConfig });
+    await this.#tasks.inOrder(key, async () => {
+      await this.#tasks.readHead(key);
+      await this.#tasks.update(key, { pushNotification: pushNotificationConfig });
     });
     return this.getTaskPushNotification({ id }, context);
   }
@@ -133,7 +103,7 @@ export class TaskManagerWithStore implements TaskManager {
     { id }: TaskIdParams,
     context: RequestContext = {},
   ): Promise<TaskPushNotificationConfig> {
-    const { pushNotification } = await this.#readHead(keyOf({ id }, context));
+    const { pushNotification } = await this.#tasks.readHead(keyOf({ id }, context));
     if (!pushNotification) throw new A2AError('pushNotificationNotSupported', 'The task has no push configuration');
     return { id, pushNotificationConfig: pushNotification };
   }
@@ -142,11 +112,11 @@ export class TaskManagerWithStore implements TaskManager {
     const key = keyOf(params, context);
     return this.#stream((stream) => {
       this.#requireStreaming();
-      return this.#inQueue(key, async () => {
-        const turn = this.#turns.get(encodeKey(key));
-        await followTask(this.#feed, key, stream, async () => {
+      return this.#tasks.inOrder(key, async () => {
+        const turn = this.#turns.current(key);
+        await followTask(this.#tasks.feed, key, stream, async () => {
           const { historyLength } = params;
-          const { stored, revision } = found(await readSnapshot(this.#store, key, { historyLength }));
+          const { stored, revision } = found(await readSnapshot(this.#tasks.store, key, { historyLength }));
           return { events: replayTask(stored.task, turn !== undefined && !turn.isOver), revision };
         });
         turn?.over.then(() => stream.end(turn.error));
@@ -160,8 +130,7 @@ export class TaskManagerWithStore implements TaskManager {
    */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const turn of this.#turns.values()) turn.abort(new DOMException('the agent is shutting down', 'AbortError'));
-    await Promise.allSettled(this.#handling);
+    await this.#turns.stop(new DOMException('the agent is shutting down', 'AbortError'));
     for (const stream of this.#streams) stream.end();
   }
 
@@ -175,100 +144,16 @@ export class TaskManagerWithStore implements TaskManager {
     return stream;
   }
 
-  async #send(request: TurnRequest): Promise<void> {
-    const { handler, params } = request;
+  async #send(
+    params: TaskSendParams,
+    context: RequestContext,
+    handler: TaskHandler | undefined,
+    streaming: Pick<TurnRequest, 'stream' | 'accepted'> = {},
+  ): Promise<void> {
     this.#assertOpen();
     if (!handler) throw new A2AError('unsupportedOperation', 'This agent handles no messages');
     if (params.pushNotification) this.#requirePush();
-    await this.#turnQueue.run(encodeKey(request.key), () => this.#takeTurn(request, handler));
-  }
-
-  async #takeTurn(request: TurnRequest, handler: TaskHandler): Promise<void> {
-    const { key, stream, accepted } = request;
-    const name = encodeKey(key);
-    const turn = new Turn();
-    const unfollow = this.#feed.follow(key, (change) => turn.hear(change));
-    if (stream) turn.over.then(() => stream.end(turn.error));
-    try {
-      this.#assertOpen();
-      const stored = await this.#inQueue(key, () => this.#begin(request));
-      this.#turns.set(name, turn);
-      accepted?.();
-      const handling = this.#handle(turn, handler, stored, request);
-      this.#handling.add(handling);
-      const forget = () => this.#handling.delete(handling);
-      handling.then(forget, forget);
-      await Promise.race([turn.over, handling]);
-    } catch (error) {
-      turn.error = error;
-      throw error;
-    } finally {
-      turn.end('returned');
-      this.#turns.delete(name);
-      unfollow();
-    }
-  }
-
-  /** Stores the message, unless the task is finished. */
-  async #begin({ key, params, stream }: TurnRequest): Promise<StoredTask> {
-    const before = await readSnapshot(this.#store, key, headView);
-    const state = before?.stored.task.status.state;
-    if (state && finishedStates.has(state)) {
-      throw new A2AError('unsupportedOperation', `The task is ${state} and takes no more messages`);
-    }
-    if (stream) {
-      const revision = before?.revision ?? 0;
-      await followTask(this.#feed, key, stream, async () => ({ events: [], revision }));
-    }
-    const { historyLength: _, ...whole } = params;
-    const stored = await this.#store.upsertTask(whole, { callerId: key.callerId, isStreaming: stream !== undefined });
-    if (!before) this.#feed.wrote(key, stored, { status: stored.task.status });
-    return stored;
-  }
-
-  /** Never rejects but where the failure cannot be stored either. */
-  async #handle(turn: Turn, handler: TaskHandler, stored: StoredTask, request: TurnRequest): Promise<void> {
-    const { key, params, context } = request;
-    const modifier = turn.modifier(params, stored, {
-      update: (change, guard) =>
-        this.#inQueue(key, async () => {
-          guard();
-          await this.#write(key, change);
-        }),
-      read: async () => found(await this.#store.getTask(key.taskId, { callerId: key.callerId })),
-    });
-    try {
-      await handler(modifier, context);
-      // Changes that the handler did not wait for belong to the turn all the same.
-      await this.#inQueue(key, async () => {});
-    } catch (error) {
-      if (!turn.signal.aborted || error !== turn.signal.reason) this.#report(error, key);
-      await this.#inQueue(key, async () => {
-        if (!turn.isOver) await this.#write(key, { status: failure });
-      });
-    }
-  }
-
-  #report(error: unknown, { taskId, callerId }: TaskKey): void {
-    const task = { taskId, ...(callerId !== undefined && { callerId }) };
-    if (this.#options.onError) this.#options.onError(error, task);
-    else console.error(`The handler of task ${JSON.stringify(taskId)} failed:`, error);
-  }
-
-  async #write(key: TaskKey, params: UpdateTaskParams): Promise<void> {
-    const { callerId, taskId } = key;
-    // A store that tells of changes by itself need not answer with the task; of another the answer is the telling.
-    const view = this.#store.capabilities.watch ? headView : {};
-    const stored = await this.#store.updateTask(taskId, { ...params, callerId }, view);
-    this.#feed.wrote(key, stored, params);
-  }
-
-  async #readHead({ callerId, taskId }: TaskKey): Promise<StoredTask> {
-    return found(await this.#store.getTask(taskId, { callerId, ...headView }));
-  }
-
-  #inQueue<T>(key: TaskKey, work: () => Promise<T>): Promise<T> {
-    return this.#queue.run(encodeKey(key), work);
+    await this.#turns.take({ key: keyOf(params, context), params, context, handler, ...streaming });
   }
 
   #assertOpen(): void {
@@ -290,7 +175,6 @@ function keyOf({ id }: TaskIdParams, { callerId }: RequestContext): TaskKey {
   return { callerId, taskType: 'incoming', taskId: id };
 }
 
-function found<T>(task: T | undefined): T {
-  if (!task) throw new A2AError('taskNotFound', 'Task not found');
-  return task;
+function logError(error: unknown, { taskId }: { readonly taskId: string }): void {
+  console.error(`The handler of task ${JSON.stringify(taskId)} failed:`, error);
 }

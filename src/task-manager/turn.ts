@@ -1,16 +1,11 @@
 /** One message being handled: its writes, one after the other, until it is over. */
 import { TaskStoreError } from '../core/errors.ts';
+import type { TaskKey } from '../core/head.ts';
 import type { StoredTask, TaskSendParams, TaskState, UpdateTaskParams } from '../core/task.ts';
 import type { TaskChange } from '../task-store.ts';
 import { endsTurn } from './events.ts';
+import type { TaskAccess } from './task-access.ts';
 import type { TaskModifier } from './task-modifier.ts';
-
-/** What a turn needs of its manager. */
-export interface TurnAccess {
-  /** Changes the task, after what was asked for before; `guard` is called when its time has come, and may throw. */
-  update(params: UpdateTaskParams, guard: () => void): Promise<void>;
-  read(): Promise<StoredTask>;
-}
 
 export class Turn {
   /** Resolves when the turn is over, for whatever reason. */
@@ -53,13 +48,17 @@ export class Turn {
     else if (status && endsTurn(status.state)) this.end(status.state);
   }
 
-  modifier(params: TaskSendParams, stored: StoredTask, access: TurnAccess): TaskModifier {
-    const update = (change: UpdateTaskParams) => access.update(change, () => this.#assertRunning(stored.id));
+  modifier(params: TaskSendParams, stored: StoredTask, tasks: TaskAccess, key: TaskKey): TaskModifier {
+    const update = (change: UpdateTaskParams) =>
+      tasks.inOrder(key, async () => {
+        this.#assertRunning(key.taskId);
+        await tasks.update(key, change);
+      });
     return {
       params,
       stored,
       signal: this.signal,
-      getTask: () => access.read(),
+      getTask: () => tasks.read(key),
       setStatus: (status) => update({ status: typeof status === 'string' ? { state: status } : status }),
       addMessagesToHistory: (messages) => update({ newMessages: [...messages] }),
       upsertArtifacts: (artifacts) => update({ artifactsUpdates: [...artifacts] }),
