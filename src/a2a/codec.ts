@@ -1,0 +1,166 @@
+/** SDK objects to objects of the store and back, without loss. What comes out is frozen, either way. */
+import { invalidArgument } from '../core/errors.ts';
+import type { ArtifactHead, TaskBody } from '../core/head.ts';
+import type { Message, Part, TaskStatus } from '../core/task.ts';
+import { type Fields, isObject, isSame } from './plain.ts';
+import { differenceOf, residueOf, settle, type Version } from './residue.ts';
+import * as words from './words.ts';
+
+/** What the store keeps of a task's head that the SDK does not know. */
+const bodyWords = ['id', 'sessionId', 'status', 'metadata', 'a2a'];
+const headerWords = ['artifactId', 'name', 'description', 'extensions', 'metadata', 'a2a'];
+
+/**
+ * The codec of one protocol version. An *item* is a frozen SDK object (a part, message, status or artifact header) that
+ * the codec made; it remembers what of the store stands behind each, so that keys only the store knows are kept.
+ */
+export class Codec {
+  readonly version: Version;
+  readonly #stored = new WeakMap<object, object>();
+
+  constructor(version: Version) {
+    this.version = version;
+  }
+
+  /** Whether the codec made it; then it is frozen, and safe to share. */
+  isItem(value: unknown): boolean {
+    return typeof value === 'object' && value !== null && this.#stored.has(value);
+  }
+
+  storedMessage(item: unknown): Message {
+    return this.#stored.get(item as object) as Message;
+  }
+
+  storedPart(item: unknown): Part {
+    return this.#stored.get(item as object) as Part;
+  }
+
+  storedStatus(item: unknown): TaskStatus {
+    return this.#stored.get(item as object) as TaskStatus;
+  }
+
+  storedHeader(item: unknown): ArtifactHead['header'] {
+    return this.#stored.get(item as object) as ArtifactHead['header'];
+  }
+
+  encodePart(value: unknown): Fields {
+    const part = objectOf(value, 'parts');
+    const { version } = this;
+    return this.#encode(part, words.partToStore(part, version), (stored) => words.partFromStore(stored, version));
+  }
+
+  decodePart(stored: Part): Fields {
+    return this.#settled(words.partFromStore(stored, this.version), stored);
+  }
+
+  encodeMessage(value: unknown): Fields {
+    const message = objectOf(value, 'history');
+    const { version } = this;
+    const items = Object.freeze(listOf(message.parts).map((part) => this.encodePart(part)));
+    const parts = Object.freeze(items.map((item) => this.storedPart(item)));
+    const decode = (stored: Message) => words.messageFromStore(stored, items, version, '');
+    return this.#encode(message, words.messageToStore(message, parts, version), decode);
+  }
+
+  /** `fallbackId`: for a message that has no id, as others than the SDK store them. */
+  decodeMessage(stored: Message, fallbackId: string): Fields {
+    const parts = Object.freeze(stored.parts.map((part) => this.decodePart(part)));
+    return this.#settled(words.messageFromStore(stored, parts, this.version, fallbackId), stored);
+  }
+
+  /** `now`: for a status without a time; the SDK does not see it. */
+  encodeStatus(value: unknown, now: string): Fields {
+    const status = objectOf(value, 'status');
+    const { version } = this;
+    const message = isObject(status.message) ? this.encodeMessage(status.message) : undefined;
+    const stored = words.statusToStore(status, message && this.storedMessage(message), version, now);
+    return this.#encode(status, stored, (stored) => words.statusFromStore(stored, message, version));
+  }
+
+  /** What stands in the store for a status that the SDK's task has not. */
+  noStatus(now: string): TaskStatus {
+    return Object.freeze({
+      state: 'unknown',
+      timestamp: now,
+      a2a: Object.freeze({ version: this.version, none: true }),
+    });
+  }
+
+  /** Undefined for what `noStatus` made. */
+  decodeStatus(stored: TaskStatus, fallbackId: string): Fields | undefined {
+    if (residueOf(stored, this.version)?.none) return undefined;
+    const message = stored.message && this.decodeMessage(stored.message, fallbackId);
+    return this.#settled(words.statusFromStore(stored, message, this.version), stored);
+  }
+
+  /** An artifact without its parts. `before`: what is stored of the artifact so far; else it gets this `index`. */
+  encodeHeader(header: Fields, hasParts: boolean, index: number, before?: ArtifactHead['header']): Fields {
+    const { version } = this;
+    const said: ArtifactHead['header'] = {
+      ...without(before, headerWords),
+      ...words.artifactToStore(header, before?.index ?? index, version),
+      ...(!hasParts && { a2a: Object.freeze({ version, none: true }) }),
+    };
+    return this.#encode(header, said, (stored) => words.artifactFromStore(stored, version));
+  }
+
+  /** Whether the SDK's artifact has a list of parts. */
+  hasParts(header: ArtifactHead['header'], partCount: number): boolean {
+    return partCount > 0 || !residueOf(header, this.version)?.none;
+  }
+
+  decodeHeader(stored: ArtifactHead['header']): Fields {
+    return this.#settled(words.artifactFromStore(stored, this.version), stored);
+  }
+
+  /** A task without its tails and status; `before`: what is stored of it so far. */
+  encodeBody(task: Fields, status: TaskStatus, before?: TaskBody): TaskBody {
+    const { version } = this;
+    const body = words.bodyToStore(task, status, version);
+    const a2a = differenceOf(task, words.bodyFromStore(body, version), version) ?? Object.freeze({ version });
+    return Object.freeze({ ...without(before, bodyWords), ...body, a2a });
+  }
+
+  decodeBody(body: TaskBody): Fields {
+    return settle(words.bodyFromStore(body, this.version), residueOf(body, this.version));
+  }
+
+  #encode<S extends object>(original: Fields, said: S, decode: (stored: S) => Fields): Fields {
+    const difference = differenceOf(original, decode(said), this.version);
+    const stored = Object.freeze(
+      difference ? { ...said, a2a: Object.freeze({ ...((said as Fields).a2a as object), ...difference }) } : said,
+    );
+    return this.#settled(decode(stored), stored);
+  }
+
+  #settled(decoded: Fields, stored: object): Fields {
+    const item = settle(decoded, residueOf(stored as Fields, this.version));
+    this.#stored.set(item, stored);
+    return item;
+  }
+}
+
+/** The id that a message without one has in the SDK's eyes: by its place in the history. */
+export function fallbackIdOf(taskId: string, position: number | 'status'): string {
+  return `${taskId}-${position}`;
+}
+
+/** Where in the history the message of a status stands. */
+export function positionOf(message: Message | undefined, history: readonly Message[]): number | 'status' {
+  if (!message || message.messageId !== undefined) return 'status';
+  const found = history.findLastIndex((other) => isSame(other, message));
+  return found < 0 ? 'status' : found;
+}
+
+function without<T extends object>(from: T | undefined, words: readonly string[]): Partial<T> {
+  return Object.fromEntries(Object.entries(from ?? {}).filter(([key]) => !words.includes(key))) as Partial<T>;
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function objectOf(value: unknown, field: string): Fields {
+  if (isObject(value)) return value;
+  throw invalidArgument([{ path: [field], message: 'expected an object' }]);
+}

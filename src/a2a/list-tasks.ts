@@ -1,0 +1,101 @@
+/** The SDK's task list: all of a scope's heads, filtered and ordered as the SDK's own store does, then one page of them read. */
+import { encodeKey, type TaskHead } from '../core/head.ts';
+import type { HeadQuery } from '../core/query.ts';
+import type { StorePort } from '../store-port.ts';
+import { decodeBase64, encodeBase64 } from './base64.ts';
+import { Codec } from './codec.ts';
+import { requestMalformed } from './request-malformed.ts';
+
+/** The SDK's `ListTasksRequest`, as far as a store looks at it. */
+export interface ListRequest {
+  readonly contextId?: string | undefined;
+  readonly status?: number | undefined;
+  readonly pageSize?: number | undefined;
+  readonly pageToken?: string | undefined;
+  readonly statusTimestampAfter?: string | undefined;
+  readonly includeArtifacts?: boolean | undefined;
+}
+
+/** A task's place in the list; what a page token says. */
+interface Place {
+  readonly timestamp: string;
+  readonly id: string;
+}
+
+interface Entry extends Place {
+  readonly head: TaskHead;
+}
+
+export interface Page {
+  readonly heads: readonly TaskHead[];
+  readonly nextPageToken: string;
+  readonly pageSize: number;
+  readonly totalSize: number;
+}
+
+const DEFAULT_PAGE_SIZE = 50;
+const BATCH = 500;
+
+export async function listPage(port: StorePort, callerId: string | undefined, request: ListRequest): Promise<Page> {
+  const { contextId, pageSize = DEFAULT_PAGE_SIZE, pageToken } = request;
+  const after = pageToken ? decodeToken(pageToken) : undefined;
+  const heads = await allHeads(port, {
+    scope: { callerId, taskType: 'incoming' },
+    ...(contextId && { sessionId: contextId }),
+  });
+  const found = select(heads, request);
+  const rest = after ? found.filter((entry) => compare(after, entry) < 0) : found;
+  const shown = rest.slice(0, pageSize);
+  const last = shown.at(-1);
+  return {
+    heads: shown.map(({ head }) => head),
+    nextPageToken: last && rest.length > shown.length ? encodeToken(last) : '',
+    pageSize,
+    totalSize: found.length,
+  };
+}
+
+/** From the oldest change on: a task that changes meanwhile is met again at the end, and its later head counts. */
+async function allHeads(port: StorePort, query: Pick<HeadQuery, 'scope' | 'sessionId'>): Promise<Iterable<TaskHead>> {
+  const found = new Map<string, TaskHead>();
+  let after: HeadQuery['after'];
+  for (;;) {
+    const heads = await port.list({ ...query, order: 'oldest', limit: BATCH, ...(after && { after }) });
+    for (const head of heads) found.set(encodeKey(head.key), head);
+    const last = heads.at(-1);
+    if (!last || heads.length < BATCH) return found.values();
+    after = { updatedAt: last.updatedAt, key: encodeKey(last.key) };
+  }
+}
+
+function select(heads: Iterable<TaskHead>, { status: state, statusTimestampAfter }: ListRequest): Entry[] {
+  const codec = new Codec('1.0');
+  const since = statusTimestampAfter ? Date.parse(statusTimestampAfter) : undefined;
+  const entries: Entry[] = [];
+  for (const head of heads) {
+    const { message: _, ...stored } = head.body.status;
+    const status = codec.decodeStatus(stored, '');
+    const timestamp = (status?.timestamp ?? '') as string;
+    if (state && status?.state !== state) continue;
+    // The specification asks for "greater than or equal".
+    if (since !== undefined && !(Date.parse(timestamp) >= since)) continue;
+    entries.push({ head, timestamp, id: head.key.taskId });
+  }
+  return entries.sort(compare);
+}
+
+/** The latest status first, then by id from the end; texts are compared as the SDK's own store compares them. */
+function compare(a: Place, b: Place): number {
+  return b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id) || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
+}
+
+function encodeToken({ timestamp, id }: Place): string {
+  return encodeBase64(new TextEncoder().encode(`${timestamp}|${id}`));
+}
+
+function decodeToken(token: string): Place {
+  const text = /^[A-Za-z0-9+/]+=*$/.test(token) ? new TextDecoder().decode(decodeBase64(token)) : '';
+  const bar = text.indexOf('|');
+  if (bar < 0) throw requestMalformed('The page token is not one that a list gave.');
+  return { timestamp: text.slice(0, bar), id: text.slice(bar + 1) };
+}

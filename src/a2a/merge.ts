@@ -1,0 +1,70 @@
+/** Comparing and joining what two savers made of one task. Pure. */
+import { TaskStoreError } from '../core/errors.ts';
+import { type Fields, isObject, isSame } from './plain.ts';
+import type { ArtifactView } from './view.ts';
+
+type Items = readonly Fields[] | undefined;
+
+const nothing: readonly never[] = [];
+
+export function conflict(message: string): TaskStoreError {
+  return new TaskStoreError('CONFLICT', message);
+}
+
+/** The items of `next` after those of `base`; undefined where `next` is something else than `base` with items added. */
+export function addedTo(base: Items, next: Items): readonly Fields[] | undefined {
+  if (base === next) return nothing;
+  if (!next || next.length < (base?.length ?? 0)) return undefined;
+  if (!base) return next;
+  for (let i = 0; i < base.length; i++) if (next[i] !== base[i] && !isSame(next[i], base[i])) return undefined;
+  return next.slice(base.length);
+}
+
+/** Whether `current` is `base` with items added, wherever they stand. */
+export function isWithin(base: Items, current: Items): boolean {
+  let found = 0;
+  for (const item of current ?? nothing) {
+    const wanted = base?.[found];
+    if (wanted !== undefined && (item === wanted || isSame(item, wanted))) found++;
+  }
+  return found === (base?.length ?? 0);
+}
+
+/** Where in `current` each artifact of `base` stands; undefined where one is gone. */
+export function placesOf(base: readonly ArtifactView[], current: readonly ArtifactView[]): number[] | undefined {
+  const places: number[] = [];
+  for (const [slot, { header }] of current.entries()) {
+    const wanted = base[places.length];
+    if (wanted && wanted.header.artifactId === header.artifactId) places.push(slot);
+  }
+  return places.length === base.length ? places : undefined;
+}
+
+/** `next`'s changes on top of `current`'s, field by field, and key by key within metadata; `current` itself where there are none. */
+export function mergeFields(next: Fields, base: Fields, current: Fields): Fields {
+  if (next === base || isSame(next, base) || isSame(next, current)) return current;
+  if (base === current || isSame(base, current)) return next;
+  const merged: Fields = {};
+  for (const key of new Set([...Object.keys(current), ...Object.keys(next)])) {
+    const value = mergeField(next[key], base[key], current[key], key);
+    const isGone = value === undefined && !(Object.hasOwn(next, key) && Object.hasOwn(current, key));
+    if (!isGone) Object.defineProperty(merged, key, { value, enumerable: true });
+  }
+  return Object.freeze(merged);
+}
+
+function mergeField(next: unknown, base: unknown, current: unknown, key: string): unknown {
+  if (isSame(next, base) || isSame(next, current)) return current;
+  if (isSame(base, current)) return next;
+  if (isObject(next) && isObject(current)) return mergeFields(next, isObject(base) ? base : {}, current);
+  throw conflict(`${key} was changed elsewhere too`);
+}
+
+type Status = Fields | undefined;
+
+/** Two changes of the status agree where both say the same state; then the later is kept. */
+export function mergeStatus(next: Status, base: Status, current: Status): Status {
+  if (isSame(next, base) || isSame(next, current)) return current;
+  if (isSame(base, current) || next?.state === current?.state) return next;
+  throw conflict('the status was changed elsewhere too');
+}

@@ -1,0 +1,203 @@
+/** The SDK's `TaskStore` over a store of ours. */
+import type { TaskStore as SdkTaskStore, ServerCallContext } from '@a2a-js/sdk/server';
+import { invalidArgument } from '../core/errors.ts';
+import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
+import { selectAll, selectNothing, selectView } from '../core/record.ts';
+import type { StorePort } from '../store-port.ts';
+import type { TaskStore } from '../task-store.ts';
+import { Codec } from './codec.ts';
+import { isSameHead, KnownTasks } from './known-tasks.ts';
+import { type ListRequest, listPage } from './list-tasks.ts';
+import { conflict } from './merge.ts';
+import { type Fields, isObject } from './plain.ts';
+import { type Plan, planSave } from './plan.ts';
+import { requirePort } from './require-port.ts';
+import type { Version } from './residue.ts';
+import { type CallContext, callerIdOf, versionFor, versionOfTask } from './scope.ts';
+import { type StoredView, takeApart, toTask, type View, viewOf } from './view.ts';
+
+/** Says whose task it is, from the context of a call. */
+export type OwnerResolver = (context: ServerCallContext) => string;
+
+export interface A2ATaskStoreOptions {
+  /** @default the user's name, or 'unknown' for who is not authenticated */
+  readonly ownerResolver?: OwnerResolver | undefined;
+}
+
+/**
+ * The store as the official A2A SDK wants one; of 1.x (`save`, `load`, `list`) and 0.3.x (`save`, `load`) alike.
+ *
+ * Every task comes back deeply equal to what was saved, and is an ordinary task of the store: `listTasks` shows it, sync
+ * pushes it, a task manager reads it. A save writes only what is new. Tasks belong to the context's tenant and owner; an
+ * unauthenticated caller without a tenant is the store's absent `callerId`.
+ *
+ * A loaded task is the caller's own down to its lists (history, artifacts, their parts), metadata and status; the messages
+ * and parts in them are shared and frozen, so that a save can tell by identity what is new.
+ *
+ * Where a task was changed elsewhere (another tab, another request) since it was loaded, a save that only adds to it keeps
+ * both changes; another is refused.
+ *
+ * @throws TaskStoreError `UNSUPPORTED` where the store is not one of this machine. `save` rejects with `CONFLICT` (see
+ * above) or `INVALID_ARGUMENT` (a value that cannot be stored, such as a function); `list` with the SDK's
+ * `RequestMalformedError` for a page token that no list gave.
+ * @example
+ * const store = await openTaskStore({ name: 'my-agent' });
+ * const handler = new DefaultRequestHandler(agentCard, toA2ATaskStore(store), executor);
+ */
+export function toA2ATaskStore(store: TaskStore, options: A2ATaskStoreOptions = {}): SdkTaskStore {
+  return new A2ATaskStore(requirePort(store, 'toA2ATaskStore'), options) as unknown as SdkTaskStore;
+}
+
+/** More writers than this at one task at once are not waited for. */
+const MAX_ATTEMPTS = 100;
+
+class A2ATaskStore {
+  readonly #port: StorePort;
+  readonly #ownerResolver: OwnerResolver | undefined;
+  readonly #codecs: Readonly<Record<Version, Codec>> = { '0.3': new Codec('0.3'), '1.0': new Codec('1.0') };
+  readonly #known = new KnownTasks();
+  /** What the holder of a task object last saw of the task. */
+  readonly #seen = new WeakMap<object, View>();
+  /** The last save of each task, so that they happen in the order of the calls. */
+  readonly #saving = new Map<string, Promise<void>>();
+
+  constructor(port: StorePort, { ownerResolver }: A2ATaskStoreOptions) {
+    this.#port = port;
+    this.#ownerResolver = ownerResolver;
+  }
+
+  async load(taskId: string, context?: CallContext): Promise<Fields | undefined> {
+    if (typeof taskId !== 'string' || taskId === '') return undefined;
+    const key = this.#keyOf(taskId, context);
+    return this.#port.run('load', taskId, async () => {
+      const view = await this.#read(key, (head) => versionFor(context, head.body));
+      return view && this.#handOut(view);
+    });
+  }
+
+  async save(task: object, context?: CallContext): Promise<void> {
+    const given = task as Fields;
+    if (!isObject(given) || typeof given.id !== 'string' || given.id === '') {
+      throw invalidArgument([{ path: ['id'], message: 'expected a string that is not empty' }], { operation: 'save' });
+    }
+    const key = this.#keyOf(given.id, context);
+    const name = encodeKey(key);
+    const codec = this.#codecs[versionOfTask(given)];
+    await this.#port.run('save', key.taskId, async () => {
+      const seen = this.#seen.get(given);
+      const next = takeApart(given, seen ?? this.#knownView(name, codec), codec, this.#now());
+      // From now on the caller's object stands for this state; another save of it may begin before this one ends.
+      this.#seen.set(given, next);
+      try {
+        await this.#inTurn(name, () => this.#commit(key, next, seen, codec));
+      } catch (error) {
+        if (this.#seen.get(given) === next) this.#forget(given, seen);
+        throw error;
+      }
+    });
+  }
+
+  async list(request: ListRequest, context?: CallContext) {
+    return this.#port.run('list', undefined, async () => {
+      const callerId = this.#callerIdOf(context);
+      const { heads, ...page } = await listPage(this.#port, callerId, request);
+      const tasks = await Promise.all(heads.map(({ key }) => this.#listed(key, request.includeArtifacts === true)));
+      return { tasks: tasks.filter((task) => task !== undefined), ...page };
+    });
+  }
+
+  async #listed(key: TaskKey, includeArtifacts: boolean): Promise<Fields | undefined> {
+    const codec = this.#codecs['1.0'];
+    const record = await this.#port.read(key, selectView({ includeArtifacts }));
+    return (
+      record && {
+        artifacts: [],
+        ...toTask(viewOf(record, codec, includeArtifacts)),
+        ...(!includeArtifacts && { artifacts: [] }),
+      }
+    );
+  }
+
+  /** What is stored, from memory where it is still that. */
+  async #read(key: TaskKey, versionFor: (head: TaskHead) => Version): Promise<StoredView | undefined> {
+    const name = encodeKey(key);
+    const known = this.#known.get(name);
+    const isKnown = (head: TaskHead) => isSameHead(head, known?.view.head) && versionFor(head) === known?.version;
+    const record = await this.#port.read(key, (head) => (isKnown(head) ? selectNothing : selectAll)(head));
+    if (!record) {
+      this.#known.delete(name);
+      return undefined;
+    }
+    if (known && isKnown(record.head)) return known.view;
+    const version = versionFor(record.head);
+    const view = viewOf(record, this.#codecs[version]);
+    this.#known.set(name, view, version);
+    return view;
+  }
+
+  async #commit(key: TaskKey, next: View, seen: View | undefined, codec: Codec): Promise<void> {
+    const name = encodeKey(key);
+    let current = this.#knownView(name, codec) ?? (await this.#read(key, () => codec.version));
+    const base = seen ?? current;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const plan = planSave(next, base, current, codec, this.#now());
+      const head = await this.#apply(key, plan, current?.head);
+      if (head) {
+        const { fields, status, history, artifacts } = plan.view;
+        const view = { fields, status, history, artifacts, head, ...(!plan.isMerged && { from: next }) };
+        return this.#known.set(name, view, codec.version);
+      }
+      current = await this.#read(key, () => codec.version);
+    }
+    throw conflict('others kept changing the task');
+  }
+
+  /** The head after the plan, or undefined where the task is not what the plan was made for. */
+  async #apply(key: TaskKey, { command }: Plan, expected: TaskHead | undefined): Promise<TaskHead | undefined> {
+    let isExpected = false;
+    const { record } = await this.#port.transact(key, (head) => {
+      isExpected = isSameHead(head, expected);
+      return isExpected ? command : undefined;
+    });
+    return isExpected ? record?.head : undefined;
+  }
+
+  #handOut(view: View): Fields {
+    const task = toTask(view);
+    this.#seen.set(task, view);
+    return task;
+  }
+
+  #forget(task: object, seen: View | undefined): void {
+    if (seen) this.#seen.set(task, seen);
+    else this.#seen.delete(task);
+  }
+
+  #knownView(name: string, { version }: Codec): StoredView | undefined {
+    const known = this.#known.get(name);
+    return known?.version === version ? known.view : undefined;
+  }
+
+  async #inTurn(name: string, work: () => Promise<void>): Promise<void> {
+    const turn = (this.#saving.get(name) ?? Promise.resolve()).then(work);
+    const tail = turn.catch(() => {});
+    this.#saving.set(name, tail);
+    try {
+      await turn;
+    } finally {
+      if (this.#saving.get(name) === tail) this.#saving.delete(name);
+    }
+  }
+
+  #keyOf(taskId: string, context: CallContext | undefined): TaskKey {
+    return { callerId: this.#callerIdOf(context), taskType: 'incoming', taskId };
+  }
+
+  #callerIdOf(context: CallContext | undefined): string | undefined {
+    return callerIdOf(context, this.#ownerResolver);
+  }
+
+  #now(): string {
+    return new Date(this.#port.environment.now()).toISOString();
+  }
+}
