@@ -1,0 +1,133 @@
+/** Runs in the page: one measurement a call, on a database of its own. Answers operations a second, or milliseconds. */
+
+import { message, task } from '../lib/fixtures.mjs';
+import { adapters } from './adapters.js';
+
+let runs = 0;
+
+async function fresh(name) {
+  const place = `bench-${name.replaceAll(' ', '-')}-${Date.now()}-${runs++}`;
+  return { place, store: await adapters[name](place) };
+}
+
+async function drop(place, store) {
+  await store.close();
+  indexedDB.deleteDatabase(place);
+}
+
+async function rate(count, call) {
+  const start = performance.now();
+  for (let i = 0; i < count; i++) await call(i);
+  return (count / (performance.now() - start)) * 1000;
+}
+
+async function together(count, call) {
+  const start = performance.now();
+  await Promise.all(Array.from({ length: count }, (_, i) => call(i)));
+  return (count / (performance.now() - start)) * 1000;
+}
+
+const tasks = (count) => Array.from({ length: count }, (_, i) => task(`t${i}`, i));
+const history = (count) => Array.from({ length: count }, (_, i) => message(i));
+
+const fill = async (store, list) => {
+  if (store.bulk) return store.bulk(list);
+  for (let i = 0; i < list.length; i += 200) await Promise.all(list.slice(i, i + 200).map((one) => store.create(one)));
+};
+
+const works = {
+  creates: async (store, { count }) => {
+    const list = tasks(count);
+    return rate(count, (i) => store.create(list[i]));
+  },
+  createsAtOnce: async (store, { count }) => {
+    const list = tasks(count);
+    return together(count, (i) => store.create(list[i]));
+  },
+  bulk: async (store, { count }) => {
+    const list = tasks(count);
+    const start = performance.now();
+    await store.bulk(list);
+    return (count / (performance.now() - start)) * 1000;
+  },
+  appends: async (store, { count, from = 1 }) => {
+    await store.create({ ...task('own'), history: history(from) });
+    await rate(Math.min(count, 20), (i) => store.append('own', message(i)));
+    return rate(count, (i) => store.append('own', message(i)));
+  },
+  appendsAtOnce: async (store, { count }) => {
+    await store.create({ ...task('own'), history: history(1) });
+    return together(count, (i) => store.append('own', message(i)));
+  },
+  history: async (store, { count, from }) => {
+    await store.create({ ...task('own'), history: [message(0)] });
+    for (let i = 1; i < from; i += 50) await Promise.all(history(50).map((one) => store.append('own', one)));
+    return rate(count, async () => (await store.get('own')).history.length);
+  },
+  /** The same history as one record, read by its key. */
+  wholeRecord: async (store, { count, from }) => {
+    await store.create({ ...task('own'), history: history(from) });
+    return rate(count, async () => (await store.get('own')).history.length);
+  },
+  gets: async (store, { count }) => {
+    await fill(store, tasks(1_000));
+    return rate(count, async (i) => (await store.get(`t${(i * 7) % 1_000}`)).history.length);
+  },
+  getsAtOnce: async (store, { count }) => {
+    await fill(store, tasks(1_000));
+    return together(count, async (i) => (await store.get(`t${(i * 7) % 1_000}`)).history.length);
+  },
+  newest: async (store, { count, filled }) => {
+    await fill(store, tasks(filled));
+    return rate(count, () => store.newest('completed'));
+  },
+};
+
+globalThis.measure = async (work, name, options) => {
+  const { place, store } = await fresh(name);
+  try {
+    return await works[work](store, options);
+  } finally {
+    await drop(place, store);
+  }
+};
+
+/** Opening a filled database: filled once, opened in each round. */
+globalThis.fillFor = async (name, place, count) => {
+  const store = await adapters[name](place);
+  await fill(store, tasks(count));
+  await store.close();
+};
+
+globalThis.openTime = async (name, place) => {
+  const start = performance.now();
+  const store = await adapters[name](place);
+  const found = await store.get('t7');
+  const ms = performance.now() - start;
+  await store.close();
+  if (!found) throw new Error('t7 is not there');
+  return ms;
+};
+
+/** Bytes on their way into the database: what put and add are handed. */
+globalThis.bytesOf = async (name, count) => {
+  const { place, store } = await fresh(name);
+  let bytes = 0;
+  const { put, add } = IDBObjectStore.prototype;
+  const counted = (original) =>
+    function (value, ...rest) {
+      bytes += JSON.stringify(value).length;
+      return original.call(this, value, ...rest);
+    };
+  IDBObjectStore.prototype.put = counted(put);
+  IDBObjectStore.prototype.add = counted(add);
+  try {
+    await store.create({ ...task('own'), history: [message(0)] });
+    bytes = 0;
+    for (let i = 0; i < count; i++) await store.append('own', message(i));
+    return bytes / 1e6;
+  } finally {
+    Object.assign(IDBObjectStore.prototype, { put, add });
+    await drop(place, store);
+  }
+};

@@ -1,0 +1,209 @@
+/** Real Chromium, its profile on disk: the page's bundle is served from 127.0.0.1, measurements are called from here. */
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { chromium } from 'playwright';
+import { launchOptions } from '../../scripts/find-browser.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+
+async function servePage() {
+  const { outputFiles } = await build({
+    entryPoints: [`${here}page.js`],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    define: { global: 'globalThis', 'process.env.NODE_ENV': '"production"' },
+    alias: { holdfast: process.env.HF_TMP ?? fileURLToPath(new URL('../../dist/index.browser.js', import.meta.url)) },
+  });
+  const server = createServer((request, response) => {
+    const isScript = request.url === '/page.js';
+    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
+    response.end(isScript ? outputFiles[0].text : '<!doctype html><script type="module" src="/page.js"></script>');
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+}
+
+export async function suite({ quick }) {
+  const { url, close } = await servePage();
+  const profile = fileURLToPath(new URL(`../results/tmp/profile-${process.pid}`, import.meta.url));
+  mkdirSync(profile, { recursive: true });
+  const context = await chromium.launchPersistentContext(profile, await launchOptions());
+  const page = await context.newPage();
+  page.on('pageerror', (error) => console.error('page:', error.message));
+  await page.goto(url);
+  await page.waitForFunction(() => 'openTime' in globalThis);
+  const { dependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return {
+    versions: {
+      Chromium: context.browser()?.version() ?? (await page.evaluate(() => navigator.userAgent)),
+      ...dependencies,
+    },
+    rows: rows(page, quick),
+    close: async () => {
+      await context.close();
+      close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+const whole = ['bare idb', 'Dexie', 'RxDB', 'PouchDB', 'localForage', 'idb-keyval', 'unstorage', 'TinyBase'];
+
+function rows(page, quick) {
+  const n = quick ? 0.2 : 1;
+  const call = (work, name, options) => () =>
+    page.evaluate(([w, who, how]) => globalThis.measure(w, who, how), [work, name, options]);
+  const each = (work, names, options) => Object.fromEntries(names.map((name) => [name, call(work, name, options)]));
+  const goal = (against, atLeast, of = 'Holdfast') => ({ of, against, atLeast });
+  const ahead = (names) => names.map((name) => goal(name, 1));
+  const filled = quick ? 2_000 : 10_000;
+  const opened = { names: new Map() };
+  const open = (name) => async () => {
+    const place = `open-${name.replaceAll(' ', '-')}`;
+    if (!opened.names.has(name)) {
+      await page.evaluate(([who, where, count]) => globalThis.fillFor(who, where, count), [name, place, filled]);
+      opened.names.set(name, place);
+    }
+    return page.evaluate(([who, where]) => globalThis.openTime(who, where), [name, place]);
+  };
+  const bytes = (name) => () => page.evaluate(([who, count]) => globalThis.bytesOf(who, count), [name, 2_000 * n]);
+  const few = { count: quick ? 20 : 100 };
+
+  return [
+    {
+      id: 'idb-creates',
+      title: '1,000 creates of 2 KB, each awaited',
+      unit: 'ops/s',
+      contestants: {
+        ...each('creates', ['Holdfast', ...whole.slice(0, -1)], { count: 1_000 * n }),
+        ...each('creates', ['TinyBase'], few),
+      },
+      goals: [goal('bare idb', 1.2), goal('Dexie', 1.7), goal('RxDB', 3), ...ahead(whole.slice(3))],
+    },
+    {
+      id: 'idb-bulk',
+      title: `${filled.toLocaleString('en-US')} tasks in one call`,
+      unit: 'ops/s',
+      contestants: each('bulk', ['Holdfast', 'bare idb', 'Dexie', 'RxDB', 'PouchDB'], { count: filled }),
+      goals: [goal('bare idb', 1), goal('Dexie', 1.4)],
+    },
+    {
+      id: 'idb-creates-at-once',
+      title: '1,000 creates at once',
+      unit: 'ops/s',
+      contestants: each('createsAtOnce', ['Holdfast', ...whole.slice(0, -1)], { count: 1_000 * n }),
+      goals: [goal('bare idb', 4.5), goal('RxDB', 15), ...whole.slice(1, -1).map((name) => goal(name, 3.5))],
+    },
+    {
+      id: 'idb-appends',
+      title: '2,000 appends to one task, each awaited',
+      unit: 'ops/s',
+      contestants: {
+        ...each('appends', ['Holdfast', 'bare small row', 'bare idb', 'Dexie', 'localForage', 'idb-keyval'], {
+          count: 2_000 * n,
+        }),
+        ...each('appends', ['RxDB', 'PouchDB', 'unstorage', 'TinyBase'], { ...few, from: 1_000 * n }),
+      },
+      rounds: 3,
+      goals: whole.map((name) => goal(name, 8)),
+    },
+    {
+      id: 'idb-bytes',
+      title: 'Written for 2,000 appends to one task',
+      unit: 'MB',
+      contestants: { Holdfast: bytes('Holdfast'), 'bare idb': bytes('bare idb') },
+      rounds: 1,
+      goals: [{ of: 'Holdfast', against: 'bare idb', atMost: 1 / 15 }],
+    },
+    {
+      id: 'idb-append-long',
+      title: 'Append, awaited, to a task of so many messages',
+      unit: 'ops/s',
+      contestants: {
+        ...Object.fromEntries(
+          (quick ? [10, 1_000] : [10, 1_000, 5_000, 50_000]).map((from) => [
+            `Holdfast, ${from}`,
+            call('appends', 'Holdfast', { count: 500 * n, from }),
+          ]),
+        ),
+        ...Object.fromEntries(
+          whole.map((name) => [`${name}, 5000`, call('appends', name, { count: 20, from: quick ? 1_000 : 5_000 })]),
+        ),
+      },
+      rounds: 3,
+      goals: [
+        goal('Holdfast, 10', 1 / 1.15, quick ? 'Holdfast, 1000' : 'Holdfast, 50000'),
+        ...whole.map((name) => goal(`${name}, 5000`, 20, quick ? 'Holdfast, 1000' : 'Holdfast, 5000')),
+      ],
+    },
+    {
+      id: 'idb-appends-at-once',
+      title: '2,000 appends, not awaited one by one',
+      unit: 'ops/s',
+      contestants: {
+        'Holdfast, at once': call('appendsAtOnce', 'Holdfast', { count: 2_000 * n }),
+        'Holdfast, awaited': call('appends', 'Holdfast', { count: 1_000 * n }),
+      },
+      goals: [goal('Holdfast, awaited', 10, 'Holdfast, at once')],
+    },
+    {
+      id: 'idb-history',
+      title: 'Read a history of 1,000 messages',
+      unit: 'ops/s',
+      contestants: {
+        Holdfast: call('history', 'Holdfast', { ...few, from: 1_000 }),
+        'one record': call('wholeRecord', 'bare idb', { ...few, from: 1_000 }),
+      },
+      goals: [goal('one record', 1 / 1.1)],
+    },
+    {
+      id: 'idb-gets',
+      title: 'Gets, one after the other',
+      unit: 'ops/s',
+      contestants: each('gets', ['Holdfast', 'bare idb', 'Dexie', 'idb-keyval', 'localForage'], { count: 2_000 * n }),
+      goals: [goal('bare idb', 1.2)],
+    },
+    {
+      id: 'idb-gets-at-once',
+      title: '5,000 gets at once',
+      unit: 'ops/s',
+      contestants: each('getsAtOnce', ['Holdfast', 'bare idb', 'Dexie', 'idb-keyval', 'localForage'], {
+        count: 5_000 * n,
+      }),
+      goals: [goal('bare idb', 2.5)],
+    },
+    {
+      id: 'idb-newest',
+      title: `Newest 50 of ${filled.toLocaleString('en-US')} by state`,
+      unit: 'ops/s',
+      contestants: {
+        ...each('newest', ['Holdfast', 'bare idb', 'Dexie'], { count: 100 * n, filled }),
+        ...each('newest', ['localForage', 'idb-keyval', 'unstorage'], { count: 2, filled }),
+      },
+      notes: { 'bare idb': 'a cursor' },
+      rounds: 3,
+      goals: [
+        goal('bare idb', 3.5),
+        goal('Dexie', 1.1),
+        goal('localForage', 150),
+        goal('idb-keyval', 150),
+        goal('unstorage', 150),
+      ],
+    },
+    {
+      id: 'idb-open',
+      title: `Open with ${filled.toLocaleString('en-US')} tasks, to the first answer`,
+      unit: 'ms',
+      contestants: Object.fromEntries(
+        ['Holdfast', 'bare idb', 'Dexie', 'RxDB', 'TinyBase'].map((name) => [name, open(name)]),
+      ),
+      goals: [{ of: 'Holdfast', against: 'bare idb', atMost: 1.1 }],
+    },
+  ];
+}

@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { fileRows } from './file-rows.mjs';
+import { memoryRows } from './memory-rows.mjs';
+import { openingRows } from './opening-rows.mjs';
+import { scaleRows } from './scale-rows.mjs';
+
+/** Everything measured in Node. */
+export async function suite(options) {
+  const { dependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return {
+    versions: dependencies,
+    rows: [...memoryRows(options), ...fileRows(options), ...openingRows(options), ...scaleRows(options)],
+  };
+}
