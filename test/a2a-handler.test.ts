@@ -1,8 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { type ServerType, serve } from '@hono/node-server';
+import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { type A2AHandlerOptions, createA2AHandler, type TaskHandler } from '../src/task-manager.ts';
 import { ask, card, chunk, gate, openManager, says } from './support/agent.ts';
+import { scaled, seeded } from './support/long.ts';
 
 const echo: TaskHandler = async (task) => {
   await task.setStatus('working');
@@ -261,4 +263,73 @@ test('bodies over the limit, and pages of other origins, are refused', async () 
   };
   expect(await preflight('https://good.example')).toBe('https://good.example');
   expect(await preflight('https://bad.example')).toBeNull();
+});
+
+test('a connection that is not read holds up nothing, and misses nothing when it is', async () => {
+  const count = 20_000;
+  const { post, call, manager } = await startAgent(async (task) => {
+    for (let i = 0; i < count; i++) await task.upsertArtifacts([chunk(`${i} ${'x'.repeat(500)},`)]);
+    await task.setStatus('completed');
+  });
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tasks/sendSubscribe', params: ask('t1') });
+  const response = await post(body);
+  // The turn ends while nobody reads: ten megabytes are more than sockets hold.
+  for await (const _ of manager.resubscribeToTask({ id: 't1' }));
+  expect((await call('tasks/get', { id: 't1', historyLength: 0 })).result?.status).toMatchObject({
+    state: 'completed',
+  });
+  const numbers: number[] = [];
+  let events = 0;
+  for await (const { result } of eventsOf(response)) {
+    events++;
+    for (const { text } of (result?.artifact as { parts: { text: string }[] })?.parts ?? [])
+      numbers.push(Number.parseInt(text, 10));
+  }
+  expect(numbers).toEqual(Array.from({ length: count }, (_, i) => i));
+  expect(events).toBeLessThan(count);
+});
+
+test('nothing that is sent makes it fail', async () => {
+  const { manager } = await openManager({ sendTaskHandler: echo });
+  const failures: unknown[] = [];
+  const handler = createA2AHandler(manager, { onError: (error) => failures.push(error) });
+  const methods = [
+    'send',
+    'sendSubscribe',
+    'get',
+    'cancel',
+    'resubscribe',
+    'pushNotification/set',
+    'pushNotification/get',
+  ];
+  const id = fc.oneof(fc.constantFrom('t1', 't2', '__proto__', ''), fc.jsonValue());
+  const params = fc.oneof(
+    fc.record({ id, message: fc.oneof(fc.constant(says('Hi', 'user')), fc.jsonValue()) }),
+    fc.record({ id, historyLength: fc.jsonValue() }),
+    fc.record({ id, pushNotificationConfig: fc.jsonValue() }),
+    fc.jsonValue(),
+  );
+  const request = fc.record({
+    jsonrpc: fc.oneof({ weight: 9, arbitrary: fc.constant('2.0') }, fc.jsonValue()),
+    id: fc.oneof({ weight: 9, arbitrary: fc.nat() }, fc.jsonValue()),
+    method: fc.oneof(fc.constantFrom(...methods.map((name) => `tasks/${name}`)), fc.string()),
+    params,
+  });
+  const body = fc.oneof(
+    request.map((value) => JSON.stringify(value)),
+    fc.json(),
+    fc.string(),
+  );
+  const known = [200, 400];
+  await fc.assert(
+    fc.asyncProperty(body, async (text) => {
+      const response = await handler(new Request('http://agent/', { method: 'POST', body: text }));
+      expect(known).toContain(response.status);
+      // A stream of a task that nobody works on stays open.
+      if (response.headers.get('content-type') === 'text/event-stream') await response.body?.cancel();
+      else expect(await response.json()).toHaveProperty('jsonrpc', '2.0');
+    }),
+    { ...seeded('requests to an agent'), numRuns: scaled(500, 20_000) },
+  );
+  expect(failures).toEqual([]);
 });
