@@ -5,7 +5,7 @@
 import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { TaskStoreError } from './core/errors.ts';
-import type { Change, TaskHead, TaskKey } from './core/head.ts';
+import type { ArtifactHead, Change, TaskHead, TaskKey } from './core/head.ts';
 import {
   type SelectRange,
   selectNothing,
@@ -17,8 +17,10 @@ import {
 import { type Command, reduce } from './core/reduce.ts';
 import { check, validate } from './core/shape.ts';
 import {
+  type Artifact,
   callShape,
   listQueryShape,
+  type Part,
   type StoredTask,
   type Task,
   type TaskSendParams,
@@ -300,9 +302,7 @@ export class LocalTaskStore implements TaskStore {
       messages: record.messages(),
       artifacts: parts.flatMap(({ slot, from }) => {
         const artifact = head.artifacts?.[slot];
-        return artifact
-          ? [{ ...artifact.header, ...(from > 0 && { append: true }), parts: [...record.parts(slot)] }]
-          : [];
+        return artifact ? [toChunk(artifact, record.parts(slot), from > 0)] : [];
       }),
       updatedAt: head.updatedAt,
       revision,
@@ -354,6 +354,12 @@ function changeOf(
   return { type, source, taskId, ...(callerId !== undefined && { callerId }), taskType, messages: [], artifacts: [] };
 }
 
+/** An artifact with some of its parts. `append` says where they go, whatever was said of it when the artifact began. */
+function toChunk({ header }: ArtifactHead, parts: readonly Part[], follows: boolean): Artifact {
+  const { append: _, ...rest } = header;
+  return { ...rest, ...(follows && { append: true }), parts: [...parts] };
+}
+
 function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
   const { head, messages, parts, reset } = change;
   const earlier = reset ? undefined : before?.artifacts;
@@ -361,11 +367,9 @@ function toTaskChange(before: TaskHead | undefined, change: Change, source: Task
     ...changeOf(head.key, source, before ? 'updated' : 'created'),
     ...(head.body.status !== before?.body.status && { status: head.body.status }),
     messages,
-    artifacts: parts.map(({ slot, parts }) => ({
-      ...head.artifacts?.[slot]?.header,
-      ...(earlier?.[slot]?.partCount && { append: true }),
-      parts: [...parts],
-    })),
+    artifacts: parts.map(({ slot, parts }) =>
+      toChunk(head.artifacts?.[slot] as ArtifactHead, parts, (earlier?.[slot]?.partCount ?? 0) > 0),
+    ),
     updatedAt: head.updatedAt,
     revision: head.revision,
   };

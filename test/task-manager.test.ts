@@ -62,7 +62,7 @@ describe.each([
         await read[0]?.opened;
         await task.setStatus('working');
         await read[1]?.opened;
-        await task.upsertArtifacts([chunk('a')]);
+        await task.upsertArtifacts([chunk('a', { append: true })]);
         await read[2]?.opened;
         await task.upsertArtifacts([chunk('b')]);
         await read[3]?.opened;
