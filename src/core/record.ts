@@ -1,6 +1,6 @@
 /** Reading a task: which items of its tails are wanted, what comes back, and the snapshot that a caller sees. */
-import type { ArtifactHead, TaskHead } from './head.ts';
-import type { Artifact, Message, Part, StoredTask, Task } from './task.ts';
+import type { TaskHead } from './head.ts';
+import type { Message, Part, StoredTask, Task } from './task.ts';
 
 /** Which items of the tails are wanted: from one position up to, but not including, another. */
 export interface TailRange {
@@ -11,11 +11,14 @@ export interface TailRange {
 /** Answers, from the head alone, which items are wanted with it. */
 export type SelectRange = (head: TaskHead) => TailRange;
 
-/** A head with the items that were asked for. The two functions may be called late, and often: they answer the same each time. */
+/**
+ * A head with the items that were asked for. The two functions may be called late, and often: they answer the same items
+ * each time, in an array of the caller's own.
+ */
 export interface TaskRecord {
   readonly head: TaskHead;
-  readonly messages: () => readonly Message[];
-  readonly parts: (slot: number) => readonly Part[];
+  readonly messages: () => Message[];
+  readonly parts: (slot: number) => Part[];
 }
 
 /** Which part of a task an answer holds. */
@@ -75,18 +78,24 @@ export function toStoredTask(record: TaskRecord, view: TaskView): StoredTask {
   return stored;
 }
 
+/** A tail longer than this is put together only when looked at. */
+const LONG = 1_000;
+
 function toTask(record: TaskRecord, view: TaskView): Task {
   const { body, messageCount, artifacts } = record.head;
   const task: Task = { ...body };
-  if (messageCount !== undefined) defineLazy(task, 'history', () => [...record.messages()]);
+  if (messageCount !== undefined) {
+    const isLong = messageCount > LONG && view.historyLength === undefined;
+    if (isLong) defineLazy(task, 'history', record.messages);
+    else task.history = record.messages();
+  }
   if (artifacts && view.includeArtifacts !== false) {
-    defineLazy(task, 'artifacts', () => artifacts.map((artifact, slot) => toArtifact(artifact, record.parts(slot))));
+    const toArtifacts = () => artifacts.map(({ header }, slot) => ({ ...header, parts: record.parts(slot) }));
+    const isLong = artifacts.some(({ partCount }) => partCount > LONG) || artifacts.length > LONG;
+    if (isLong) defineLazy(task, 'artifacts', toArtifacts);
+    else task.artifacts = toArtifacts();
   }
   return task;
-}
-
-function toArtifact({ header }: ArtifactHead, parts: readonly Part[]): Artifact {
-  return { ...header, parts: [...parts] };
 }
 
 /** An own property like any other to whoever copies, prints or compares the object, computed at first sight. */

@@ -91,9 +91,17 @@ export class Entry implements Listed {
     }
     return {
       head,
-      messages: () => joinItems((from, to) => base.messages(from, to), base.messageCount, messages, range.messages),
-      parts: (slot) =>
-        joinItems((from, to) => base.parts(slot, from, to), base.partCount(slot), parts[slot] ?? [], range.parts(slot)),
+      messages: () => [
+        ...joinItems((from, to) => base.messages(from, to), base.messageCount, messages, range.messages),
+      ],
+      parts: (slot) => [
+        ...joinItems(
+          (from, to) => base.parts(slot, from, to),
+          base.partCount(slot),
+          parts[slot] ?? [],
+          range.parts(slot),
+        ),
+      ],
     };
   }
 
