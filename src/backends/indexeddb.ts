@@ -40,7 +40,7 @@ class IndexedDbBackend implements Backend {
     this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
     this.#connection = new Connection(name, timeoutMs);
     this.#writes = new WriteQueue(this.#connection, durability, (committed) => this.#announce(committed));
-    this.#reads = new ReadQueue(this.#connection, (key) => this.#writes.known(key));
+    this.#reads = new ReadQueue(this.#connection, this.#writes);
     this.#channel = globalThis.BroadcastChannel && new BroadcastChannel(`holdfast:${name}`);
   }
 
@@ -78,7 +78,7 @@ class IndexedDbBackend implements Backend {
 
   listen(listener: (notices: readonly Notice[]) => void): () => void {
     const hear = ({ data }: MessageEvent<readonly Notice[]>) => {
-      for (const { key } of data) this.#writes.forget(encodeKey(key));
+      for (const { key } of data) this.#writes.expire(encodeKey(key));
       listener(data);
     };
     this.#channel?.addEventListener('message', hear);

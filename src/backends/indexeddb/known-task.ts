@@ -6,26 +6,34 @@
 import type { Change, SlotParts, TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
-import type { Message, Part } from '../../core/task.ts';
 import { answerOf } from './connection.ts';
 import type { Item, Run, TaskRow } from './schema.ts';
 
 /** The inline tails of a task hold up to so many items, and so many characters, in all. */
 const INLINE_ITEMS = 16;
-const INLINE_WEIGHT = 4096;
+const INLINE_LENGTH = 4096;
 
 /** A segment holds no more than so many items: a reader of some position needs to look back no further. */
 const SEGMENT_ITEMS = 64;
+
+/** So many writes later, one whose end was not seen is still recognised. */
+const EARLIER_TOKENS = 8;
 
 /** The items of a tail that are in memory: those from `base` on; those from `sealed` on are inline. */
 export class Tail {
   base: number;
   sealed: number;
+  /** Items before this position are in the database; later ones may yet fail to get there. */
+  stored: number;
   items: Item[];
+  /** How many characters that is. */
+  length: number;
 
   constructor({ from, items }: Run) {
     this.base = this.sealed = from;
-    this.items = items;
+    this.items = [...items];
+    this.stored = this.end;
+    this.length = lengthOf(items);
   }
 
   get end(): number {
@@ -40,21 +48,30 @@ export class Tail {
   prepend(items: readonly Item[]): void {
     this.items = [...items, ...this.items];
     this.base -= items.length;
+    this.length += lengthOf(items);
   }
 }
 
 export class KnownTask {
   readonly id: number;
+  /** Of the last write, which may be under way; those before it follow. */
+  tokens: readonly number[];
   head: TaskHead;
   tails: Tail[];
-  /** How many characters are inline, about. */
-  #weight: number;
+  /** How many characters are inline. */
+  #inline: number;
 
-  constructor(id: number, head: TaskHead, runs: readonly Run[]) {
+  constructor(id: number, head: TaskHead, runs: readonly Run[], tokens: readonly number[]) {
     this.id = id;
+    this.tokens = tokens;
     this.head = head;
     this.tails = runs.map((run) => new Tail(run));
-    this.#weight = runs.reduce((sum, { items }) => sum + weigh(items), 0);
+    this.#inline = this.length;
+  }
+
+  /** The head is frozen, since answers share it; items are parsed anew for each answer. */
+  static fromRow({ id, head, tails, token, earlier }: TaskRow): KnownTask {
+    return new KnownTask(id, freeze(head), tails, [token, ...earlier]);
   }
 
   tail(number: number): Tail {
@@ -68,17 +85,21 @@ export class KnownTask {
     for (const { slot, parts: items } of parts as readonly SlotParts[]) this.#add(slot + 1, items);
   }
 
-  #add(number: number, items: readonly Item[]): void {
+  #add(number: number, values: readonly unknown[]): void {
     const tail = this.tail(number);
-    for (const item of items) tail.items.push(item);
-    this.#weight += weigh(items);
+    for (const value of values) {
+      const item = JSON.stringify(value);
+      tail.items.push(item);
+      tail.length += item.length;
+      this.#inline += item.length;
+    }
   }
 
   /** Where the inline tails have grown too long: what they hold, as segments to write; they are empty then. */
   seal(): { tail: number; from: number; items: Item[] }[] {
     const inline = this.tails.reduce((sum, { end, sealed }) => sum + end - sealed, 0);
-    if (inline <= INLINE_ITEMS && this.#weight <= INLINE_WEIGHT) return [];
-    this.#weight = 0;
+    if (inline <= INLINE_ITEMS && this.#inline <= INLINE_LENGTH) return [];
+    this.#inline = 0;
     return this.tails.flatMap((tail, number) => {
       const segments = [];
       for (let from = tail.sealed; from < tail.end; from += SEGMENT_ITEMS) {
@@ -98,29 +119,51 @@ export class KnownTask {
     });
   }
 
-  get size(): number {
-    return this.tails.reduce((sum, { items }) => sum + items.length, 0);
+  /** To be called when what was appended is in the database. */
+  confirm(): void {
+    for (const tail of this.tails) tail.stored = tail.end;
+  }
+
+  /** How many characters of items are in memory. */
+  get length(): number {
+    return this.tails.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** To be called before the first change that a write makes: from then on this is another state than the stored one. */
+  renew(): void {
+    this.tokens = [Math.random(), ...this.tokens.slice(0, EARLIER_TOKENS)];
+  }
+
+  /** Where the index `place` has the row. */
+  get place(): [string, string, number, string, number] {
+    const { key, body, updatedAt } = this.head;
+    const [token = 0] = this.tokens;
+    return [encodeScope(key), body.status.state, -Date.parse(updatedAt), encodeKey(key), token];
   }
 
   toRow(): TaskRow {
     const { head, id } = this;
+    const [token = 0, ...earlier] = this.tokens;
     return {
       key: encodeKey(head.key),
       id,
       scope: encodeScope(head.key),
       state: head.body.status.state,
       age: -Date.parse(head.updatedAt),
+      ...(head.body.sessionId !== undefined && { session: head.body.sessionId }),
       ...(head.pendingSince !== undefined && { pending: head.pendingSince }),
+      token,
+      earlier,
       head,
       tails: this.tails.map((tail) => ({ from: tail.sealed, items: tail.slice(tail.sealed, tail.end) })),
     };
   }
 
-  /** Takes items over that another view of the same task has in memory. */
+  /** Takes items over that another view of the same task has in memory, where none lie in between. */
   borrow(other: KnownTask): void {
     this.tails.forEach((tail, number) => {
       const lent = other.tails[number];
-      if (lent && lent.base < tail.base && lent.end >= tail.base) tail.prepend(lent.slice(lent.base, tail.base));
+      if (lent && lent.base < tail.base && lent.stored >= tail.base) tail.prepend(lent.slice(lent.base, tail.base));
     });
   }
 
@@ -132,19 +175,23 @@ export class KnownTask {
     });
   }
 
-  /** Reads what `lacks` found missing, within a transaction. */
-  async load(tx: IDBTransaction, range: TailRange): Promise<void> {
+  /** Reads what `lacks` found missing, within a transaction; what `other` has of it in memory is not read again. */
+  async load(tx: IDBTransaction, range: TailRange, other: KnownTask | undefined): Promise<void> {
     for (const [number, tail] of this.tails.entries()) {
       const [from, to] = wanted(range, number);
-      if (from < to && from < tail.base) tail.prepend(await loadItems(tx, [this.id, number], from, tail.base));
+      if (from >= to || from >= tail.base) continue;
+      const lent = other?.id === this.id ? other.tails[number] : undefined;
+      const isLent = lent && lent.base <= from && from < lent.stored && lent.stored < tail.base;
+      tail.prepend(await loadItems(tx, [this.id, number], isLent ? lent.stored : from, tail.base));
+      if (isLent) tail.prepend(lent.slice(lent.base, tail.base));
     }
   }
 
   /** What a caller gets; looks into the tails when asked, which by then hold the range. */
   toRecord(range: TailRange): TaskRecord {
     const { head, tails } = this;
-    const items = (number: number): Item[] => tails[number]?.slice(...wanted(range, number)) ?? [];
-    return { head, messages: () => items(0) as Message[], parts: (slot) => items(slot + 1) as Part[] };
+    const items = (number: number) => JSON.parse(`[${tails[number]?.slice(...wanted(range, number)) ?? ''}]`);
+    return { head, messages: () => items(0), parts: (slot) => items(slot + 1) };
   }
 }
 
@@ -161,11 +208,11 @@ async function loadItems(tx: IDBTransaction, tail: [number, number], from: numbe
   return items.slice(items.length - (to - from));
 }
 
-/** About how many characters items take; exactness is not worth its time here. */
-function weigh(value: unknown): number {
-  if (typeof value === 'string') return value.length;
-  if (typeof value !== 'object' || value === null) return 8;
-  let sum = 8;
-  for (const field of Object.values(value)) sum += weigh(field);
-  return sum;
+function lengthOf(items: readonly Item[]): number {
+  return items.reduce((sum, item) => sum + item.length, 0);
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freeze);
+  return value;
 }

@@ -5,8 +5,8 @@
 import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import { answerOf, type Connection } from './connection.ts';
-import { KnownTask } from './known-task.ts';
 import type { TaskRow } from './schema.ts';
+import type { WriteQueue } from './write-queue.ts';
 
 /** A transaction is held for so long at the most: writers wait for it. */
 const HELD_MS = 8;
@@ -23,16 +23,15 @@ interface Read {
 
 export class ReadQueue {
   readonly #connection: Connection;
-  /** Tasks whose items are in memory, whatever their heads by now. */
-  readonly #known: (name: string) => KnownTask | undefined;
+  readonly #memory: Pick<WriteQueue, 'recall' | 'remember'>;
   #waiting: Read[] = [];
   /** Under way; waiting again if the transaction is repeated. */
   readonly #active = new Set<Read>();
   #running = false;
 
-  constructor(connection: Connection, known: (name: string) => KnownTask | undefined) {
+  constructor(connection: Connection, memory: Pick<WriteQueue, 'recall' | 'remember'>) {
     this.#connection = connection;
-    this.#known = known;
+    this.#memory = memory;
   }
 
   read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined> {
@@ -76,11 +75,12 @@ export class ReadQueue {
   }
 
   async #toRecord(tx: IDBTransaction, row: TaskRow, { name, select }: Read): Promise<TaskRecord> {
-    const task = new KnownTask(row.id, row.head, row.tails);
-    const range = select(row.head);
-    const known = this.#known(name);
-    if (known?.id === row.id) task.borrow(known);
-    if (task.lacks(range)) await task.load(tx, range);
-    return task.toRecord(range);
+    const { task, known } = this.#memory.recall(name, row);
+    const { head } = task;
+    const range = select(head);
+    // A commit may begin while this waits, and change the task that both look at; what was read stays as it is.
+    if (task.lacks(range)) await task.load(tx, range, known);
+    this.#memory.remember(name, task);
+    return { ...task.toRecord(range), head };
   }
 }

@@ -7,11 +7,11 @@
  */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import type { TaskHead } from '../../core/head.ts';
-import type { Message, Part } from '../../core/task.ts';
 
 const VERSION = 1;
 
-export type Item = Message | Part;
+/** A message or a part, as JSON: written again with its row without being walked, parsed only for who looks at it. */
+export type Item = string;
 
 /** Some items of a tail, from a position on. */
 export interface Run {
@@ -28,8 +28,13 @@ export interface TaskRow {
   readonly scope: string;
   readonly state: string;
   readonly age: number;
-  /** Absent where nothing is pending, which keeps the task out of that index. */
+  /** Absent where there is none or nothing is pending, which keeps the task out of that index. */
+  readonly session?: string;
   readonly pending?: number;
+  /** Another one with each write: tells whether the task is still as it was. */
+  readonly token: number;
+  /** The tokens of the writes before, the latest first. */
+  readonly earlier: readonly number[];
   readonly head: TaskHead;
   /** The inline tails. Tail 0 is the history, tail n + 1 holds the parts of the artifact in slot n. */
   readonly tails: readonly Run[];
@@ -39,12 +44,11 @@ export interface Schema extends DBSchema {
   tasks: {
     key: string;
     value: TaskRow;
-    indexes: { age: [string, number]; state: [string, string, number]; pending: number };
+    /** `place` lists, and shows by its last field whether a task has been written since. */
+    indexes: { place: [string, string, number, string, number]; session: string; pending: number };
   };
   /** By task, tail, and the position of the first item. */
   segments: { key: [number, number, number]; value: Item[] };
-  /** By task and revision, the mark of the commit that wrote it: two contexts cannot both add the same revision. */
-  revisions: { key: [number, number]; value: number };
   meta: { key: string; value: unknown };
 }
 
@@ -58,11 +62,10 @@ export function openDatabase(
     upgrade(db, oldVersion) {
       if (oldVersion < 1) {
         const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
-        tasks.createIndex('age', ['scope', 'age']);
-        tasks.createIndex('state', ['scope', 'state', 'age']);
+        tasks.createIndex('place', ['scope', 'state', 'age', 'key', 'token']);
+        tasks.createIndex('session', 'session');
         tasks.createIndex('pending', 'pending');
         db.createObjectStore('segments');
-        db.createObjectStore('revisions');
         db.createObjectStore('meta');
       }
     },

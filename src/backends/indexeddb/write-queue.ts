@@ -1,10 +1,10 @@
 /**
  * Commits, several to a transaction: one transaction is under way, and the changes that arrive meanwhile share the next.
  *
- * A head that this context wrote lately is not read again. That another context wrote in between shows when the commit
- * adds the row [id, revision it built on]: it can be added once. The transaction then fails as a whole, and is repeated
- * with heads read inside it. A remembered head is trusted for seconds only and such rows are kept for a minute, so that a
- * context that was frozen cannot build on what nobody guards any more.
+ * A task that this context wrote or read lately is not read again: the transaction only looks up, beside the write, whether
+ * the task is still as it is remembered. A task that is not remembered and that the change would create is taken for a new
+ * one. Where either proves wrong, another context wrote in between: the transaction fails as a whole, and is repeated with
+ * tasks read inside it.
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TailRange } from '../../core/record.ts';
@@ -13,11 +13,14 @@ import { answerOf, type Connection } from './connection.ts';
 import { KnownTask } from './known-task.ts';
 import type { TaskRow } from './schema.ts';
 
-const TRUSTED_MS = 5_000;
-const GUARDED_MS = 60_000;
 const MAX_BATCH = 1_000;
-/** Of tasks not written lately, items in memory are let go when there are more than so many in all. */
-const MAX_ITEMS = 100_000;
+
+/** Tasks not used lately are forgotten when those remembered hold more characters than this; each counts a little itself. */
+const MAX_LENGTH = 32 * 2 ** 20;
+const TASK_LENGTH = 2048;
+
+/** One write in so many clears the index of what earlier ones left in it. */
+const SWEEP_EVERY = 16;
 
 interface Commit {
   readonly key: TaskKey;
@@ -32,13 +35,15 @@ interface Commit {
 interface Draft {
   task: KnownTask | undefined;
   /** What the transaction found: built on this revision of this id; absent where there was no task. */
-  readonly base: { readonly id: number; readonly revision: number; readonly updatedAt: string } | undefined;
+  readonly base: { readonly id: number; readonly place: KnownTask['place'] } | undefined;
   dirty: boolean;
 }
 
-interface Trusted {
+interface Known {
   readonly task: KnownTask;
-  readonly at: number;
+  readonly length: number;
+  /** Somebody wrote since, so it is no ground to build on; its items are still good. */
+  stale?: boolean;
 }
 
 /** What a commit came to; the error of a `decide` is that commit's alone. */
@@ -56,7 +61,9 @@ export class WriteQueue {
   readonly #connection: Connection;
   readonly #durability: IDBTransactionDurability;
   readonly #onCommitted: (committed: readonly Committed[]) => void;
-  readonly #trusted = new Map<string, Trusted>();
+  /** The ones used last stand last. */
+  readonly #known = new Map<string, Known>();
+  #length = 0;
   #queue: Commit[] = [];
   #running: Promise<void> | undefined;
 
@@ -77,13 +84,35 @@ export class WriteQueue {
     });
   }
 
-  /** The items of a task that are in memory, whatever its head by now. */
-  known(name: string): KnownTask | undefined {
-    return this.#trusted.get(name)?.task;
+  /** The task of a row that was just read, and what this context knew of it before. */
+  recall(name: string, row: TaskRow): { task: KnownTask; known: KnownTask | undefined } {
+    const known = this.#known.get(name)?.task;
+    if (known?.tokens[0] === row.token) return { task: known, known };
+    const task = KnownTask.fromRow(row);
+    if (known?.id === row.id) task.borrow(known);
+    return { task, known };
+  }
+
+  remember(name: string, task: KnownTask): void {
+    this.forget(name);
+    const length = task.length + TASK_LENGTH;
+    this.#known.set(name, { task, length });
+    this.#length += length;
+    for (const oldest of this.#known.keys()) {
+      if (this.#length <= MAX_LENGTH || oldest === name) break;
+      this.forget(oldest);
+    }
+  }
+
+  /** Another context wrote to this task, or may have. */
+  expire(name: string): void {
+    const known = this.#known.get(name);
+    if (known) known.stale = true;
   }
 
   forget(name: string): void {
-    this.#trusted.delete(name);
+    this.#length -= this.#known.get(name)?.length ?? 0;
+    this.#known.delete(name);
   }
 
   /** Resolves when nothing is queued any more. */
@@ -94,96 +123,111 @@ export class WriteQueue {
   async #run(): Promise<void> {
     // Calls made in one go share the first transaction.
     await null;
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.splice(0, MAX_BATCH);
-      try {
-        this.#settle(batch, await this.#write(batch, true));
-      } catch (error) {
-        for (const { name, reject } of batch) {
-          this.forget(name);
-          reject(error);
-        }
-      }
-    }
+    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, MAX_BATCH));
     this.#running = undefined;
   }
 
+  async #commit(batch: readonly Commit[]): Promise<void> {
+    try {
+      this.#settle(batch, await this.#write(batch, true));
+    } catch (error) {
+      // What the storage cannot take may be one change alone; the others must not fail with it.
+      const { code } = error as { code?: string };
+      const isShared = batch.length > 1 && (code === 'QUOTA_EXCEEDED' || code === 'IO_ERROR');
+      for (const commit of batch) isShared ? await this.#commit([commit]) : commit.reject(error);
+    }
+  }
+
   async #write(batch: readonly Commit[], trusting: boolean): Promise<Outcome> {
-    const mark = Math.random();
     let tried: Outcome | undefined;
     try {
-      const stores = ['tasks', 'segments', 'revisions'];
+      const stores = ['tasks', 'segments'];
       return await this.#connection.transact(stores, 'readwrite', this.#durability, async (tx) => {
-        if (tried && (await hasLanded(tx, tried, mark))) return tried;
-        const drafts = await this.#begin(tx, batch, trusting && !tried);
+        if (tried && (await hasLanded(tx, tried))) return tried;
+        const { drafts, checks, lenders } = await this.#begin(tx, batch, trusting && !tried);
         tried = { drafts, results: batch.map((commit) => apply(commit, drafts.get(commit.name) as Draft)) };
-        for (const result of tried.results) if (isMissingItems(result)) await result.task.load(tx, result.range);
-        for (const [name, draft] of drafts) if (draft.dirty) writeDraft(tx, name, draft, mark);
+        for (const result of tried.results)
+          if (isMissingItems(result)) await result.task.load(tx, result.range, lenders.get(result.task));
+        for (const [name, draft] of drafts) if (draft.dirty) writeDraft(tx, name, draft);
+        // Said explicitly as soon as nothing more will be asked, the end comes sooner.
+        await checks;
         tx.commit?.();
         return tried;
       });
     } catch (error) {
-      for (const { name } of batch) this.forget(name);
+      for (const { name } of batch) this.expire(name);
       const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
       if (isConflict && trusting) return this.#write(batch, false);
       throw error;
     }
   }
 
-  /** The tasks of a batch as they are: remembered where that can be trusted, else read. */
-  async #begin(tx: IDBTransaction, batch: readonly Commit[], trusting: boolean): Promise<Map<string, Draft>> {
+  /** The tasks of a batch as they are: as remembered, taken for new, or read. `checks` fails where a memory is out of date. */
+  async #begin(tx: IDBTransaction, batch: readonly Commit[], trusting: boolean) {
     const drafts = new Map<string, Draft>();
     const reads: Promise<void>[] = [];
-    const since = Date.now() - TRUSTED_MS;
-    for (const { name } of batch) {
+    const checks: Promise<void>[] = [];
+    const lenders = new Map<KnownTask, KnownTask | undefined>();
+    const tasks = tx.objectStore('tasks');
+    for (const commit of batch) {
+      const { name } = commit;
       if (drafts.has(name)) continue;
-      const trusted = trusting ? this.#trusted.get(name) : undefined;
-      drafts.set(name, draftOf(trusted && trusted.at > since ? trusted.task : undefined));
-      if (trusted && trusted.at > since) continue;
-      const read = answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(name));
-      reads.push(
-        read.then((row) => {
-          drafts.set(name, draftOf(row && new KnownTask(row.id, row.head, row.tails)));
-        }),
-      );
+      const known = this.#known.get(name);
+      const trusted = trusting && !known?.stale ? known?.task : undefined;
+      drafts.set(name, draftOf(trusted));
+      if (trusted) {
+        const check = answerOf(tasks.index('place').getKey(trusted.place)).then((found) => {
+          if (found !== name) throw conflict();
+        });
+        check.catch(() => {});
+        checks.push(check);
+      } else if (known || !trusting || !creates(commit)) {
+        const read = answerOf<TaskRow | undefined>(tasks.get(name)).then((row) => {
+          const found = row && this.recall(name, row);
+          if (found) lenders.set(found.task, found.known);
+          drafts.set(name, draftOf(found?.task));
+        });
+        reads.push(read);
+      }
     }
     if (reads.length > 0) await Promise.all(reads);
-    return drafts;
+    return { drafts, lenders, checks: checks.length > 0 ? Promise.all(checks) : undefined };
   }
 
   #settle(batch: readonly Commit[], { drafts, results }: Outcome): void {
     for (const [name, { task, dirty }] of drafts) {
-      if (!dirty) continue;
-      this.forget(name);
-      if (task) this.#trusted.set(name, { task, at: Date.now() });
+      if (!dirty && !task) continue;
+      task?.confirm();
+      task ? this.remember(name, task) : this.forget(name);
     }
-    // What no answer wants is not kept in memory either.
     for (const result of results) {
-      if ('committed' in result && result.range) result.task?.trim(result.range);
+      // What no answer wants is let go of where it is very long.
+      if ('committed' in result && result.range && this.#length > MAX_LENGTH) result.task?.trim(result.range);
     }
-    this.#shrink();
     this.#onCommitted(results.flatMap((result) => ('committed' in result ? [result.committed] : [])));
     batch.forEach(({ resolve, reject }, i) => {
       const result = results[i] as Result;
       'committed' in result ? resolve(result.committed) : reject(result.error);
     });
   }
+}
 
-  /** The task written last stands last; the others go first. */
-  #shrink(): void {
-    let items = 0;
-    const entries = [...this.#trusted];
-    for (let i = entries.length - 1; i >= 0; i--) {
-      const [name, { task }] = entries[i] as [string, Trusted];
-      items += task.size + 10;
-      if (items > MAX_ITEMS && i < entries.length - 1) this.forget(name);
-    }
+/** Whether a change creates its task where there is none. */
+function creates({ decide }: Commit): boolean {
+  try {
+    return typeof decide(undefined) === 'object';
+  } catch {
+    return false;
   }
 }
 
+/** What the browser raises itself where a row is added that is there. */
+function conflict(): DOMException {
+  return new DOMException('written by another context', 'ConstraintError');
+}
+
 function draftOf(task: KnownTask | undefined): Draft {
-  const base = task && { id: task.id, revision: task.head.revision, updatedAt: task.head.updatedAt };
-  return { task, base, dirty: false };
+  return { task, base: task && { id: task.id, place: task.place }, dirty: false };
 }
 
 function apply({ decide, select }: Commit, draft: Draft): Result {
@@ -195,10 +239,11 @@ function apply({ decide, select }: Commit, draft: Draft): Result {
     return { error };
   }
   if (decision) {
+    if (!draft.dirty) draft.task?.renew();
     draft.dirty = true;
     if (decision === 'remove') draft.task = undefined;
     else {
-      if (!draft.task || decision.reset) draft.task = new KnownTask(newId(), decision.head, []);
+      if (!draft.task || decision.reset) draft.task = new KnownTask(newId(), decision.head, [], [Math.random()]);
       draft.task.append(decision);
     }
   }
@@ -211,30 +256,34 @@ function isMissingItems(result: Result): result is Result & { task: KnownTask; r
   return 'committed' in result && result.range !== undefined && result.task?.lacks(result.range) === true;
 }
 
-function writeDraft(tx: IDBTransaction, name: string, { task, base }: Draft, mark: number): void {
+function writeDraft(tx: IDBTransaction, name: string, { task, base }: Draft): void {
+  const tasks = tx.objectStore('tasks');
   const segments = tx.objectStore('segments');
-  const revisions = tx.objectStore('revisions');
-  if (base) {
-    revisions.add(mark, [base.id, base.revision]);
-    const old = Date.now() - Date.parse(base.updatedAt) > GUARDED_MS ? base.revision : 0;
-    if (old > 0) revisions.delete(IDBKeyRange.bound([base.id, 0], [base.id, old], false, true));
-    if (task?.id !== base.id) segments.delete(IDBKeyRange.bound([base.id], [base.id, []]));
-  }
+  if (base && task?.id !== base.id) segments.delete(IDBKeyRange.bound([base.id], [base.id, []]));
   if (!task) {
-    tx.objectStore('tasks').delete(name);
+    tasks.delete(name);
     return;
   }
   for (const { tail, from, items } of task.seal()) segments.put(items, [task.id, tail, from]);
-  tx.objectStore('tasks').put(task.toRow());
+  base ? tasks.put(task.toRow()) : tasks.add(task.toRow());
+  if (base && Math.random() * SWEEP_EVERY < 1) sweep(tasks, task);
+}
+
+/**
+ * Chromium leaves the index entries of rows written over where they are, and steps over them at every look; a look from
+ * within a writing transaction removes those it meets. Without it, listing after 100,000 appends to one task takes 200 ms.
+ */
+function sweep(tasks: IDBObjectStore, { place }: KnownTask): void {
+  tasks.index('place').getKey(IDBKeyRange.bound(place, [place[0], place[1], []], true));
 }
 
 /** Whether an earlier try, whose end was not seen, took effect: a transaction does so whole, any task of it tells. */
-async function hasLanded(tx: IDBTransaction, { drafts }: Outcome, mark: number): Promise<boolean> {
+async function hasLanded(tx: IDBTransaction, { drafts }: Outcome): Promise<boolean> {
   for (const [name, { task, base, dirty }] of drafts) {
-    if (!dirty) continue;
-    if (base) return (await answerOf(tx.objectStore('revisions').get([base.id, base.revision]))) === mark;
+    if (!dirty || !(task || base)) continue;
     const row: TaskRow | undefined = await answerOf(tx.objectStore('tasks').get(name));
-    return row !== undefined && row.id === task?.id;
+    if (!task) return row?.id !== base?.id;
+    return row !== undefined && [row.token, ...row.earlier].includes(task.tokens[0] as number);
   }
   return false;
 }
