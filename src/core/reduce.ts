@@ -45,6 +45,16 @@ export type Command =
       readonly type: 'note';
       readonly sync: Readonly<Record<string, unknown>>;
       readonly pendingSince: number | undefined;
+    }
+  /** What sync brings in from the remote: items after all of ours, or, with `whole`, the tails as they are from now on. */
+  | {
+      readonly type: 'pull';
+      readonly body: TaskBody;
+      readonly messages: readonly Message[];
+      readonly artifacts: readonly ArtifactExtension[];
+      readonly whole: boolean;
+      readonly sync: Readonly<Record<string, unknown>>;
+      readonly pendingSince: number | undefined;
     };
 
 /** The header an artifact has from now on and the parts it gets; a slot one past the last creates it. */
@@ -77,6 +87,8 @@ export function reduce(head: TaskHead | undefined, command: Command, context: Re
       return extend(head, command, context);
     case 'note':
       return note(existing(head), command);
+    case 'pull':
+      return pull(existing(head), command, context);
   }
 }
 
@@ -173,7 +185,8 @@ function restore(head: TaskHead | undefined, stored: StoredTask, context: Reduce
     createdAt: isoTime(Date.parse(stored.createdAt)),
     updatedAt: isoTime(Date.parse(stored.updatedAt)),
     ...(pushNotification && { pushNotification }),
-    ...(head?.sync && { sync: head.sync }),
+    // What the remote holds of it, if anything, is not known any more.
+    ...(context.tracksPending && { sync: { unsure: true } }),
   };
   return { ...written, head: restored, reset: head !== undefined };
 }
@@ -202,6 +215,18 @@ function note(head: TaskHead, { sync, pendingSince }: Command & { type: 'note' }
   const { pendingSince: _, ...kept } = head;
   const next = { ...kept, revision: head.revision + 1, sync, ...(pendingSince !== undefined && { pendingSince }) };
   return { ...change(next), quiet: true };
+}
+
+function pull(head: TaskHead, command: Command & { type: 'pull' }, context: ReduceContext): Change {
+  const { whole, body, messages, artifacts } = command;
+  const emptied: TaskHead = {
+    ...head,
+    ...(head.messageCount !== undefined && { messageCount: 0 }),
+    ...(head.artifacts && { artifacts: [] }),
+  };
+  const extended = extend(whole ? emptied : head, { type: 'extend', body, messages, artifacts }, context);
+  const { head: noted } = note({ ...extended.head, revision: head.revision }, { ...command, type: 'note' });
+  return { ...extended, head: noted, reset: whole };
 }
 
 type Fields = Partial<Omit<TaskHead, 'key' | 'revision' | 'createdAt' | 'updatedAt' | 'pendingSince'>>;

@@ -1,0 +1,22 @@
+/** `holdfast/sync`: every change to an Elkar endpoint, exactly once, whenever there is a network. */
+import type { SyncAdapter } from './store-port.ts';
+import { checkSyncOptions, type SyncOptions } from './sync/options.ts';
+import { ElkarSync } from './sync/sync.ts';
+
+export type { SyncAdapter } from './store-port.ts';
+export type { Locks } from './sync/leader.ts';
+export type { SyncOptions, SyncPlatform } from './sync/options.ts';
+export type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from './task-store.ts';
+
+/**
+ * Keeps a remote up to date with a store. Everything works offline at once; changes go up when they can.
+ *
+ * @throws TaskStoreError `INVALID_ARGUMENT`
+ * @example
+ * const store = await openTaskStore({ name: 'my-agent', sync: elkarSync({ baseUrl: 'https://host/api', apiKey }) });
+ * await store.updateTask('t1', { status: { state: 'completed' } }, { until: 'remote' });
+ */
+export function elkarSync(options: SyncOptions): SyncAdapter {
+  checkSyncOptions(options);
+  return { start: (port) => new ElkarSync(port, options) };
+}

@@ -1,0 +1,87 @@
+/** What `elkarSync` takes, and what it takes for granted. */
+import { invalidArgument } from '../core/errors.ts';
+import type { ElkarTransportOptions } from '../elkar/transport.ts';
+import type { Locks } from './leader.ts';
+
+export interface SyncOptions extends ElkarTransportOptions {
+  /**
+   * Whose tasks these are: the account or tenant that the key belongs to. Changes made under one identity (this and
+   * `baseUrl`) are never pushed under another.
+   * @default ''
+   */
+  readonly identity?: string | undefined;
+  /** Stands on the server for "no caller"; as the client's. @default 'holdfast' */
+  readonly defaultCallerId?: string | undefined;
+  /** How many tasks are pushed side by side. @default 4 */
+  readonly concurrency?: number | undefined;
+  /** How large one request may get, in bytes. Keep it under the server's limit of 2 MB. @default 1500000 */
+  readonly maxRequestBytes?: number | undefined;
+  /** How long changes are gathered before they are pushed, in ms. @default 50 */
+  readonly gatherMs?: number | undefined;
+  /** The longest wait after failures, also of one that the server asks for, in ms. @default 300000 */
+  readonly maxBackoffMs?: number | undefined;
+  /** Pull tasks that are not finished every so many ms; at most once a second. @default never */
+  readonly pollMs?: number | undefined;
+  /**
+   * A tab that leads and does not answer is succeeded once a change has been pending for so long, in ms.
+   * @default 5000
+   */
+  readonly patienceMs?: number | undefined;
+  /** Timers, randomness and locks, for tests. @default the platform's */
+  readonly platform?: Partial<SyncPlatform> | undefined;
+}
+
+export interface SyncPlatform {
+  /** Calls `then` after so many ms, unless the returned function is called before. */
+  readonly later: (ms: number, then: () => void) => () => void;
+  /** From 0 to under 1. */
+  readonly random: () => number;
+  /** `null`: there are none. */
+  readonly locks: Locks | null;
+  /** Speaks to other contexts on the same storage. `null`: there is no such thing. */
+  readonly openChannel: ((name: string) => BroadcastChannel) | null;
+  /** Calls `wake` when the network comes back or the page is seen again. Ends with the returned function. */
+  readonly onWake: (wake: () => void) => () => void;
+}
+
+/** What this place offers, looked up now. */
+export function defaultPlatform(): SyncPlatform {
+  const { navigator, BroadcastChannel } = globalThis as Partial<typeof globalThis>;
+  return {
+    later(ms, then) {
+      const timer = setTimeout(then, ms);
+      // A wait for the remote must not keep a process alive that has nothing else to do.
+      (timer as { unref?: () => void }).unref?.();
+      return () => clearTimeout(timer);
+    },
+    random: Math.random,
+    locks: navigator?.locks ?? null,
+    openChannel: BroadcastChannel ? (name) => new BroadcastChannel(name) : null,
+    onWake: listenToPage,
+  };
+}
+
+function listenToPage(wake: () => void): () => void {
+  const { window, document } = globalThis as Partial<typeof globalThis>;
+  const onVisible = () => document?.visibilityState === 'visible' && wake();
+  const target = window ?? globalThis;
+  target.addEventListener?.('online', wake);
+  document?.addEventListener('visibilitychange', onVisible);
+  return () => {
+    target.removeEventListener?.('online', wake);
+    document?.removeEventListener('visibilitychange', onVisible);
+  };
+}
+
+/** Throws `INVALID_ARGUMENT` with every bad option; those of the transport are its own to check. */
+export function checkSyncOptions(options: SyncOptions): void {
+  const issues = (['concurrency', 'maxRequestBytes', 'gatherMs', 'maxBackoffMs', 'pollMs', 'patienceMs'] as const)
+    .filter((name) => {
+      const value = options[name];
+      const isCount = name === 'concurrency' || name === 'maxRequestBytes';
+      return value !== undefined && !(Number.isFinite(value) && value >= 0 && (!isCount || value >= 1));
+    })
+    .map((name) => ({ path: [name], message: 'expected a number that makes sense here' }));
+  if (options.defaultCallerId === '') issues.push({ path: ['defaultCallerId' as never], message: 'expected a name' });
+  if (issues.length > 0) throw invalidArgument(issues, { operation: 'elkarSync' });
+}
