@@ -10,6 +10,8 @@ export interface JsonFileOptions {
   readonly readOnly?: boolean;
   /** @internal The file operations to use; for tests that make them fail. */
   readonly fs?: FileSystem;
+  /** @internal The least size of a journal that is folded into the file, in bytes. @default 8 MiB */
+  readonly foldFrom?: number;
 }
 
 /**
@@ -21,11 +23,12 @@ export interface JsonFileOptions {
  * @example
  * const store = await openTaskStore({ backend: jsonFile(), path: 'data/tasks.json' });
  */
-export function jsonFile({ readOnly = false, fs = realFileSystem }: JsonFileOptions = {}): BackendFactory {
+export function jsonFile(options: JsonFileOptions = {}): BackendFactory {
+  const { readOnly = false, fs = realFileSystem, foldFrom = 8 * 1024 * 1024 } = options;
   return {
     kind: 'json-file',
     unsuitable,
-    open: (context) => (readOnly ? openReadOnly(fileOf(context), fs) : openForWriting(context, fs)),
+    open: (context) => (readOnly ? openReadOnly(fileOf(context), fs) : openForWriting(context, { fs, foldFrom })),
   };
 }
 
@@ -45,9 +48,12 @@ async function openReadOnly(path: string, fs: FileSystem): Promise<Backend> {
   return ReadOnlyJsonFile.open(prepareFile(path, false), fs);
 }
 
-async function openForWriting(context: BackendContext, fs: FileSystem): Promise<Backend> {
+async function openForWriting(
+  context: BackendContext,
+  internals: { fs: FileSystem; foldFrom: number },
+): Promise<Backend> {
   const file = prepareFile(fileOf(context), true);
-  return JsonFileBackend.open(file, context.durability ?? 'strict', fs);
+  return JsonFileBackend.open(file, { durability: context.durability ?? 'strict', ...internals });
 }
 
 function unsuitable(): string | undefined {

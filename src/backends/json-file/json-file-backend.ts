@@ -19,21 +19,24 @@ import { emptySnapshot, type FileContents, readContents, setAside, TaskFile } fr
 import { TaskTable } from './task-table.ts';
 
 /**
- * The journal is folded into the file when it is larger than the file, but not before it has this size; and when it has
- * the second, however large the file is, since what it holds is held in memory too.
+ * The journal is folded into the file when it is larger than the file, but not before it has the size of `foldFrom`; and
+ * when it has this size, however large the file is, since what it holds is held in memory too.
  */
-const FOLD_FROM = 8 * 1024 * 1024;
 const FOLD_AT = 32 * 1024 * 1024;
 
-/** The parts of an open file. */
-interface Opened {
+export interface JsonFileSettings {
+  readonly durability: Durability;
   readonly fs: FileSystem;
+  readonly foldFrom: number;
+}
+
+/** The parts of an open file. */
+interface Opened extends JsonFileSettings {
   readonly file: string;
   readonly lock: FileLock;
   readonly db: Low<FileContents>;
   readonly table: TaskTable;
   readonly meta: Map<string, unknown>;
-  readonly durability: Durability;
   /** In order; changes go to the last. */
   readonly journals: Journal[];
 }
@@ -45,13 +48,14 @@ export class JsonFileBackend implements Backend {
   readonly #log: ChangeLog;
   readonly #strict: boolean;
   #folding: Promise<void> | undefined;
-  #foldFrom = FOLD_FROM;
+  #foldFrom: number;
   /** Whether the values beside the tasks differ from the file's. */
   #metaChanged: boolean;
 
   private constructor(parts: Opened, metaChanged: boolean) {
     this.#metaChanged = metaChanged;
-    const { file, durability, table, journals } = parts;
+    const { file, durability, table, journals, foldFrom } = parts;
+    this.#foldFrom = foldFrom;
     this.#strict = durability === 'strict';
     this.info = { kind: 'json-file', survives: this.#strict ? 'power-cut' : 'process', location: file };
     this.#parts = parts;
@@ -59,7 +63,8 @@ export class JsonFileBackend implements Backend {
     this.#log = new ChangeLog(journals.at(-1) as Journal, durability);
   }
 
-  static async open(file: string, durability: Durability, fs: FileSystem): Promise<JsonFileBackend> {
+  static async open(file: string, settings: JsonFileSettings): Promise<JsonFileBackend> {
+    const { fs, durability } = settings;
     const lock = await acquire(file);
     try {
       const adapter = new TaskFile(fs, file);
@@ -74,7 +79,7 @@ export class JsonFileBackend implements Backend {
       for (const generation of replayed.stale) removeFile(fs, journalPath(file, generation));
       const journals = openJournals(fs, file, snapshot, replayed.journals, durability);
       if (adapter.scanned) await adapter.writeIndex(snapshot.index);
-      return new JsonFileBackend({ fs, file, lock, db, table, meta, durability, journals }, replayed.metaChanged);
+      return new JsonFileBackend({ ...settings, file, lock, db, table, meta, journals }, replayed.metaChanged);
     } catch (error) {
       lock.release();
       throw ioError(error, `${file} cannot be opened`);
@@ -104,7 +109,7 @@ export class JsonFileBackend implements Backend {
       entry.change = this.#log.submitted;
       await saved;
     }
-    if (this.#log.journal.end > this.#foldFrom) this.#foldWhenDue();
+    if (this.#log.journal.end >= this.#foldFrom) this.#foldWhenDue();
     return answer;
   }
 
@@ -204,11 +209,11 @@ export class JsonFileBackend implements Backend {
     this.#folding = this.#fold(false)
       .then(
         () => {
-          this.#foldFrom = FOLD_FROM;
+          this.#foldFrom = this.#parts.foldFrom;
         },
         () => {
           // Nothing is lost, the journals just go on. Tried again when much more has come.
-          this.#foldFrom = this.#log.journal.end + FOLD_AT;
+          this.#foldFrom = this.#log.journal.end + this.#parts.foldFrom;
         },
       )
       .finally(() => {

@@ -167,7 +167,7 @@ class Scan {
   #stringEnd(start: number): number {
     for (let at = start + 1; ; at++) {
       at = this.#bytes.indexOf(QUOTE, at);
-      if (at < 0) throw this.#broken('a text has no end', start);
+      if (at < 0) throw this.#broken('a text has no end');
       let slashes = 0;
       while (this.#bytes[at - 1 - slashes] === BACKSLASH) slashes++;
       if (slashes % 2 === 0) return at;

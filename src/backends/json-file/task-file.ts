@@ -117,16 +117,18 @@ export class TaskFile implements Adapter<FileContents> {
     }
   }
 
+  /** Undefined where there is no index that can be read and belongs to exactly this file. */
   #readIndex(fd: number): TaskIndex | undefined {
     const { size, mtimeMs } = this.#fs.fstatSync(fd);
-    const indexFd = openExisting(this.#fs, `${this.#file}.index`);
-    if (indexFd === undefined) return undefined;
+    let indexFd: number | undefined;
     try {
-      const bytes = readFully(this.#fs, indexFd, 0, this.#fs.fstatSync(indexFd).size);
-      const index = TaskIndex.fromBytes(bytes);
+      indexFd = this.#fs.openSync(`${this.#file}.index`, 'r');
+      const index = TaskIndex.fromBytes(readFully(this.#fs, indexFd, 0, this.#fs.fstatSync(indexFd).size));
       return index?.header.fileSize === size && index.header.fileTime === mtimeMs ? index : undefined;
+    } catch {
+      return undefined;
     } finally {
-      this.#fs.closeSync(indexFd);
+      if (indexFd !== undefined) this.#fs.closeSync(indexFd);
     }
   }
 

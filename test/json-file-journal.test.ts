@@ -1,0 +1,134 @@
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Durability } from '../src/backends/backend.ts';
+import { crc32ByTable } from '../src/backends/json-file/crc32.ts';
+import { crashCopy, journalOf, newFile, open, say, texts } from './support/json-file.ts';
+import { scaled, seeded } from './support/long.ts';
+import { newFolder } from './support/places.ts';
+
+const COUNT = 8;
+
+/** A store that ended without closing, its last changes in the journal alone, one a message: m0, m1, ... */
+async function crashed(durability: Durability): Promise<string> {
+  const path = newFile();
+  const store = await open(path, { durability });
+  await store.upsertTask({ id: 't', message: say('m0') });
+  for (let i = 1; i < COUNT; i++) await store.updateTask('t', { newMessages: [say(`m${i}`)] });
+  const copy = crashCopy(path);
+  await store.close();
+  return copy;
+}
+
+/** A copy of the crashed store with another journal. */
+function withJournal(path: string, bytes: Uint8Array): string {
+  const folder = newFolder();
+  cpSync(dirname(path), folder, { recursive: true });
+  writeFileSync(join(folder, basename(journalOf(path))), bytes);
+  return join(folder, basename(path));
+}
+
+/** The journal without the space reserved, and where each of its records begins. */
+function recordsOf(path: string): { bytes: Buffer; starts: number[] } {
+  const raw = readFileSync(journalOf(path));
+  const bytes = raw.subarray(0, raw.lastIndexOf('\n') + 1);
+  const starts = [0];
+  for (let at = bytes.indexOf('\n'); at >= 0; at = bytes.indexOf('\n', at + 1)) starts.push(at + 1);
+  return { bytes, starts };
+}
+
+/** What is appended after a cut stands behind what was kept, also after another crash. */
+async function goOn(path: string, kept: readonly string[]): Promise<void> {
+  const store = await open(path, { durability: 'relaxed' });
+  await store.updateTask('t', { newMessages: [say('after')] });
+  const again = crashCopy(path);
+  await store.close();
+  await using reopened = await open(again, { durability: 'relaxed' });
+  expect(texts(await reopened.getTask('t'))).toEqual([...kept, 'after']);
+}
+
+const messages = (count: number) => Array.from({ length: count }, (_, i) => `m${i}`);
+
+describe.each(['strict', 'relaxed'] as const)('a journal, %s', (durability) => {
+  it('cut at any byte of its last three records opens with every whole record', async () => {
+    const path = await crashed(durability);
+    const { bytes, starts } = recordsOf(path);
+    for (let end = starts.at(-4) as number; end <= bytes.length; end++) {
+      // The last byte of a record is its newline; without it the record is whole all the same.
+      const whole = starts.filter((start) => start > 0 && start - 1 <= end).length - 1;
+      const reserved = Buffer.alloc(end % 2 === 0 ? 700 : 0);
+      const copy = withJournal(path, Buffer.concat([bytes.subarray(0, end), reserved]));
+      await using reader = await open(copy, { readOnly: true });
+      expect(texts(await reader.getTask('t')), `cut at ${end}`).toEqual(messages(whole));
+      if (end % 16 < 2) await goOn(copy, messages(whole));
+    }
+  });
+
+  it('with single bytes changed is refused and kept, or nothing before the damage is missing', async () => {
+    const path = await crashed(durability);
+    const { bytes, starts } = recordsOf(path);
+    const { seed } = seeded('flipped bytes');
+    let random = seed;
+    let refused = 0;
+    const flips = scaled(150, 5_000);
+    for (let i = 0; i < flips; i++) {
+      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
+      const at = random % bytes.length;
+      const damaged = Buffer.from(bytes);
+      damaged[at] = (damaged[at] as number) ^ (1 << ((random >>> 16) & 7));
+      const copy = withJournal(path, damaged);
+      const intact = starts.filter((start) => start > 0 && start <= at).length - 1;
+      try {
+        await using store = await open(copy, { durability: 'relaxed' });
+        const kept = texts(await store.getTask('t'));
+        expect(kept, `byte ${at}`).toEqual(messages(kept.length));
+        expect(kept.length, `byte ${at}`).toBeGreaterThanOrEqual(Math.min(intact, COUNT));
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'STORE_CORRUPT' });
+        expect(readFileSync(journalOf(copy).replace(/\.corrupt-.*/, ''))).toEqual(damaged);
+        expect(readdirSync(dirname(copy)).some((name) => name.includes('.corrupt-'))).toBe(true);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(flips * 0.9);
+  });
+});
+
+it('of which the one write under way lost some sectors is cut there; one that was synced is refused', async () => {
+  const path = newFile();
+  const store = await open(path);
+  await store.upsertTask({ id: 't', message: say('m0') });
+  const synced = recordsOf(path).bytes.length;
+  await Promise.all(Array.from({ length: 6 }, (_, i) => store.updateTask('t', { newMessages: [say(`m${i + 1}`)] })));
+  const batch = crashCopy(path);
+  await store.updateTask('t', { newMessages: [say('later')] });
+  const later = crashCopy(path);
+  await store.close();
+
+  const holed = (copy: string) => {
+    const { bytes } = recordsOf(copy);
+    const damaged = Buffer.from(bytes);
+    damaged.fill(0, synced + 100, synced + 300);
+    return withJournal(copy, damaged);
+  };
+  await using reopened = await open(holed(batch));
+  expect(texts(await reopened.getTask('t'))).toEqual(['m0']);
+  await expect(open(holed(later))).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+});
+
+it('that lost its middle, or belongs to another file, is refused', async () => {
+  const path = await crashed('strict');
+  const { bytes, starts } = recordsOf(path);
+  const half = starts[4] as number;
+  const gone = Buffer.concat([bytes.subarray(0, half), Buffer.from('rubbish\n'), bytes.subarray(half)]);
+  await expect(open(withJournal(path, gone))).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+
+  const other = await crashed('strict');
+  cpSync(journalOf(other), `${path}.journal.7`);
+  await expect(open(path)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+});
+
+it('has the checksums that every CRC-32 gives', () => {
+  expect(crc32ByTable(Buffer.from('123456789'))).toBe(0xcbf43926);
+  expect(crc32ByTable(Buffer.from('6789'), crc32ByTable(Buffer.from('12345')))).toBe(0xcbf43926);
+});

@@ -1,0 +1,298 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { Low } from 'lowdb';
+import { JSONFile } from 'lowdb/node';
+import { describe, expect, it, vi } from 'vitest';
+import type { BackendContext } from '../src/backends/backend.ts';
+import { jsonFile, openJsonFileReadOnly } from '../src/backends/json-file.ts';
+import { selectAll, toStoredTask } from '../src/core/record.ts';
+import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
+import { newFolder } from './support/places.ts';
+
+async function closedStore(count = 3): Promise<string> {
+  const path = newFile();
+  let now = Date.parse('2026-01-01');
+  await using store = await open(path, { environment: { now: () => now++ } });
+  for (let i = 0; i < count; i++) await store.upsertTask({ id: `t${i}`, message: say(`hello ${i}`) });
+  return path;
+}
+
+function edit(path: string, change: (text: string) => string): void {
+  writeFileSync(path, change(readFileSync(path, 'utf8')));
+}
+
+describe('the file', () => {
+  it('is complete and alone after close, a task a line', async () => {
+    const path = await closedStore();
+    expect(readdirSync(dirname(path)).sort()).toEqual(['tasks.json', 'tasks.json.index']);
+    expect(documentIn(path).tasks.map(({ id }) => id)).toEqual(['t0', 't1', 't2']);
+    const lines = readFileSync(path, 'utf8').split('\n');
+    expect(lines.filter((line) => line.includes('"hello '))).toHaveLength(3);
+  });
+
+  it('is there after close even when nothing was ever stored', async () => {
+    const path = newFile();
+    await (await open(path)).close();
+    expect(documentIn(path).tasks).toEqual([]);
+  });
+
+  it("can be read, and written, by lowdb's own adapter", async () => {
+    const path = await closedStore();
+    const db = new Low(new JSONFile<ReturnType<typeof documentIn>>(path), { holdfast: {}, tasks: [] });
+    await db.read();
+    expect(db.data.tasks).toHaveLength(3);
+    await db.update(({ tasks }) => tasks.pop());
+    await using store = await open(path);
+    expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['t1', 't0']);
+  });
+
+  it('may lie at a relative path, in a folder that is not there yet', async () => {
+    const folder = newFolder();
+    const path = relative(process.cwd(), join(folder, 'a', 'b', 'tasks.json'));
+    await using store = await open(path);
+    await store.upsertTask({ id: 't', message: say('hello') });
+    expect(store.backend.location).toBe(join(folder, 'a', 'b', 'tasks.json'));
+  });
+
+  it('stays where a link leads to it', async () => {
+    const path = await closedStore();
+    const link = join(newFolder(), 'link.json');
+    symlinkSync(path, link);
+    await using store = await open(link);
+    await store.upsertTask({ id: 'new', message: say('hello') });
+    await store.close();
+    expect(documentIn(path).tasks).toHaveLength(4);
+  });
+
+  it('keeps what its owner allowed others to see', async () => {
+    const path = await closedStore();
+    const { chmodSync } = await import('node:fs');
+    chmodSync(path, 0o600);
+    const store = await open(path);
+    await store.upsertTask({ id: 'new', message: say('hello') });
+    await store.close();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it.each(['', 'a\0b'])('cannot lie at %j', async (path) => {
+    await expect(open(path)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('cannot lie where a folder or a file is in the way', async () => {
+    const path = await closedStore();
+    await expect(open(join(path, 'below.json'))).rejects.toMatchObject({ code: 'IO_ERROR' });
+    await expect(open(dirname(path))).rejects.toMatchObject({ code: 'IO_ERROR' });
+  });
+});
+
+describe('a file edited by hand', () => {
+  it('opens when a task was changed', async () => {
+    const path = await closedStore();
+    edit(path, (text) => text.replaceAll('hello 1', 'changed with care'));
+    await using store = await open(path);
+    expect(texts(await store.getTask('t1'))).toEqual(['changed with care']);
+    expect(texts(await store.getTask('t2'))).toEqual(['hello 2']);
+  });
+
+  it('opens when it was laid out anew, and is a task a line again after a change', async () => {
+    const path = await closedStore();
+    edit(path, (text) => `\ufeff${JSON.stringify(JSON.parse(text), null, '\t').replaceAll('\n', '\r\n')}\r\n`);
+    const store = await open(path);
+    await store.updateTask('t1', { newMessages: [say('more')] });
+    expect(texts(await store.getTask('t1'))).toEqual(['hello 1', 'more']);
+    await store.close();
+    expect(
+      readFileSync(path, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('"hello ')),
+    ).toHaveLength(3);
+  });
+
+  it('opens when a task was added with the least a task needs, in another order', async () => {
+    const path = await closedStore();
+    const task = {
+      id: 'added',
+      status: { state: 'completed', timestamp: '2020-01-01T00:00:00Z' },
+      custom: [1, { a: null }],
+    };
+    const stored = {
+      id: 'added',
+      taskType: 'incoming',
+      isStreaming: false,
+      createdAt: '2020-01-01',
+      updatedAt: '2020-01-02',
+      task,
+    };
+    edit(path, (text) => text.replace('\n]', `,\n${JSON.stringify(stored)}\n]`));
+    await using store = await open(path);
+    expect(await store.getTask('added')).toEqual({
+      ...stored,
+      createdAt: '2020-01-01T00:00:00.000Z',
+      updatedAt: '2020-01-02T00:00:00.000Z',
+    });
+    expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['t2', 't1', 't0', 'added']);
+  });
+
+  it('keeps what else people wrote at its top', async () => {
+    const path = await closedStore();
+    edit(path, (text) => text.replace('"tasks"', '"comment": ["kept"], "tasks"'));
+    const store = await open(path);
+    await store.deleteTask('t0');
+    await store.close();
+    expect(documentIn(path)).toMatchObject({ comment: ['kept'] });
+  });
+
+  const damage: [what: string, line: number, change: (text: string) => string][] = [
+    ['a bracket is missing', 3, (text) => text.replace('"hello 1"}]', '"hello 1"}')],
+    ['a line is cut in two by a quote', 3, (text) => text.replace('hello 1', 'hel"lo 1')],
+    ['the state is none', 4, (text) => text.replace(/"submitted"(?=[^\n]*hello 2)/, '"sleeping"')],
+    ['a task stands there twice', 3, (text) => text.replaceAll('"t1"', '"t0"')],
+    ['a comma is left over', 5, (text) => text.replace('\n]', ',\n]')],
+    ['the end is gone', 3, (text) => text.slice(0, text.indexOf('hello 1'))],
+    ['something follows', 6, (text) => `${text}{}`],
+  ];
+
+  it.each(damage)('is refused with the line when %s', async (_, line, change) => {
+    const path = await closedStore();
+    edit(path, change);
+    const before = readFileSync(path);
+    const error = await open(path).catch((error) => error);
+    expect(error).toMatchObject({ code: 'STORE_CORRUPT' });
+    expect(error.message).toContain(`line ${line}:`);
+    expect(readFileSync(path)).toEqual(before);
+    const copies = readdirSync(dirname(path)).filter((name) => name.includes('.corrupt-'));
+    expect(copies.map((name) => readFileSync(join(dirname(path), name)))).toEqual([before]);
+    await expect(open(path)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+    expect(readdirSync(dirname(path)).filter((name) => name.includes('.corrupt-'))).toHaveLength(1);
+  });
+
+  it.each([
+    ['an empty file', ''],
+    ['another document', '{"users":[]}'],
+    ['a list', '[]'],
+    ['no UTF-8', Buffer.from([0x7b, 0xff])],
+  ])('is refused and left alone when it is %s', async (_, contents) => {
+    const path = newFile();
+    writeFileSync(path, contents);
+    await expect(open(path)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+    expect(readFileSync(path)).toEqual(Buffer.from(contents));
+  });
+
+  it('is refused when a journal is there but the file is gone, or another', async () => {
+    const path = await closedStore();
+    const store = await open(path);
+    await store.upsertTask({ id: 'new', message: say('hello') });
+    const copy = crashCopy(path);
+    await store.close();
+    rmSync(copy);
+    await expect(open(copy)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  });
+});
+
+function folderInstead(path: string): void {
+  rmSync(`${path}.index`);
+  mkdirSync(`${path}.index`);
+}
+
+describe('the index', () => {
+  const losses: [what: string, change: (path: string) => void][] = [
+    ['missing', (path) => rmSync(`${path}.index`)],
+    ['empty', (path) => writeFileSync(`${path}.index`, '')],
+    ['of something else', (path) => writeFileSync(`${path}.index`, 'x'.repeat(5000))],
+    [
+      'damaged',
+      (path) =>
+        writeFileSync(
+          `${path}.index`,
+          readFileSync(`${path}.index`).map((byte, i) => (i === 300 ? byte ^ 1 : byte)),
+        ),
+    ],
+    ['a folder', folderInstead],
+  ];
+
+  it.each(losses)('is made again when it is %s', async (_, change) => {
+    const path = await closedStore();
+    change(path);
+    await using store = await open(path);
+    expect(texts(await store.getTask('t1'))).toEqual(['hello 1']);
+    expect((await store.listTasks()).tasks).toHaveLength(3);
+    await store.updateTask('t1', { newMessages: [say('more')] });
+    await store.close();
+    expect(documentIn(path).tasks).toHaveLength(3);
+  });
+
+  it('spares reading the file when it is opened', async () => {
+    const path = await closedStore(50);
+    const nodeFs = await import('node:fs');
+    let bytesRead = 0;
+    const fs = {
+      ...nodeFs.default,
+      readSync: ((fd: number, ...rest: [NodeJS.ArrayBufferView, number, number, number]) => {
+        const count = nodeFs.readSync(fd, ...rest);
+        if (nodeFs.fstatSync(fd).size === statSync(path).size) bytesRead += count;
+        return count;
+      }) as typeof nodeFs.readSync,
+    };
+    await using store = await open(path, { fs });
+    expect(bytesRead).toBe(0);
+    expect(texts(await store.getTask('t7'))).toEqual(['hello 7']);
+    expect(bytesRead).toBeGreaterThan(0);
+  });
+});
+
+describe('reading only', () => {
+  it('sees what the process that has the file open has written, and changes nothing', async () => {
+    const path = await closedStore();
+    await using store = await open(path);
+    await store.updateTask('t1', { newMessages: [say('more')] });
+    const files = () => readdirSync(dirname(path)).map((name) => [name, statSync(join(dirname(path), name)).mtimeMs]);
+    const before = files();
+    const reader = await openJsonFileReadOnly(path);
+    const record = await reader.read({ callerId: undefined, taskType: 'incoming', taskId: 't1' }, selectAll);
+    expect(texts(record && toStoredTask(record, {}))).toEqual(['hello 1', 'more']);
+    await expect(reader.setMeta('a', 1)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    await reader.close();
+    expect(files()).toEqual(before);
+    await using through = await open(path, { readOnly: true });
+    await expect(through.deleteTask('t1')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    expect((await through.listTasks()).tasks).toHaveLength(3);
+  });
+
+  it('says that there is no such file', async () => {
+    await expect(openJsonFileReadOnly(newFile())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+});
+
+describe('the place', () => {
+  it('is suitable in Node, not in a window of Electron', () => {
+    expect(jsonFile().unsuitable()).toBeUndefined();
+    vi.stubGlobal('process', Object.assign(Object.create(process), { type: 'renderer' }));
+    expect(jsonFile().unsuitable()).toContain('IndexedDB');
+    vi.stubGlobal('process', undefined);
+    expect(jsonFile().unsuitable()).toContain('no file system');
+    vi.unstubAllGlobals();
+  });
+
+  it('keeps values beside the tasks', async () => {
+    const context: BackendContext = { name: 'a', path: newFile(), durability: undefined, timeoutMs: 1000 };
+    const backend = await jsonFile().open(context);
+    await backend.setMeta('sync', { a: [1] });
+    await backend.setMeta('gone', 1);
+    await backend.setMeta('gone', undefined);
+    await backend.close();
+    const again = await jsonFile().open(context);
+    expect(await again.getMeta('sync')).toEqual({ a: [1] });
+    expect(await again.getMeta('gone')).toBeUndefined();
+    await again.close();
+    expect(existsSync(`${context.path}.lock`)).toBe(false);
+  });
+});
