@@ -11,7 +11,12 @@ import { writeReport } from './lib/report.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean' }, only: { type: 'string' }, 'no-build': { type: 'boolean' }, rounds: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean' },
+    only: { type: 'string' },
+    'no-build': { type: 'boolean' },
+    rounds: { type: 'string' },
+  },
 });
 const bench = fileURLToPath(new URL('.', import.meta.url));
 const groups = positionals.length > 0 ? positionals : ['node', 'browser', 'size'];

@@ -18,7 +18,7 @@ async function servePage() {
     target: 'es2022',
     minify: true,
     define: { global: 'globalThis', 'process.env.NODE_ENV': '"production"' },
-    alias: { holdfast: process.env.HF_TMP ?? fileURLToPath(new URL('../../dist/index.browser.js', import.meta.url)) },
+    alias: { holdfast: fileURLToPath(new URL('../../dist/index.browser.js', import.meta.url)) },
   });
   const server = createServer((request, response) => {
     const isScript = request.url === '/page.js';

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { a2aRows } from './a2a-rows.mjs';
 import { fileRows } from './file-rows.mjs';
 import { memoryRows } from './memory-rows.mjs';
 import { openingRows } from './opening-rows.mjs';
+import { remoteRows } from './remote-rows.mjs';
 import { scaleRows } from './scale-rows.mjs';
 
 /** Everything measured in Node. */
@@ -9,6 +11,6 @@ export async function suite(options) {
   const { dependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   return {
     versions: dependencies,
-    rows: [...memoryRows(options), ...fileRows(options), ...openingRows(options), ...scaleRows(options)],
+    rows: [memoryRows, fileRows, openingRows, scaleRows, a2aRows, remoteRows].flatMap((rowsOf) => rowsOf(options)),
   };
 }
