@@ -10,13 +10,17 @@ import * as words from './words.ts';
 const bodyWords = ['id', 'sessionId', 'status', 'metadata', 'a2a'];
 const headerWords = ['artifactId', 'name', 'description', 'extensions', 'metadata', 'a2a'];
 
+/** Under it, unseen by who copies or compares an item, stands what the store has of it. */
+const STORED = Symbol('stored');
+
+type Item = { readonly [STORED]?: object };
+
 /**
  * The codec of one protocol version. An *item* is a frozen SDK object (a part, message, status or artifact header) that
  * the codec made; it remembers what of the store stands behind each, so that keys only the store knows are kept.
  */
 export class Codec {
   readonly version: Version;
-  readonly #stored = new WeakMap<object, object>();
 
   constructor(version: Version) {
     this.version = version;
@@ -24,23 +28,23 @@ export class Codec {
 
   /** Whether the codec made it; then it is frozen, and safe to share. */
   isItem(value: unknown): boolean {
-    return typeof value === 'object' && value !== null && this.#stored.has(value);
+    return isObject(value) && STORED in value;
   }
 
   storedMessage(item: unknown): Message {
-    return this.#stored.get(item as object) as Message;
+    return (item as Item)[STORED] as Message;
   }
 
   storedPart(item: unknown): Part {
-    return this.#stored.get(item as object) as Part;
+    return (item as Item)[STORED] as Part;
   }
 
   storedStatus(item: unknown): TaskStatus {
-    return this.#stored.get(item as object) as TaskStatus;
+    return (item as Item)[STORED] as TaskStatus;
   }
 
   storedHeader(item: unknown): ArtifactHead['header'] {
-    return this.#stored.get(item as object) as ArtifactHead['header'];
+    return (item as Item)[STORED] as ArtifactHead['header'];
   }
 
   encodePart(value: unknown): Fields {
@@ -134,9 +138,8 @@ export class Codec {
   }
 
   #settled(decoded: Fields, stored: object): Fields {
-    const item = settle(decoded, residueOf(stored as Fields, this.version));
-    this.#stored.set(item, stored);
-    return item;
+    Object.defineProperty(decoded, STORED, { value: stored });
+    return settle(decoded, residueOf(stored as Fields, this.version));
   }
 }
 

@@ -22,13 +22,13 @@ export interface Plan {
   readonly isMerged: boolean;
 }
 
-/** `now`: ISO 8601, for a status that has no time. */
+/** `now`: asked for a status that has no time. */
 export function planSave(
   next: View,
   base: View | undefined,
   current: StoredView | undefined,
   codec: Codec,
-  now: string,
+  now: () => string,
 ): Plan {
   if (!current) return replacement(next, undefined, codec, now);
   const isMerged = base !== undefined && base !== current && base !== current.from;
@@ -38,7 +38,7 @@ export function planSave(
   return replacement(next, current, codec, now);
 }
 
-function replacement(next: View, current: StoredView | undefined, codec: Codec, now: string): Plan {
+function replacement(next: View, current: StoredView | undefined, codec: Codec, now: () => string): Plan {
   const { fields, history, artifacts } = next;
   const indexes = freeIndexes(current, codec);
   const stored = artifacts?.map(({ header, parts }): Artifact => {
@@ -72,7 +72,7 @@ function extension(
   base: View,
   current: StoredView,
   codec: Codec,
-  now: string,
+  now: () => string,
 ): Omit<Plan, 'isMerged'> | undefined {
   const messages = addedMessages(next, base, current);
   const artifacts = extendArtifacts(next, base, current, codec);
@@ -172,7 +172,7 @@ function extendBody(
   view: View,
   current: StoredView,
   codec: Codec,
-  now: string,
+  now: () => string,
   addsMessages: boolean,
   addsArtifacts: boolean,
 ): TaskBody {
@@ -192,8 +192,8 @@ function extendBody(
   return codec.encodeBody({ ...view.fields, ...empty }, status, body);
 }
 
-function statusOf({ status }: View, codec: Codec, now: string) {
-  return status ? codec.storedStatus(status) : codec.noStatus(now);
+function statusOf({ status }: View, codec: Codec, now: () => string) {
+  return status ? codec.storedStatus(status) : codec.noStatus(now());
 }
 
 function concat<T>(a: readonly T[] | undefined, b: readonly T[], wanted: unknown): readonly T[] | undefined {

@@ -14,6 +14,7 @@ import { type Plan, planSave } from './plan.ts';
 import { requirePort } from './require-port.ts';
 import type { Version } from './residue.ts';
 import { type CallContext, callerIdOf, versionFor, versionOfTask } from './scope.ts';
+import { Seen } from './seen.ts';
 import { type StoredView, takeApart, toTask, type View, viewOf } from './view.ts';
 
 /** Says whose task it is, from the context of a call. */
@@ -56,10 +57,11 @@ class A2ATaskStore {
   readonly #ownerResolver: OwnerResolver | undefined;
   readonly #codecs: Readonly<Record<Version, Codec>> = { '0.3': new Codec('0.3'), '1.0': new Codec('1.0') };
   readonly #known = new KnownTasks();
-  /** What the holder of a task object last saw of the task. */
-  readonly #seen = new WeakMap<object, View>();
+  readonly #seen = new Seen();
   /** The last save of each task, so that they happen in the order of the calls. */
   readonly #saving = new Map<string, Promise<void>>();
+
+  readonly #now = () => new Date(this.#port.environment.now()).toISOString();
 
   constructor(port: StorePort, { ownerResolver }: A2ATaskStoreOptions) {
     this.#port = port;
@@ -71,7 +73,7 @@ class A2ATaskStore {
     const key = this.#keyOf(taskId, context);
     return this.#port.run('load', taskId, async () => {
       const view = await this.#read(key, (head) => versionFor(context, head.body));
-      return view && this.#handOut(view);
+      return view && this.#seen.handOut(toTask(view), view);
     });
   }
 
@@ -85,13 +87,13 @@ class A2ATaskStore {
     const codec = this.#codecs[versionOfTask(given)];
     await this.#port.run('save', key.taskId, async () => {
       const seen = this.#seen.get(given);
-      const next = takeApart(given, seen ?? this.#knownView(name, codec), codec, this.#now());
+      const next = takeApart(given, seen ?? this.#knownView(name, codec), codec, this.#now);
       // From now on the caller's object stands for this state; another save of it may begin before this one ends.
       this.#seen.set(given, next);
       try {
         await this.#inTurn(name, () => this.#commit(key, next, seen, codec));
       } catch (error) {
-        if (this.#seen.get(given) === next) this.#forget(given, seen);
+        if (this.#seen.get(given) === next) this.#seen.set(given, seen);
         throw error;
       }
     });
@@ -140,7 +142,7 @@ class A2ATaskStore {
     let current = this.#knownView(name, codec) ?? (await this.#read(key, () => codec.version));
     const base = seen ?? current;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const plan = planSave(next, base, current, codec, this.#now());
+      const plan = planSave(next, base, current, codec, this.#now);
       const head = await this.#apply(key, plan, current?.head);
       if (head) {
         const { fields, status, history, artifacts } = plan.view;
@@ -160,17 +162,6 @@ class A2ATaskStore {
       return isExpected ? command : undefined;
     });
     return isExpected ? record?.head : undefined;
-  }
-
-  #handOut(view: View): Fields {
-    const task = toTask(view);
-    this.#seen.set(task, view);
-    return task;
-  }
-
-  #forget(task: object, seen: View | undefined): void {
-    if (seen) this.#seen.set(task, seen);
-    else this.#seen.delete(task);
   }
 
   #knownView(name: string, { version }: Codec): StoredView | undefined {
@@ -195,9 +186,5 @@ class A2ATaskStore {
 
   #callerIdOf(context: CallContext | undefined): string | undefined {
     return callerIdOf(context, this.#ownerResolver);
-  }
-
-  #now(): string {
-    return new Date(this.#port.environment.now()).toISOString();
   }
 }

@@ -60,7 +60,7 @@ export function viewOf(record: TaskRecord, codec: Codec, withArtifacts = true): 
  * A task of the SDK's, taken apart at once: nothing done to it later reaches the view. What is the same in `base` is
  * taken from there, which costs a comparison by identity where the task came from a load.
  */
-export function takeApart(task: Fields, base: View | undefined, codec: Codec, now: string): View {
+export function takeApart(task: Fields, base: View | undefined, codec: Codec, now: () => string): View {
   const { status, history, artifacts } = task;
   const hasStatus = isObject(status);
   const fields = rest(task, hasStatus, Array.isArray(history), Array.isArray(artifacts));
@@ -69,8 +69,8 @@ export function takeApart(task: Fields, base: View | undefined, codec: Codec, no
     fields:
       base && isSame(fields, base.fields)
         ? base.fields
-        : codec.decodeBody(codec.encodeBody(fields, codec.noStatus(now))),
-    status: hasStatus ? (reuse(status, base?.status) ?? codec.encodeStatus(status, now)) : undefined,
+        : codec.decodeBody(codec.encodeBody(fields, codec.noStatus(now()))),
+    status: hasStatus ? (reuse(status, base?.status) ?? codec.encodeStatus(status, now())) : undefined,
     history: takeList(history, base?.history, codec, (message) => codec.encodeMessage(message)),
     artifacts: Array.isArray(artifacts)
       ? artifacts.map((artifact: unknown, slot) => takeArtifact(artifact, slot, bases[slot], codec))
@@ -101,10 +101,10 @@ function takeList(
   let same = 0;
   while (same < shared && list[same] === base[same]) same++;
   if (same === list.length && same === base.length) return base;
-  const taken = base.slice(0, same);
+  const taken = list.slice() as Fields[];
   for (let i = same; i < list.length; i++) {
     const item: unknown = list[i];
-    taken.push(reuse(item, base[i]) ?? (codec.isItem(item) ? (item as Fields) : encode(item)));
+    taken[i] = reuse(item, base[i]) ?? (codec.isItem(item) ? (item as Fields) : encode(item));
   }
   return taken;
 }
