@@ -13,7 +13,7 @@ import type {
   TaskStatus,
   UpdateTaskParams,
 } from '../core/task.ts';
-import { decodePushNotification, sendSpellings, taskKeys } from './wire.ts';
+import { decodePushNotification } from './wire-answers.ts';
 import {
   artifactSpellings,
   bothSpellings,
@@ -25,9 +25,11 @@ import {
   isObject,
   type Json,
   oneSpelling,
+  sendSpellings,
   sentAs,
   type Tag,
   takeTag,
+  taskKeys,
   withTag,
 } from './wire-items.ts';
 

@@ -52,6 +52,7 @@ export interface Tagged<T> {
   readonly op?: string | undefined;
 }
 
+export const taskKeys: ReadonlySet<string> = new Set(['id', 'sessionId', 'status', 'history', 'artifacts', 'metadata']);
 const messageKeys = new Set(['role', 'parts', 'metadata']);
 const partKeys = new Set(['type', 'text', 'file', 'data', 'metadata']);
 const fileKeys = new Set(['name', 'mimeType', 'bytes', 'uri']);
@@ -216,6 +217,11 @@ type Spellings = readonly (readonly [camelCase: string, snakeCase: string])[];
 
 export const fileSpellings: Spellings = [['mimeType', 'mime_type']];
 export const artifactSpellings: Spellings = [['lastChunk', 'last_chunk']];
+export const sendSpellings: Spellings = [
+  ['acceptedOutputModes', 'accepted_output_modes'],
+  ['pushNotification', 'push_notification'],
+  ['historyLength', 'history_length'],
+];
 
 export function bothSpellings(item: Json, spellings: Spellings): Json {
   const written = { ...item };

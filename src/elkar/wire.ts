@@ -5,37 +5,29 @@
  * `metadata.holdfast` of the item it belongs to (or of a message, for what belongs to the task) and is put back on read.
  */
 import { type FieldIssue, TaskStoreError } from '../core/errors.ts';
-import { check, id, is, object, oneOf, optional, type Shape, text, time } from '../core/shape.ts';
-import {
-  type Artifact,
-  type Message,
-  type Part,
-  type PushNotificationConfig,
-  type Task,
-  type TaskSendParams,
-  type TaskStatus,
-  type TaskType,
-  taskShape,
+import type {
+  Artifact,
+  Message,
+  PushNotificationConfig,
+  Task,
+  TaskSendParams,
+  TaskStatus,
+  TaskType,
 } from '../core/task.ts';
 import {
   bothSpellings,
-  decodeArtifact,
-  decodeMessage,
-  decodeStatus,
-  dropNulls,
   encodeArtifact,
   encodeMessage,
   encodeStatus,
-  isObject,
   type Json,
+  sendSpellings,
   split,
-  type Tag,
-  type Tagged,
   type TaskTag,
-  takeTag,
+  taskKeys,
   withTag,
 } from './wire-items.ts';
 
+export { type RemoteArtifact, type RemoteTask, readTaskResponse } from './wire-answers.ts';
 export type { Json, Tagged, TaskTag } from './wire-items.ts';
 
 // Requests.
@@ -90,13 +82,6 @@ export interface ClientTaskRequest {
   /** The op of each message of the history. @default none */
   readonly ops?: readonly string[] | undefined;
 }
-
-export const taskKeys: ReadonlySet<string> = new Set(['id', 'sessionId', 'status', 'history', 'artifacts', 'metadata']);
-export const sendSpellings = [
-  ['acceptedOutputModes', 'accepted_output_modes'],
-  ['pushNotification', 'push_notification'],
-  ['historyLength', 'history_length'],
-] as const;
 
 /** Body of `POST /tasks`. */
 export function createBody({ params, op, callerId, timestamp, isStreaming }: CreateRequest): Json {
@@ -211,153 +196,4 @@ function inspect(value: unknown, path: (string | number)[], issues: FieldIssue[]
     inspect(field, path, issues);
     path.pop();
   }
-}
-
-// Answers.
-
-/** A task as the remote has it. */
-export interface RemoteTask {
-  /** Of the remote's row; another one for the same task id is another task. */
-  readonly rowId: string;
-  readonly taskType: TaskType;
-  readonly callerId: string | undefined;
-  /** The core's task, without tags and without what a late duplicate doubled; items may be shared with the lists below. */
-  readonly task: Task;
-  /** The history as it lies there, doubled items included. */
-  readonly messages: readonly Tagged<Message>[];
-  readonly artifacts: readonly RemoteArtifact[];
-  readonly isStreaming: boolean;
-  readonly agentUrl: string | undefined;
-  readonly pushNotification: PushNotificationConfig | undefined;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-}
-
-export interface RemoteArtifact {
-  readonly index: number;
-  /** Of the chunk that created it. */
-  readonly op?: string | undefined;
-  /** As they lie there, doubled ones included. */
-  readonly parts: readonly Tagged<Part>[];
-}
-
-const responseShape: Shape = object({
-  id,
-  task_type: oneOf('incoming', 'outgoing'),
-  state: text,
-  a2a_task: is(isObject, 'a task'),
-  created_at: time,
-  updated_at: time,
-  counterparty_identifier: optional(text),
-});
-
-/** Reads a TaskResponse. Throws `INVALID_ARGUMENT` where `answer` is none. */
-export function readTaskResponse(answer: unknown): RemoteTask {
-  const response = isObject(answer) ? dropNulls(answer, new Set(['counterparty_identifier'])) : answer;
-  check(responseShape, response);
-  const wire = response as Json & { id: string; task_type: TaskType; created_at: string; updated_at: string };
-  const createdAt = toIso(wire.created_at);
-  const updatedAt = toIso(wire.updated_at);
-  const { task, messages, artifacts, tag } = decodeTask(wire.a2a_task as Json, createdAt, updatedAt);
-  check(taskShape, task);
-  return {
-    rowId: wire.id,
-    taskType: wire.task_type,
-    callerId: wire.counterparty_identifier as string | undefined,
-    task,
-    messages,
-    artifacts,
-    isStreaming: wire.is_streaming === true || tag.isStreaming === true,
-    agentUrl: typeof wire.agent_url === 'string' ? wire.agent_url : tag.agentUrl,
-    pushNotification: decodePushNotification(wire.push_notification),
-    createdAt,
-    updatedAt,
-  };
-}
-
-function toIso(time: string): string {
-  return new Date(time).toISOString();
-}
-
-/** Elkar's model wraps the configuration with the task's id. */
-export function decodePushNotification(wire: unknown): PushNotificationConfig | undefined {
-  if (!isObject(wire)) return undefined;
-  const config = wire.pushNotificationConfig ?? wire.push_notification_config ?? wire;
-  if (!isObject(config)) return undefined;
-  const { authentication, ...rest } = dropNulls(config, new Set(['token', 'authentication']));
-  const auth = isObject(authentication) ? dropNulls(authentication, new Set(['credentials'])) : authentication;
-  return { ...rest, ...(auth !== undefined && { authentication: auth }) } as PushNotificationConfig;
-}
-
-interface DecodedTask {
-  readonly task: Task;
-  readonly messages: readonly Tagged<Message>[];
-  readonly artifacts: readonly RemoteArtifact[];
-  readonly tag: TaskTag;
-}
-
-/** A whole task as it comes in an answer; of the wrong shape it comes out in the wrong shape. */
-function decodeTask(wire: Json, createdAt: string, updatedAt: string): DecodedTask {
-  const { item, tag: own } = takeTag(wire);
-  const task = dropNulls(item as Json, taskKeys) as Task;
-  const history = Array.isArray(task.history) ? task.history.map(decodeMessage) : [];
-  const artifacts = Array.isArray(task.artifacts) ? task.artifacts.map(decodeArtifact) : [];
-  const status = decodeStatus(task.status);
-  const tags = [own.task, ...history.map(({ tag }) => tag.task)].filter((tag) => tag !== undefined);
-  const tag: TaskTag = Object.assign({}, ...tags);
-
-  if (Array.isArray(task.history)) task.history = dropDoubled(history);
-  if (Array.isArray(task.artifacts)) {
-    task.artifacts = artifacts.map(({ item, parts }) => ({ ...withHeaders(item, parts), parts: dropDoubled(parts) }));
-  }
-  task.status = restoreStatus(status.item, task.history?.[0], tag, createdAt, updatedAt);
-  if (tag.noSession) delete task.sessionId;
-  if (tag.metadata && !task.metadata) task.metadata = tag.metadata;
-  return {
-    task: { ...task, ...tag.keys },
-    messages: history.map(({ item, tag }) => ({ item, op: tag.op })),
-    artifacts: artifacts.map(({ item, tag, parts }) => ({
-      index: item.index ?? 0,
-      op: tag.op,
-      parts: parts.map(({ item, tag }) => ({ item, op: tag.op })),
-    })),
-    tag,
-  };
-}
-
-/** Creating a task, Elkar drops the message and the time of its status; a status of anybody else's has a time. */
-function restoreStatus(
-  status: TaskStatus,
-  first: Message | undefined,
-  tag: TaskTag,
-  createdAt: string,
-  updatedAt: string,
-): TaskStatus {
-  if (!isObject(status)) return status;
-  const { state, message, timestamp } = status;
-  if (timestamp === undefined) {
-    if (state !== 'submitted') return { ...status, timestamp: updatedAt };
-    return { ...status, ...(!message && first && { message: first }), timestamp: tag.timestamp ?? createdAt };
-  }
-  // Elkar writes the same moment in its own way.
-  const isSame = tag.timestamp !== undefined && Date.parse(tag.timestamp) === Date.parse(timestamp);
-  return isSame ? { ...status, timestamp: tag.timestamp } : status;
-}
-
-/** The artifact's header after the changes of later chunks, which Elkar ignored. */
-function withHeaders(artifact: Artifact, parts: readonly { tag: Tag }[]): Artifact {
-  const headers = parts.map(({ tag }) => tag.header).filter(isObject);
-  return headers.length === 0 ? artifact : Object.assign({}, artifact, ...headers);
-}
-
-/** A request that arrives after it was given up, and repeated, doubles its items; the first of each op counts. */
-function dropDoubled<T>(items: readonly { item: T; tag: Tag }[]): T[] {
-  const seen = new Set<string>();
-  const once: T[] = [];
-  for (const { item, tag } of items) {
-    if (tag.op !== undefined && seen.has(tag.op)) continue;
-    if (tag.op !== undefined) seen.add(tag.op);
-    once.push(item);
-  }
-  return once;
 }

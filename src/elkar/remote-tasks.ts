@@ -1,0 +1,202 @@
+/** What becomes of a change of one task on an Elkar server: which requests it takes, and what an unclear answer means. */
+import { TaskStoreError } from '../core/errors.ts';
+import { encodeKey, type TaskKey } from '../core/head.ts';
+import { isoTime } from '../core/reduce.ts';
+import type { Artifact, Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
+import type { Environment } from '../environment.ts';
+import type { ElkarTransport } from './transport.ts';
+import {
+  assertSendable,
+  clientTaskBody,
+  createBody,
+  type Json,
+  type OutgoingArtifact,
+  type RemoteTask,
+  updateBody,
+} from './wire.ts';
+
+/** On the wire there always is a caller. */
+export type RemoteKey = TaskKey & { readonly callerId: string };
+
+export interface Call {
+  readonly signal: AbortSignal | undefined;
+  readonly operation: string;
+}
+
+/** So many rows are remembered; of others the server is asked again. */
+const REMEMBERED_ROWS = 10_000;
+
+/** The tasks on one server. Changes to one task must be made one after the other; see `Turns`. */
+export class RemoteTasks {
+  readonly #transport: ElkarTransport;
+  /** An unmodified server of Elkar's, faults and all; else our endpoint, which applies the store's own rules. */
+  readonly #isElkar: boolean;
+  readonly #environment: Environment;
+  readonly #rows = new Map<string, string>();
+
+  constructor(transport: ElkarTransport, isElkar: boolean, environment: Environment) {
+    this.#transport = transport;
+    this.#isElkar = isElkar;
+    this.#environment = environment;
+  }
+
+  async find(key: RemoteKey, call: Call, historyLength?: number): Promise<RemoteTask | undefined> {
+    const { taskId, taskType, callerId } = key;
+    if (this.#isElkar) assertSendable({ callerId }, { taskId });
+    // Elkar ignores the length; what it would cut off, were it to honour it, holds what is to be put back.
+    const query = { ...call, callerId, ...(!this.#isElkar && { historyLength }) };
+    const method = taskType === 'incoming' ? 'getTask' : 'getClientTask';
+    const remote = await this.#transport[method](taskId, query).catch((error: unknown) => {
+      if (error instanceof TaskStoreError && error.code === 'TASK_NOT_FOUND') return undefined;
+      throw error;
+    });
+    return remote && this.#remember(key, remote);
+  }
+
+  /** A task that Elkar has is never posted to again: it would write over others. What follows goes by PUT. */
+  async upsert(key: RemoteKey, params: TaskSendParams, isStreaming: boolean, call: Call): Promise<RemoteTask> {
+    const known = this.#isElkar ? await this.find(key, call) : undefined;
+    if (!known) return this.#create(key, params, isStreaming, call);
+    const { message, pushNotification } = params;
+    const metadata = params.metadata && { ...known.task.metadata, ...params.metadata };
+    return this.#put(key, { newMessages: [message], pushNotification, metadata }, call);
+  }
+
+  async update(key: RemoteKey, params: UpdateTaskParams, call: Call): Promise<RemoteTask> {
+    // Elkar's PUT takes the row of any caller, and says 500 where there is none.
+    const isKnown = !this.#isElkar || this.#rows.has(encodeKey(key)) || (await this.find(key, call)) !== undefined;
+    if (!isKnown) throw notFound();
+    return this.#put(key, params, call);
+  }
+
+  /** May be repeated: it stores the whole. */
+  replace(key: RemoteKey, task: Task, agentUrl: string, call: Call): Promise<RemoteTask> {
+    const status = { ...task.status, timestamp: task.status.timestamp ?? this.#now() };
+    const body = clientTaskBody({ task: { ...task, status }, agentUrl, callerId: key.callerId });
+    return this.#send(key, body, [], call, 'upsertClientTask');
+  }
+
+  async #create(key: RemoteKey, params: TaskSendParams, isStreaming: boolean, call: Call): Promise<RemoteTask> {
+    const op = this.#environment.newId();
+    const sessionId = params.sessionId ?? this.#environment.newId();
+    const { callerId } = key;
+    const body = createBody({ params: { ...params, sessionId }, op, callerId, timestamp: this.#now(), isStreaming });
+    return this.#send(key, body, [op], call, 'createTask');
+  }
+
+  async #put(key: RemoteKey, params: UpdateTaskParams, call: Call): Promise<RemoteTask> {
+    const { status, newMessages = [], artifactsUpdates, pushNotification, metadata } = params;
+    const op = this.#environment.newId();
+    // Elkar takes no metadata with an update; they ride on its last message, where there is one.
+    const task = this.#isElkar && metadata ? { metadata } : undefined;
+    const last = newMessages.length - 1;
+    const messages = newMessages.map((message, i) => ({
+      message,
+      op: `${op}:${i}`,
+      task: i === last ? task : undefined,
+    }));
+    const artifacts = artifactsUpdates?.map((artifact, i) => this.#chunk(artifact, `${op}:${i}`));
+    const timed = status && {
+      status: { ...status, timestamp: status.timestamp ?? this.#now() },
+      op: `${op}:s`,
+      task: last < 0 ? task : undefined,
+    };
+    const { callerId, taskType } = key;
+    const body = updateBody({ callerId, status: timed, messages, artifacts, pushNotification, metadata, taskType });
+    const ops = [
+      ...(status?.message ? [`${op}:s`] : []),
+      ...messages.map(({ op }) => op),
+      ...(artifacts ?? []).flatMap(({ ops }) => ops),
+    ];
+    try {
+      return await this.#send(key, body, ops, call, 'updateTask');
+    } catch (error) {
+      throw await this.#explain(error, key, params, call);
+    }
+  }
+
+  #chunk(artifact: Artifact, op: string): OutgoingArtifact {
+    return { artifact, ops: artifact.parts.map((_, i) => `${op}:${i}`), isLater: this.#isElkar };
+  }
+
+  /** Sends one change. Where no answer tells what came of it, the server is asked whether it has these ops. */
+  async #send(
+    key: RemoteKey,
+    body: Json,
+    ops: readonly string[],
+    call: Call,
+    route: 'createTask' | 'updateTask' | 'upsertClientTask',
+  ): Promise<RemoteTask> {
+    const { taskId } = key;
+    if (this.#isElkar) assertSendable(body, { taskId });
+    try {
+      const transport = this.#transport;
+      const sent = route === 'updateTask' ? transport.updateTask(taskId, body, call) : transport[route](body, call);
+      return this.#remember(key, await sent);
+    } catch (error) {
+      if (!isUncertain(error)) throw error;
+      const found = await this.find(key, call).catch(() => {
+        throw error;
+      });
+      if (!found && route === 'updateTask') throw notFound();
+      if (found && ops.length > 0 && ops.every((op) => hasOp(found, op))) return found;
+      throw error;
+    }
+  }
+
+  /** Elkar says 400 of a closed artifact; the task itself tells whether that was it. */
+  async #explain(
+    error: unknown,
+    key: RemoteKey,
+    { artifactsUpdates = [] }: UpdateTaskParams,
+    call: Call,
+  ): Promise<unknown> {
+    if (!(error instanceof TaskStoreError) || error.status !== 400 || artifactsUpdates.length === 0) return error;
+    const remote = await this.find(key, call).catch(() => undefined);
+    const isClosed = (index: number) => remote?.task.artifacts?.some((item) => item.index === index && item.lastChunk);
+    const late = artifactsUpdates.find(({ index = 0 }) => isClosed(index));
+    return late ? closedArtifact(late.index ?? 0, error) : error;
+  }
+
+  /** One row for one task: another row in the answer is another task, which the server changed in its stead. */
+  #remember(key: RemoteKey, remote: RemoteTask): RemoteTask {
+    if (!this.#isElkar) return remote;
+    const name = encodeKey(key);
+    const row = this.#rows.get(name);
+    if (row !== undefined && row !== remote.rowId) {
+      this.#rows.delete(name);
+      const message = 'the server answered with another task of the same id';
+      throw new TaskStoreError('CONFLICT', message, { taskId: key.taskId });
+    }
+    const oldest = this.#rows.keys().next().value;
+    if (oldest !== undefined && this.#rows.size >= REMEMBERED_ROWS) this.#rows.delete(oldest);
+    this.#rows.set(name, remote.rowId);
+    return remote;
+  }
+
+  #now(): string {
+    return isoTime(this.#environment.now());
+  }
+}
+
+/** May have taken effect; a server that asks for rest (429, 503) has done nothing. */
+function isUncertain(error: unknown): boolean {
+  return (
+    error instanceof TaskStoreError &&
+    error.code === 'REMOTE_UNREACHABLE' &&
+    error.status !== 429 &&
+    error.status !== 503
+  );
+}
+
+function hasOp({ messages, artifacts }: RemoteTask, op: string): boolean {
+  return messages.some((item) => item.op === op) || artifacts.some(({ parts }) => parts.some((item) => item.op === op));
+}
+
+export function closedArtifact(index: number, cause?: unknown): TaskStoreError {
+  return new TaskStoreError('ARTIFACT_CLOSED', `artifactsUpdates: artifact ${index} is closed`, { cause });
+}
+
+function notFound(): TaskStoreError {
+  return new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
+}
