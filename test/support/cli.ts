@@ -1,17 +1,21 @@
 /** Programs of ours as real processes, built from the sources; the command line tool first of all. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const folder = `${root}test-results/programs-${process.pid}`;
 const built = new Map<string, Promise<string>>();
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Bundled once for each file of tests; packages are found from where it lies, and so is the package's own description. */
 function program(source: string): Promise<string> {
   const name = source.replaceAll('/', '-').replace('.ts', '.js');
-  const outfile = `${root}test-results/programs-${process.pid}/${name}`;
+  const outfile = `${folder}/${name}`;
   const known = built.get(source);
   if (known) return known;
   const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'silent' } as const;
