@@ -52,14 +52,14 @@ export class FileLock {
   }
 
   /** Rejects with `STORE_LOCKED` where a living process, this one included, has it. */
-  static async acquire(file: string): Promise<FileLock> {
+  static async acquire(file: string, silenceMs = SILENCE_MS): Promise<FileLock> {
     const folder = `${file}.lock`;
     const me: Holder = { ...describeProcess(), held: false };
     const name = `${process.pid}-${crypto.randomUUID()}`;
     const own = path.join(folder, name);
     for (let attempt = 1; ; attempt++) {
       place(folder, own, me);
-      const others = await livingOthers(folder, name, me);
+      const others = await livingOthers(folder, name, me, silenceMs);
       if (others.length === 0) {
         writeFileSync(own, JSON.stringify({ ...me, held: true }));
         return new FileLock(own);
@@ -105,14 +105,19 @@ function withdraw(own: string): void {
   }
 }
 
-async function livingOthers(folder: string, name: string, me: Holder): Promise<(Holder & { name: string })[]> {
+async function livingOthers(
+  folder: string,
+  name: string,
+  me: Holder,
+  silenceMs: number,
+): Promise<(Holder & { name: string })[]> {
   const others: (Holder & { name: string })[] = [];
   for (const other of readdirSync(folder)) {
     if (other === name) continue;
     const file = path.join(folder, other);
     const holder = readHolder(file);
     if (!holder) continue;
-    if (await isAlive(holder, file, me)) others.push({ ...holder, name: other });
+    if (await isAlive(holder, file, me, silenceMs)) others.push({ ...holder, name: other });
     else unlinkQuietly(file);
   }
   return others;
@@ -129,17 +134,22 @@ function readHolder(file: string): Holder | undefined {
   }
 }
 
-async function isAlive({ pid, started, host, pidSpace }: Holder, file: string, me: Holder): Promise<boolean> {
+async function isAlive(
+  { pid, started, host, pidSpace }: Holder,
+  file: string,
+  me: Holder,
+  silenceMs: number,
+): Promise<boolean> {
   // In another container the same pid is another process.
-  if (host !== me.host || pidSpace !== me.pidSpace) return keepsTouching(file);
+  if (host !== me.host || pidSpace !== me.pidSpace) return keepsTouching(file, silenceMs);
   const since = startOf(pid);
   return since !== undefined && (started === '' || since === started);
 }
 
-async function keepsTouching(file: string): Promise<boolean> {
+async function keepsTouching(file: string, silenceMs: number): Promise<boolean> {
   const before = touched(file);
-  for (let waited = 0; waited < SILENCE_MS; waited += 500) {
-    await new Promise((resolve) => setTimeout(resolve, 500));
+  for (let waited = 0; waited < silenceMs; waited += silenceMs / 16) {
+    await new Promise((resolve) => setTimeout(resolve, silenceMs / 16));
     if (touched(file) !== before) return touched(file) !== undefined;
   }
   return false;

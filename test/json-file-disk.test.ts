@@ -1,0 +1,202 @@
+/** Disks that are full, fail, or lose their power. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { StoredTask } from '../src/core/task.ts';
+import type { LocalTaskStore } from '../src/local-task-store.ts';
+import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
+import { SimulatedDisk } from './support/json-file-disk.ts';
+import { scaled, seeded } from './support/long.ts';
+import { newFolder } from './support/places.ts';
+
+const say2 = (store: LocalTaskStore, id: string, text: string) => store.upsertTask({ id, message: say(text) });
+
+describe.each(['strict', 'relaxed'] as const)('a disk that is full, %s', (durability) => {
+  it('refuses the change, keeps what was there, and takes changes again when it has space', async () => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    const store = await open(path, { durability, fs: disk.fs });
+    await say2(store, 'a', 'one');
+    for (const space of [0, 1, 100]) {
+      disk.space = space;
+      await expect(say2(store, 'a', 'x'.repeat(200))).rejects.toMatchObject({
+        code: 'IO_ERROR',
+        operation: 'upsertTask',
+      });
+      await expect(say2(store, 'b', 'x'.repeat(200))).rejects.toMatchObject({ code: 'IO_ERROR' });
+      await expect(store.deleteTask('a')).rejects.toMatchObject({ code: 'IO_ERROR' });
+      expect(texts(await store.getTask('a'))).toEqual(['one']);
+      expect(await store.getTask('b')).toBeUndefined();
+      expect((await store.listTasks()).tasks).toHaveLength(1);
+      await using crashed = await open(crashCopy(path));
+      expect(texts(await crashed.getTask('a'))).toEqual(['one']);
+      disk.space = 0;
+    }
+    disk.space = Number.POSITIVE_INFINITY;
+    await say2(store, 'a', 'two');
+    await store.close();
+    await using again = await open(path);
+    expect(texts(await again.getTask('a'))).toEqual(['one', 'two']);
+  });
+
+  it('keeps everything in the journal when the file cannot be written anew', async () => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    const store = await open(path, { durability, fs: disk.fs, foldFrom: 2000 });
+    disk.onChange = (what, file) => {
+      if (what === 'write' && file.endsWith('.tmp'))
+        throw Object.assign(new Error('ENOSPC: simulated'), { code: 'ENOSPC' });
+    };
+    const written = await growTasks(store);
+    await verify(store, written);
+    await expect(store.close()).rejects.toMatchObject({ code: 'IO_ERROR' });
+    disk.onChange = () => {};
+    await using again = await open(path);
+    await verify(again, written);
+    await again.close();
+    expect(documentIn(path).tasks).toHaveLength(Object.keys(written).length);
+  });
+
+  it('goes on in a new file when a sync failed, relying on nothing that the old one says', async () => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    const store = await open(path, { durability, fs: disk.fs });
+    await say2(store, 'a', 'one');
+    disk.failSync = true;
+    if (durability === 'strict') {
+      const results = await Promise.allSettled([
+        say2(store, 'a', 'lost'),
+        say2(store, 'b', 'lost'),
+        store.deleteTask('a'),
+      ]);
+      for (const result of results) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'IO_ERROR' } });
+      expect(texts(await store.getTask('a'))).toEqual(['one']);
+      expect(await store.getTask('b')).toBeUndefined();
+      await expect(say2(store, 'a', 'lost')).rejects.toMatchObject({ code: 'IO_ERROR' });
+    }
+    disk.failSync = false;
+    await say2(store, 'a', 'two');
+    await using crashed = await open(crashCopy(path));
+    expect(texts(await crashed.getTask('a'))).toEqual(['one', 'two']);
+    await store.close();
+  });
+});
+
+it('a small disk that really is full refuses changes until there is space', async ({ skip }) => {
+  const folder = newFolder();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'pipe' });
+  } catch {
+    skip('mounting is not allowed here');
+  }
+  onTestFinished(() => {
+    execFileSync('umount', ['-l', folder]);
+  });
+  const path = join(folder, 'tasks.json');
+  writeFileSync(join(folder, 'ballast'), Buffer.alloc(300_000));
+  const store = await open(path);
+  let kept = 0;
+  const fill = async () => {
+    for (;;) {
+      await store.updateTask('t', { newMessages: [say(`${kept + 1} ${'x'.repeat(3000)}`)] }, { historyLength: 0 });
+      kept++;
+    }
+  };
+  await say2(store, 't', '0');
+  await expect(fill()).rejects.toMatchObject({ code: 'IO_ERROR' });
+  expect((await store.getTask('t'))?.task.history).toHaveLength(kept + 1);
+  rmSync(join(folder, 'ballast'));
+  await store.updateTask('t', { newMessages: [say('after')] });
+  const copy = crashCopy(path);
+  await store.close().catch((error) => expect(error).toMatchObject({ code: 'IO_ERROR' }));
+  await using again = await open(copy);
+  const stored = await again.getTask('t');
+  expect(texts(stored).map((text) => String(text).split(' ')[0])).toEqual(
+    [...Array(kept + 1).keys(), 'after'].map(String),
+  );
+});
+
+it('ended at any moment while its file is written anew, a store has everything', async () => {
+  const path = newFile();
+  const disk = new SimulatedDisk();
+  const store = await open(path, { durability: 'relaxed', fs: disk.fs, foldFrom: 3000 });
+  const copies: { what: string; path: string; written: Record<string, string[]> }[] = [];
+  const written: Record<string, string[]> = {};
+  const seen = new Set<string>();
+  disk.onChange = (what, file) => {
+    const folding = readdirSync(dirname(path)).filter((name) => name.includes('.journal.')).length;
+    const moment = `${what} ${file.slice(path.length)} with ${folding}`;
+    if (seen.has(moment.replace(/\d+/g, '#')) && Math.random() < 0.9) return;
+    seen.add(moment.replace(/\d+/g, '#'));
+    copies.push({ what: moment, path: crashCopy(path), written: structuredClone(written) });
+  };
+  await growTasks(store, written);
+  await store.close();
+  disk.onChange = () => {};
+  expect(new Set(copies.map(({ what }) => what.split(' ')[0]))).toEqual(
+    new Set(['open', 'write', 'sync', 'rename', 'remove']),
+  );
+  for (const copy of copies) {
+    const reader = await open(copy.path, { durability: 'relaxed' });
+    await verify(reader, copy.written, copy.what);
+    await reader.close();
+  }
+});
+
+it('after a power cut every change acknowledged under strict is there', async () => {
+  const { seed } = seeded('power cuts');
+  let state = seed;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const path = newFile();
+  const disk = new SimulatedDisk();
+  const store = await open(path, { fs: disk.fs, foldFrom: 4000 });
+  const written: Record<string, string[]> = {};
+  const cuts: { path: string; written: Record<string, string[]> }[] = [];
+  const wanted = scaled(60, 1500);
+  disk.onChange = () => {
+    if (random() < 0.06) cuts.push({ path: disk.cutPower(path, random), written: structuredClone(written) });
+  };
+  while (cuts.length < wanted) await growTasks(store, written);
+  disk.onChange = () => {};
+  await store.close();
+  for (const cut of cuts) {
+    const reader = await open(cut.path, { durability: 'relaxed' });
+    await verify(reader, cut.written, cut.path, true);
+    await reader.close();
+  }
+});
+
+/** A few tasks that grow, some of them long, side by side; notes what was acknowledged. */
+async function growTasks(store: LocalTaskStore, written: Record<string, string[]> = {}) {
+  const start = Object.keys(written).length;
+  await Promise.all(
+    Array.from({ length: 4 }, async (_, caller) => {
+      for (let n = 0; n < 60; n++) {
+        const id = `${n % 5 === 0 ? start : 0}-${caller}-${n % 5}`;
+        const text = `${start} ${n} ${'long '.repeat(n % 7 === 0 ? 400 : 4)}`;
+        await store.upsertTask({ id, message: say(text) }, { historyLength: 0 });
+        (written[id] ??= []).push(text);
+        if (n % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    }),
+  );
+  return written;
+}
+
+/** With `more`, what was under way may be there too: it was written, though not acknowledged yet. */
+async function verify(store: LocalTaskStore, written: Record<string, string[]>, what = '', more = true): Promise<void> {
+  const stored = new Map<string, StoredTask>();
+  for await (const line of store.exportTasks()) {
+    const task = JSON.parse(line) as StoredTask;
+    stored.set(task.id, task);
+  }
+  for (const [id, expected] of Object.entries(written)) {
+    const kept = texts(stored.get(id));
+    expect(kept.slice(0, expected.length), `${what} ${id}`).toEqual(expected);
+    expect(kept.length - expected.length, `${what} ${id}`).toBeLessThanOrEqual(more ? 1 : 0);
+  }
+}

@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect, it } from 'vitest';
+import { FileLock } from '../src/backends/json-file/lock.ts';
+import { startProgram } from './support/cli.ts';
+import { newFile, open, say, texts } from './support/json-file.ts';
+import { scaled } from './support/long.ts';
+
+it('keeps a second process, and a second store of this one, out', async () => {
+  const path = newFile();
+  const store = await open(path);
+  await expect(open(path)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+  const other = await startProgram('test/support/json-file-writer.ts', [path, 'strict', '0']);
+  let errors = '';
+  other.stderr?.on('data', (data) => {
+    errors += data;
+  });
+  await once(other, 'close');
+  expect(errors).toContain('STORE_LOCKED');
+  await store.upsertTask({ id: 't', message: say('still here') });
+  await store.close();
+  await using again = await open(path);
+  expect(texts(await again.getTask('t'))).toEqual(['still here']);
+});
+
+it('of many processes that want the file, some of them dying with it, never two have it', async () => {
+  const path = newFile();
+  const counter = join(dirname(path), 'counter');
+  writeFileSync(counter, '0');
+  const processes = 6;
+  const each = scaled(8, 60);
+  const made = await Promise.all(
+    Array.from({ length: processes }, async () => {
+      let sum = 0;
+      while (sum < each) sum += await contend(path, counter, each - sum);
+      return sum;
+    }),
+  );
+  expect(made).toEqual(Array.from({ length: processes }, () => each));
+  expect(Number(readFileSync(counter, 'utf8'))).toBe(processes * each);
+});
+
+async function contend(path: string, counter: string, times: number): Promise<number> {
+  const child = await startProgram('test/support/json-file-contender.ts', [path, counter, String(times)]);
+  let output = '';
+  child.stdout?.on('data', (data) => {
+    output += data;
+  });
+  child.stderr?.pipe(process.stderr);
+  await once(child, 'close');
+  return Number(output);
+}
+
+function leaveLock(path: string, name: string, holder: object): void {
+  mkdirSync(`${path}.lock`);
+  writeFileSync(join(`${path}.lock`, name), JSON.stringify(holder));
+}
+
+it('takes over what a dead process left, even when its pid is in use again', async () => {
+  const path = newFile();
+  const here = { host: hostname(), held: true };
+  const probe = await FileLock.acquire(path);
+  const [name = ''] = readdirSync(`${path}.lock`);
+  const own = JSON.parse(readFileSync(join(`${path}.lock`, name), 'utf8'));
+  probe.release();
+  expect(existsSync(`${path}.lock`)).toBe(false);
+  leaveLock(path, `${process.pid}-before`, { ...own, ...here, started: 'long ago' });
+  const lock = await FileLock.acquire(path);
+  expect(readdirSync(`${path}.lock`)).toHaveLength(1);
+  lock.release();
+});
+
+it('takes over from another machine, or container, when it is silent, not while it shows signs of life', async () => {
+  const path = newFile();
+  leaveLock(path, '1-elsewhere', { pid: 1, started: '', host: 'elsewhere', pidSpace: '', held: true });
+  const living = setInterval(() => utimesSync(join(`${path}.lock`, '1-elsewhere'), new Date(), new Date()), 5);
+  await expect(FileLock.acquire(path, 800)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+  clearInterval(living);
+  const lock = await FileLock.acquire(path, 800);
+  expect(readdirSync(`${path}.lock`)).toHaveLength(1);
+  lock.release();
+});
