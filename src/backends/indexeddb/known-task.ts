@@ -28,12 +28,15 @@ export class Tail {
   items: Item[];
   /** How many characters that is. */
   length: number;
+  /** What is known of earlier items; there may be others in between. */
+  older: Tail | undefined;
 
-  constructor({ from, items }: Run) {
+  constructor({ from, items }: Run, known?: Tail) {
     this.base = this.sealed = from;
     this.items = [...items];
     this.stored = this.end;
     this.length = lengthOf(items);
+    this.older = known && known.base < known.sealed ? known : known?.older;
   }
 
   get end(): number {
@@ -60,18 +63,26 @@ export class KnownTask {
   tails: Tail[];
   /** How many characters are inline. */
   #inline: number;
+  /** Another context wrote since, so this is no ground to build on; its stored items are still good. */
+  stale = false;
+  /** What it counts as in memory. */
+  weight = 0;
 
-  constructor(id: number, head: TaskHead, runs: readonly Run[], tokens: readonly number[]) {
+  /** `known` is an earlier view of the same task. The head is frozen, since answers share it; items are parsed for each. */
+  constructor(
+    { id, head, tails, token, earlier }: Pick<TaskRow, 'id' | 'head' | 'tails' | 'token' | 'earlier'>,
+    known?: KnownTask,
+  ) {
     this.id = id;
-    this.tokens = tokens;
-    this.head = head;
-    this.tails = runs.map((run) => new Tail(run));
+    this.tokens = [token, ...earlier];
+    this.head = freeze(head);
+    this.tails = tails.map((run, number) => new Tail(run, known?.id === id ? known.tails[number] : undefined));
     this.#inline = this.length;
   }
 
-  /** The head is frozen, since answers share it; items are parsed anew for each answer. */
-  static fromRow({ id, head, tails, token, earlier }: TaskRow): KnownTask {
-    return new KnownTask(id, freeze(head), tails, [token, ...earlier]);
+  /** A task that is not in the database yet. */
+  static create(head: TaskHead): KnownTask {
+    return new KnownTask({ id: newNumber(), head, tails: [], token: newNumber(), earlier: [] });
   }
 
   tail(number: number): Tail {
@@ -110,15 +121,6 @@ export class KnownTask {
     });
   }
 
-  /** Forgets sealed items that a reader of this range has no use for; records handed out keep theirs. */
-  trim(range: TailRange): void {
-    this.tails = this.tails.map((tail, number) => {
-      const [from, to] = wanted(range, number);
-      if (tail.base === tail.sealed || (from < to && from < tail.sealed)) return tail;
-      return new Tail({ from: tail.sealed, items: tail.slice(tail.sealed, tail.end) });
-    });
-  }
-
   /** To be called when what was appended is in the database. */
   confirm(): void {
     for (const tail of this.tails) tail.stored = tail.end;
@@ -131,7 +133,7 @@ export class KnownTask {
 
   /** To be called before the first change that a write makes: from then on this is another state than the stored one. */
   renew(): void {
-    this.tokens = [Math.random(), ...this.tokens.slice(0, EARLIER_TOKENS)];
+    this.tokens = [newNumber(), ...this.tokens.slice(0, EARLIER_TOKENS)];
   }
 
   /** Where the index `place` has the row. */
@@ -142,29 +144,21 @@ export class KnownTask {
   }
 
   toRow(): TaskRow {
-    const { head, id } = this;
-    const [token = 0, ...earlier] = this.tokens;
+    const { head, id, place } = this;
+    const [scope, state, age, key, token] = place;
     return {
-      key: encodeKey(head.key),
+      key,
       id,
-      scope: encodeScope(head.key),
-      state: head.body.status.state,
-      age: -Date.parse(head.updatedAt),
+      scope,
+      state,
+      age,
       ...(head.body.sessionId !== undefined && { session: head.body.sessionId }),
       ...(head.pendingSince !== undefined && { pending: head.pendingSince }),
       token,
-      earlier,
+      earlier: this.tokens.slice(1),
       head,
       tails: this.tails.map((tail) => ({ from: tail.sealed, items: tail.slice(tail.sealed, tail.end) })),
     };
-  }
-
-  /** Takes items over that another view of the same task has in memory, where none lie in between. */
-  borrow(other: KnownTask): void {
-    this.tails.forEach((tail, number) => {
-      const lent = other.tails[number];
-      if (lent && lent.base < tail.base && lent.stored >= tail.base) tail.prepend(lent.slice(lent.base, tail.base));
-    });
   }
 
   /** Whether items of this range are in segments only. */
@@ -175,15 +169,17 @@ export class KnownTask {
     });
   }
 
-  /** Reads what `lacks` found missing, within a transaction; what `other` has of it in memory is not read again. */
-  async load(tx: IDBTransaction, range: TailRange, other: KnownTask | undefined): Promise<void> {
+  /** Gets what `lacks` found missing: from an earlier view as far as that goes, the rest by requests of this transaction. */
+  async load(tx: IDBTransaction, range: TailRange): Promise<void> {
     for (const [number, tail] of this.tails.entries()) {
       const [from, to] = wanted(range, number);
       if (from >= to || from >= tail.base) continue;
-      const lent = other?.id === this.id ? other.tails[number] : undefined;
-      const isLent = lent && lent.base <= from && from < lent.stored && lent.stored < tail.base;
-      tail.prepend(await loadItems(tx, [this.id, number], isLent ? lent.stored : from, tail.base));
-      if (isLent) tail.prepend(lent.slice(lent.base, tail.base));
+      const { older, base } = tail;
+      const isKnown = older && older.base <= from && from < older.stored;
+      const next = isKnown ? Math.min(older.stored, base) : from;
+      if (next < base) tail.prepend(await loadItems(tx, [this.id, number], next, base));
+      if (isKnown) tail.prepend(older.slice(older.base, next));
+      tail.older = undefined;
     }
   }
 
@@ -206,6 +202,11 @@ async function loadItems(tx: IDBTransaction, tail: [number, number], from: numbe
   const range = IDBKeyRange.bound([...tail, first], [...tail, to], false, true);
   const items = (await answerOf<Item[][]>(tx.objectStore('segments').getAll(range))).flat();
   return items.slice(items.length - (to - from));
+}
+
+/** One that no other has, by all odds. */
+function newNumber(): number {
+  return Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
 }
 
 function lengthOf(items: readonly Item[]): number {

@@ -24,9 +24,8 @@ interface Read {
 export class ReadQueue {
   readonly #connection: Connection;
   readonly #memory: Pick<WriteQueue, 'recall' | 'remember'>;
-  #waiting: Read[] = [];
-  /** Under way; waiting again if the transaction is repeated. */
-  readonly #active = new Set<Read>();
+  /** In the order they came; each stays until it is answered. */
+  readonly #waiting: Read[] = [];
   #running = false;
 
   constructor(connection: Connection, memory: Pick<WriteQueue, 'recall' | 'remember'>) {
@@ -48,38 +47,34 @@ export class ReadQueue {
       try {
         await this.#connection.transact(['tasks', 'segments'], 'readonly', 'default', (tx) => this.#serve(tx));
       } catch (error) {
-        for (const { reject } of [...this.#active, ...this.#waiting.splice(0)]) reject(error);
-        this.#active.clear();
+        for (const { reject } of this.#waiting.splice(0)) reject(error);
       }
     }
     this.#running = false;
   }
 
   async #serve(tx: IDBTransaction): Promise<void> {
-    this.#waiting.unshift(...this.#active);
-    this.#active.clear();
     const until = Date.now() + HELD_MS;
     while (this.#waiting.length > 0) {
-      await Promise.all(this.#waiting.splice(0).map((read) => this.#answer(tx, read)));
+      const reads = [...this.#waiting];
+      await Promise.all(reads.map((read) => this.#answer(tx, read)));
+      this.#waiting.splice(0, reads.length);
       if (Date.now() > until) return;
       for (let turn = 0; turn < LINGER_TURNS && this.#waiting.length === 0; turn++) await null;
     }
   }
 
   async #answer(tx: IDBTransaction, read: Read): Promise<void> {
-    this.#active.add(read);
     const row = await answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(read.name));
-    const record = row && (await this.#toRecord(tx, row, read));
-    this.#active.delete(read);
-    read.resolve(record);
+    read.resolve(row && (await this.#toRecord(tx, row, read)));
   }
 
   async #toRecord(tx: IDBTransaction, row: TaskRow, { name, select }: Read): Promise<TaskRecord> {
-    const { task, known } = this.#memory.recall(name, row);
+    const task = this.#memory.recall(name, row);
     const { head } = task;
     const range = select(head);
     // A commit may begin while this waits, and change the task that both look at; what was read stays as it is.
-    if (task.lacks(range)) await task.load(tx, range, known);
+    if (task.lacks(range)) await task.load(tx, range);
     this.#memory.remember(name, task);
     return { ...task.toRecord(range), head };
   }

@@ -15,9 +15,9 @@ import type { TaskRow } from './schema.ts';
 
 const MAX_BATCH = 1_000;
 
-/** Tasks not used lately are forgotten when those remembered hold more characters than this; each counts a little itself. */
-const MAX_LENGTH = 32 * 2 ** 20;
-const TASK_LENGTH = 2048;
+/** Those not used lately are forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
+const MAX_WEIGHT = 64 * 2 ** 20;
+const TASK_WEIGHT = 2048;
 
 /** One write in so many clears the index of what earlier ones left in it. */
 const SWEEP_EVERY = 16;
@@ -39,17 +39,13 @@ interface Draft {
   dirty: boolean;
 }
 
-interface Known {
-  readonly task: KnownTask;
-  readonly length: number;
-  /** Somebody wrote since, so it is no ground to build on; its items are still good. */
-  stale?: boolean;
-}
-
 /** What a commit came to; the error of a `decide` is that commit's alone. */
-type Result =
-  | { readonly committed: Committed; readonly task: KnownTask | undefined; readonly range: TailRange | undefined }
-  | { readonly error: unknown };
+interface Result {
+  readonly error?: unknown;
+  readonly committed?: Committed;
+  readonly task?: KnownTask | undefined;
+  readonly range?: TailRange | undefined;
+}
 
 /** What one try came to. */
 interface Outcome {
@@ -62,8 +58,8 @@ export class WriteQueue {
   readonly #durability: IDBTransactionDurability;
   readonly #onCommitted: (committed: readonly Committed[]) => void;
   /** The ones used last stand last. */
-  readonly #known = new Map<string, Known>();
-  #length = 0;
+  readonly #known = new Map<string, KnownTask>();
+  #weight = 0;
   #queue: Commit[] = [];
   #running: Promise<void> | undefined;
 
@@ -84,24 +80,27 @@ export class WriteQueue {
     });
   }
 
-  /** The task of a row that was just read, and what this context knew of it before. */
-  recall(name: string, row: TaskRow): { task: KnownTask; known: KnownTask | undefined } {
-    const known = this.#known.get(name)?.task;
-    if (known?.tokens[0] === row.token) return { task: known, known };
-    const task = KnownTask.fromRow(row);
-    if (known?.id === row.id) task.borrow(known);
-    return { task, known };
+  /** The task of a row that was just read. */
+  recall(name: string, row: TaskRow): KnownTask {
+    const known = this.#known.get(name);
+    return known?.tokens[0] === row.token ? known : new KnownTask(row, known);
   }
 
   remember(name: string, task: KnownTask): void {
-    this.forget(name);
-    const length = task.length + TASK_LENGTH;
-    this.#known.set(name, { task, length });
-    this.#length += length;
+    this.#forget(name);
+    task.stale = false;
+    task.weight = task.length + TASK_WEIGHT;
+    this.#known.set(name, task);
+    this.#weight += task.weight;
     for (const oldest of this.#known.keys()) {
-      if (this.#length <= MAX_LENGTH || oldest === name) break;
-      this.forget(oldest);
+      if (this.#weight <= MAX_WEIGHT) break;
+      this.#forget(oldest);
     }
+  }
+
+  #forget(name: string): void {
+    this.#weight -= this.#known.get(name)?.weight ?? 0;
+    this.#known.delete(name);
   }
 
   /** Another context wrote to this task, or may have. */
@@ -110,14 +109,9 @@ export class WriteQueue {
     if (known) known.stale = true;
   }
 
-  forget(name: string): void {
-    this.#length -= this.#known.get(name)?.length ?? 0;
-    this.#known.delete(name);
-  }
-
   /** Resolves when nothing is queued any more. */
   async idle(): Promise<void> {
-    while (this.#running) await this.#running;
+    await this.#running;
   }
 
   async #run(): Promise<void> {
@@ -144,10 +138,9 @@ export class WriteQueue {
       const stores = ['tasks', 'segments'];
       return await this.#connection.transact(stores, 'readwrite', this.#durability, async (tx) => {
         if (tried && (await hasLanded(tx, tried))) return tried;
-        const { drafts, checks, lenders } = await this.#begin(tx, batch, trusting && !tried);
+        const { drafts, checks } = await this.#begin(tx, batch, trusting && !tried);
         tried = { drafts, results: batch.map((commit) => apply(commit, drafts.get(commit.name) as Draft)) };
-        for (const result of tried.results)
-          if (isMissingItems(result)) await result.task.load(tx, result.range, lenders.get(result.task));
+        for (const { task, range } of tried.results) if (range && task?.lacks(range)) await task.load(tx, range);
         for (const [name, draft] of drafts) if (draft.dirty) writeDraft(tx, name, draft);
         // Said explicitly as soon as nothing more will be asked, the end comes sooner.
         await checks;
@@ -167,13 +160,12 @@ export class WriteQueue {
     const drafts = new Map<string, Draft>();
     const reads: Promise<void>[] = [];
     const checks: Promise<void>[] = [];
-    const lenders = new Map<KnownTask, KnownTask | undefined>();
     const tasks = tx.objectStore('tasks');
     for (const commit of batch) {
       const { name } = commit;
       if (drafts.has(name)) continue;
       const known = this.#known.get(name);
-      const trusted = trusting && !known?.stale ? known?.task : undefined;
+      const trusted = trusting && !known?.stale ? known : undefined;
       drafts.set(name, draftOf(trusted));
       if (trusted) {
         const check = answerOf(tasks.index('place').getKey(trusted.place)).then((found) => {
@@ -183,31 +175,25 @@ export class WriteQueue {
         checks.push(check);
       } else if (known || !trusting || !creates(commit)) {
         const read = answerOf<TaskRow | undefined>(tasks.get(name)).then((row) => {
-          const found = row && this.recall(name, row);
-          if (found) lenders.set(found.task, found.known);
-          drafts.set(name, draftOf(found?.task));
+          drafts.set(name, draftOf(row && this.recall(name, row)));
         });
         reads.push(read);
       }
     }
     if (reads.length > 0) await Promise.all(reads);
-    return { drafts, lenders, checks: checks.length > 0 ? Promise.all(checks) : undefined };
+    return { drafts, checks: checks.length > 0 ? Promise.all(checks) : undefined };
   }
 
   #settle(batch: readonly Commit[], { drafts, results }: Outcome): void {
     for (const [name, { task, dirty }] of drafts) {
       if (!dirty && !task) continue;
       task?.confirm();
-      task ? this.remember(name, task) : this.forget(name);
+      task ? this.remember(name, task) : this.#forget(name);
     }
-    for (const result of results) {
-      // What no answer wants is let go of where it is very long.
-      if ('committed' in result && result.range && this.#length > MAX_LENGTH) result.task?.trim(result.range);
-    }
-    this.#onCommitted(results.flatMap((result) => ('committed' in result ? [result.committed] : [])));
+    this.#onCommitted(results.flatMap(({ committed }) => committed ?? []));
     batch.forEach(({ resolve, reject }, i) => {
-      const result = results[i] as Result;
-      'committed' in result ? resolve(result.committed) : reject(result.error);
+      const { committed, error } = results[i] as Result;
+      committed ? resolve(committed) : reject(error);
     });
   }
 }
@@ -243,17 +229,13 @@ function apply({ decide, select }: Commit, draft: Draft): Result {
     draft.dirty = true;
     if (decision === 'remove') draft.task = undefined;
     else {
-      if (!draft.task || decision.reset) draft.task = new KnownTask(newId(), decision.head, [], [Math.random()]);
+      if (!draft.task || decision.reset) draft.task = KnownTask.create(decision.head);
       draft.task.append(decision);
     }
   }
   const { task } = draft;
   const range = task && select(task.head);
   return { committed: { before, decision, record: range && task?.toRecord(range) }, task, range };
-}
-
-function isMissingItems(result: Result): result is Result & { task: KnownTask; range: TailRange } {
-  return 'committed' in result && result.range !== undefined && result.task?.lacks(result.range) === true;
 }
 
 function writeDraft(tx: IDBTransaction, name: string, { task, base }: Draft): void {
@@ -286,8 +268,4 @@ async function hasLanded(tx: IDBTransaction, { drafts }: Outcome): Promise<boole
     return row !== undefined && [row.token, ...row.earlier].includes(task.tokens[0] as number);
   }
   return false;
-}
-
-function newId(): number {
-  return Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
 }
