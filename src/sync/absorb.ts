@@ -60,6 +60,7 @@ export function absorb(head: TaskHead, remote: RemoteTask, answered?: Target): A
     parts,
     status: status.mark,
     remoteStatus: printOf(remote.task.status),
+    sent: state.target?.status ? [...(state.sent ?? []).slice(-7), state.target.status] : state.sent,
     target: undefined,
     unsure: undefined,
     ...(answered && { metadata: answered.metadata, push: answered.push ?? state.push }),
@@ -157,6 +158,8 @@ function settleStatus(
   const isTheirs = !(isFirstSight ? isCreated : print === state.remoteStatus) && !(hasArrived && isPrinted);
   if (!isTheirs) return { mark };
   if (isFirstSight && print === printOf(ours)) return { mark: markOf(ours) };
+  // Our own from before, arrived late: ours of now goes again.
+  if (state.sent?.some((sent) => sent.print === print)) return { mark: undefined };
   if (mark === markOf(ours) || winsOver(theirs, ours)) return { mark: markOf(theirs), taken: theirs };
   return { mark };
 }

@@ -102,18 +102,20 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, target: T
 
   const own = state.messages.own;
   const statusOwn = sendsStatus && place >= 0 ? own : undefined;
+  // Sent before, it takes its message along under the same op: the history's second copy counts as doubled.
+  const before = state.sent?.findLast(({ mark }) => mark === markOf(status))?.own;
   const messages: OutgoingMessage[] = [...first.items, ...later].map((message, i) => ({
     message,
     op: opOf(uid, 'm', own + i + (statusOwn === undefined ? 0 : 1)),
   }));
   const { message: _, ...bare } = status;
   const isMetadataDue = target.metadata !== state.metadata && metadata !== undefined;
-  const sent: TaskStatus = place < 0 ? bare : status;
+  const sent: TaskStatus = place < 0 && before === undefined ? bare : status;
   const { pushNotification } = head;
   return {
-    target: { ...target, ...(sendsStatus && { status: targetStatus(status, statusOwn) }) },
+    target: { ...target, ...(sendsStatus && { status: targetStatus(status, statusOwn ?? before) }) },
     update: {
-      ...(sendsStatus && { status: { status: sent, op: opOf(uid, 'm', own) } }),
+      ...(sendsStatus && { status: { status: sent, op: opOf(uid, 'm', statusOwn ?? before ?? own) } }),
       // Elkar's server takes metadata from messages alone.
       messages:
         isMetadataDue && messages[0] ? [{ ...messages[0], task: { metadata } }, ...messages.slice(1)] : messages,

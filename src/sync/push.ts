@@ -19,7 +19,7 @@ export interface PushContext {
   readonly maxBytes: number;
   /** How long a request claims its task for this context, in ms; 0 where no other context can push. */
   readonly claimMs: number;
-  /** The remote took something. */
+  /** The remote answered as Elkar does. */
   readonly onSuccess: () => void;
 }
 
@@ -76,7 +76,7 @@ export class TaskPush {
 
   /** Asks the remote what it has, and brings in what is new there. */
   async settle(): Promise<void> {
-    const { remote, signal } = this.#context;
+    const { remote, signal, onSuccess } = this.#context;
     const head = await this.head();
     if (!head) return;
     const { seq, rowId } = stateOf(head);
@@ -85,10 +85,12 @@ export class TaskPush {
       theirs = await remote.get(this.#key, signal);
     } catch (error) {
       if (!(error instanceof TaskStoreError) || error.code !== 'TASK_NOT_FOUND') throw error;
+      onSuccess();
       if (rowId !== undefined) throw new TaskStoreError('TASK_NOT_FOUND', 'the remote lost this task');
       await this.#note(seq, { target: undefined, unsure: undefined });
       return;
     }
+    onSuccess();
     await this.bringIn(theirs, seq);
   }
 

@@ -50,6 +50,8 @@ export interface SyncState {
   readonly metadata?: string;
   /** The remote's status as last seen. */
   readonly remoteStatus?: string;
+  /** The statuses sent last: one that comes back after a later one was a late duplicate, not somebody's change. */
+  readonly sent?: readonly { readonly print: string; readonly mark: string; readonly own?: number }[];
   readonly target?: Target;
   /** The task may be on the remote already: it was here before sync was, or was imported. */
   readonly unsure?: true;
