@@ -351,6 +351,16 @@ describe('refusals', () => {
   });
 });
 
+it('does not call a body that breaks off a failure of its own', async () => {
+  const failures: unknown[] = [];
+  const { handle } = await endpoint({ onError: (error) => failures.push(error) });
+  const body = new ReadableStream({ start: (controller) => controller.error(new Error('reset')) });
+  const headers = { 'x-api-key': 'key-a', 'content-type': 'application/json' };
+  const init = { method: 'POST', body, duplex: 'half', headers } as RequestInit;
+  expect((await handle(new Request('http://localhost/api/tasks', init))).status).toBe(400);
+  expect(failures).toEqual([]);
+});
+
 describe('isolation', () => {
   it('keeps agents apart, whatever they and their callers are called', async () => {
     const agents = { k1: 'a', k2: '["a"', k3: 'a","b', k4: '["a","b"]', k5: '__proto__' };

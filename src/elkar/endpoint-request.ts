@@ -26,7 +26,10 @@ export async function readBody(request: Request, limit: number): Promise<Json> {
   if (!/^application\/(json|[^;\s]+\+json)\s*(;|$)/i.test(headers.get('content-type')?.trim() ?? '')) {
     throw new Refusal(415, 'Expected request with `Content-Type: application/json`');
   }
-  const text = await readText(request, limit);
+  const text = await readText(request, limit).catch((error: unknown) => {
+    // A client that goes away in the middle is no failure of ours.
+    throw error instanceof Refusal ? error : new Refusal(400, 'Failed to read the request body');
+  });
   let body: unknown;
   try {
     body = JSON.parse(text);

@@ -1,0 +1,206 @@
+/** What each route of the endpoint does: a request in, the body of its answer out; errors are thrown. */
+import { invalidArgument, TaskStoreError } from '../core/errors.ts';
+import { check, count, object, optional, text } from '../core/shape.ts';
+import {
+  listQueryShape,
+  type StoredTask,
+  type TaskType,
+  taskSendParamsShape,
+  taskShape,
+  updateTaskParamsShape,
+} from '../core/task.ts';
+import type { ListQuery, TaskPage, TaskStore, TaskSummary } from '../task-store.ts';
+import { idInPath, inQuery, Refusal, readBody, textIn } from './endpoint-request.ts';
+import { rowIdOf } from './row-id.ts';
+import { TaskEvents } from './task-events.ts';
+import { readSendParams, readTask, readUpdate, writeTaskResponse } from './wire-endpoint.ts';
+import type { Json } from './wire-items.ts';
+
+/** How many tasks one page of a list holds at the most. */
+const MAX_PAGE = 1_000;
+
+/** For each agent, whom the first argument names, the tasks that are his. */
+export class Routes {
+  readonly #store: TaskStore;
+  readonly #bodyLimit: number;
+  readonly #events = new TaskEvents();
+
+  constructor(store: TaskStore, bodyLimit: number) {
+    this.#store = store;
+    this.#bodyLimit = bodyLimit;
+  }
+
+  async upsertTask(agent: string, request: Request): Promise<Json> {
+    const body = await readBody(request, this.#bodyLimit);
+    const callerId = textIn(body, 'counterparty_identifier');
+    if ((textIn(body, 'task_type') ?? 'incoming') !== 'incoming') {
+      throw invalidArgument([
+        { path: ['task_type'], message: 'expected incoming; outgoing tasks go to /client-side/tasks' },
+      ]);
+    }
+    const params = readSendParams(body.send_task_params);
+    check(object({ send_task_params: taskSendParamsShape }), { send_task_params: params });
+    const isStreaming = body.is_streaming === true;
+    const stored = await this.#store.upsertTask(params, { callerId: join(agent, callerId), isStreaming });
+    return respond(stored, agent, callerId);
+  }
+
+  async getTask(agent: string, { url }: Request, type: TaskType): Promise<Json> {
+    const taskId = idInPath(url);
+    const callerId = inQuery(url, 'caller_id');
+    const length = inQuery(url, 'history_length');
+    if (length !== undefined && !/^\d{1,10}$/.test(length)) {
+      throw new Refusal(
+        400,
+        'Failed to deserialize query string: history_length: expected a whole number of 0 or more',
+      );
+    }
+    const historyLength = length === undefined ? undefined : Number(length);
+    const read = type === 'incoming' ? 'getTask' : 'getTaskForClient';
+    const stored = await this.#store[read](taskId, { callerId: join(agent, callerId), historyLength });
+    if (!stored) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task');
+    return respond(stored, agent, callerId);
+  }
+
+  async updateTask(agent: string, request: Request): Promise<Json> {
+    const taskId = idInPath(request.url);
+    const body = await readBody(request, this.#bodyLimit);
+    const callerId = textIn(body, 'caller_id');
+    const update = readUpdate(body);
+    const params = { ...update, callerId: join(agent, callerId), taskType: (body.task_type ?? 'incoming') as TaskType };
+    check(updateTaskParamsShape, params);
+    return respond(await this.#store.updateTask(taskId, params), agent, callerId);
+  }
+
+  async upsertClientTask(agent: string, request: Request): Promise<Json> {
+    const body = await readBody(request, this.#bodyLimit);
+    const callerId = textIn(body, 'counterparty_identifier');
+    const agentUrl = textIn(body, 'server_agent_url');
+    if (agentUrl === undefined) throw invalidArgument([{ path: ['server_agent_url'], message: 'expected a string' }]);
+    const task = readTask(body.task);
+    check(object({ task: taskShape }), { task });
+    return respond(
+      await this.#store.upsertTaskForClient(task, agentUrl, { callerId: join(agent, callerId) }),
+      agent,
+      callerId,
+    );
+  }
+
+  /** Takes a `ListQuery` and answers a `TaskPage`; an addition of ours. All callers are all callers of this agent. */
+  async listTasks(agent: string, request: Request): Promise<TaskPage> {
+    const { callerId, allCallers, ...query } = pick(await readBody(request, this.#bodyLimit), listFields) as ListQuery;
+    check(listQueryShape, { ...query, allCallers });
+    check(object({ callerId: optional(text) }), { callerId });
+    const limit = Math.min(query.limit ?? 50, MAX_PAGE);
+    const page = allCallers
+      ? await this.#listAllCallers(agent, { ...query, limit })
+      : await this.#store.listTasks({ ...query, limit, callerId: join(agent, callerId) });
+    return { ...page, tasks: page.tasks.map(withoutAgent) };
+  }
+
+  /** The store's cursor names the last task of a page; a page must therefore end with a task of this agent. */
+  async #listAllCallers(agent: string, query: ListQuery & { readonly limit: number }): Promise<TaskPage> {
+    const asked = { ...query, allCallers: true };
+    const tasks: TaskSummary[] = [];
+    let cursor = query.cursor;
+    for (;;) {
+      const page = await this.#store.listTasks({ ...asked, cursor, limit: MAX_PAGE });
+      for (const [i, task] of page.tasks.entries()) {
+        if (agentOf(task) !== agent) continue;
+        tasks.push(task);
+        if (tasks.length < query.limit) continue;
+        const { nextCursor } = await this.#store.listTasks({ ...asked, cursor, limit: i + 1 });
+        return { tasks, ...(nextCursor !== undefined && { nextCursor }) };
+      }
+      cursor = page.nextCursor;
+      if (cursor === undefined) return { tasks };
+    }
+  }
+
+  async subscribe(agent: string, request: Request): Promise<null> {
+    const body = await readBody(request, this.#bodyLimit);
+    const subscriberId = textIn(body, 'subscriber_id', true);
+    this.#events.subscribe(await this.#topic(agent, body), subscriberId);
+    return null;
+  }
+
+  async enqueue(agent: string, request: Request): Promise<null> {
+    const body = await readBody(request, this.#bodyLimit);
+    check(object({ event: object({}) }), body);
+    const topic = await this.#topic(agent, body);
+    this.#events.enqueue(topic, {
+      id: crypto.randomUUID(),
+      task_id: textIn(body, 'task_id', true),
+      event_data: body.event,
+    });
+    return null;
+  }
+
+  async dequeue(agent: string, request: Request): Promise<Json> {
+    const body = await readBody(request, this.#bodyLimit);
+    const subscriberId = textIn(body, 'subscriber_id', true);
+    const limit = body.limit ?? 100;
+    check(object({ limit: count }), { limit });
+    const topic = topicOf(agent, textIn(body, 'caller_id'), textIn(body, 'task_id', true));
+    return { records: this.#events.dequeue(topic, subscriberId, limit as number) };
+  }
+
+  /** Of a task that is there. */
+  async #topic(agent: string, body: Json): Promise<string> {
+    const taskId = textIn(body, 'task_id', true);
+    const callerId = textIn(body, 'caller_id');
+    const view = { callerId: join(agent, callerId), historyLength: 0, includeArtifacts: false };
+    const known = (await this.#store.getTask(taskId, view)) ?? (await this.#store.getTaskForClient(taskId, view));
+    if (!known) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task');
+    return topicOf(agent, callerId, taskId);
+  }
+}
+
+const listFields = [
+  'callerId',
+  'allCallers',
+  'taskType',
+  'state',
+  'sessionId',
+  'updatedAfter',
+  'order',
+  'limit',
+  'cursor',
+];
+
+/** The named fields that are there, and not null. */
+function pick(body: Json, names: readonly string[]): Json {
+  return Object.fromEntries(names.filter((name) => body[name] != null).map((name) => [name, body[name]]));
+}
+
+/** Agent and caller as one caller of the store; different for different pairs, whatever their text. */
+function join(agent: string, callerId: string | undefined): string {
+  return JSON.stringify(callerId === undefined ? [agent] : [agent, callerId]);
+}
+
+function topicOf(agent: string, callerId: string | undefined, taskId: string): string {
+  return JSON.stringify([join(agent, callerId), taskId]);
+}
+
+function split(joined: string | undefined): readonly unknown[] {
+  try {
+    const pair: unknown = JSON.parse(joined ?? '');
+    return Array.isArray(pair) ? pair : [];
+  } catch {
+    // The store's owner keeps tasks of his own beside those of the agents.
+    return [];
+  }
+}
+
+function agentOf({ callerId }: TaskSummary): unknown {
+  return split(callerId)[0];
+}
+
+function withoutAgent({ callerId: joined, ...task }: TaskSummary): TaskSummary {
+  const callerId = split(joined)[1];
+  return typeof callerId === 'string' ? { ...task, callerId } : task;
+}
+
+function respond(stored: StoredTask, agent: string, callerId: string | undefined): Json {
+  return writeTaskResponse(stored, rowIdOf(agent, callerId, stored), callerId ?? null);
+}
