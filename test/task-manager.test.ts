@@ -466,6 +466,17 @@ test('a reader that falls too far behind is told so, and finds everything by res
   expect((again[0] as { history: unknown[] }).history).toHaveLength(10_101);
 });
 
+test('a listener of errors that throws does not keep a task from being failed', async () => {
+  const { manager } = await openManager({
+    sendTaskHandler: () => Promise.reject(new Error('the handler')),
+    onError: () => {
+      throw new Error('the listener');
+    },
+  });
+  await expect(collect(manager.sendTaskStreaming(ask('t1')))).resolves.toMatchObject([{}, { final: true }]);
+  expect((await manager.getTask({ id: 't1' })).status.state).toBe('failed');
+});
+
 test('a store that fails rejects the call and ends the stream with its error', async () => {
   const { manager, store, errors } = await openManager({
     sendTaskHandler: async (task) => {

@@ -110,9 +110,11 @@ export class Turns {
       // Changes that the handler did not wait for belong to the turn all the same.
       await this.#tasks.inOrder(key, async () => {});
     } catch (error) {
-      if (!turn.signal.aborted || error !== turn.signal.reason) this.#onError(error, key);
-      await this.#tasks.inOrder(key, async () => {
+      const failing = this.#tasks.inOrder(key, async () => {
         if (!turn.isOver) await this.#tasks.update(key, { status: failure });
+      });
+      await failing.finally(() => {
+        if (!turn.signal.aborted || error !== turn.signal.reason) this.#onError(error, key);
       });
     }
   }

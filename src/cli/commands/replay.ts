@@ -143,7 +143,10 @@ function toLines({ place, replayed, compared, seconds }: Report): string[] {
     ...(skipped.size > 0 ? [['tasks there before, left alone', skipped.size]] : []),
   ];
   const equal = acknowledged.size - compared.different.length;
-  const verdict = `${toNumber(equal)} of ${toNumber(acknowledged.size)} tasks equal what was acknowledged`;
+  const verdict =
+    acknowledged.size === 0
+      ? 'nothing was replayed, so there is nothing to compare'
+      : `${toNumber(equal)} of ${toNumber(acknowledged.size)} tasks equal what was acknowledged`;
   return [...toTable(rows), '', `Kept in ${place.name}. Closed and opened again: ${verdict}.`];
 }
 
