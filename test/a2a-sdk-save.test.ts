@@ -1,0 +1,355 @@
+/** What a save writes, who sees it, and what happens where two save at once. */
+import { type TaskStore as SdkTaskStore, ServerCallContext } from '@a2a-js/sdk/server';
+import { expect, test } from 'vitest';
+import { toA2ATaskStore, toPushNotificationStore } from '../src/a2a.ts';
+import { TaskStoreError } from '../src/core/errors.ts';
+import { openTaskStore } from '../src/memory.ts';
+import type { TaskChange, TaskStore } from '../src/task-store.ts';
+import { artifact, CANCELED, COMPLETED, message, task, textPart, WORKING } from './support/a2a-agent.ts';
+
+const context = new ServerCallContext();
+const user = (userName: string, tenant?: string) =>
+  new ServerCallContext({ user: { isAuthenticated: true, userName }, ...(tenant !== undefined && { tenant }) });
+
+/** The changes that the store tells of, from now on. */
+function changesOf(store: TaskStore): TaskChange[] {
+  const changes: TaskChange[] = [];
+  store.subscribe((change) => changes.push(change));
+  return changes;
+}
+
+async function loaded(store: SdkTaskStore, id = 't') {
+  const found = await store.load(id, context);
+  if (!found) throw new Error(`${id} is not there`);
+  return found;
+}
+
+test('nobody has a task of an unknown id, or of none', async () => {
+  const sdk = toA2ATaskStore(await openTaskStore());
+  expect(await sdk.load('t', context)).toBeUndefined();
+  expect(await sdk.load(undefined as unknown as string, context)).toBeUndefined();
+  expect(await sdk.load('', context)).toBeUndefined();
+});
+
+test('a save writes what is new and nothing else', async () => {
+  const store = await openTaskStore();
+  const sdk = toA2ATaskStore(store);
+  await sdk.save(task('t', { artifacts: [artifact(['one', 'two'])], history: [message('go')] }), context);
+  const changes = changesOf(store);
+
+  const chunk = await loaded(sdk);
+  chunk.artifacts[0]?.parts.push(textPart('three'));
+  await sdk.save(chunk, context);
+  expect(changes).toHaveLength(1);
+  expect(changes[0]).toMatchObject({ messages: [], artifacts: [{ append: true, parts: [{ text: 'three' }] }] });
+  expect(changes[0]).not.toHaveProperty('status');
+
+  const asked = await loaded(sdk);
+  asked.history.push(message('and?', { messageId: 'm2' }));
+  asked.status = { state: COMPLETED, message: undefined, timestamp: '2026-01-02T03:04:06.000Z' };
+  await sdk.save(asked, context);
+  expect(changes[1]).toMatchObject({ messages: [{ messageId: 'm2' }], artifacts: [], status: { state: 'completed' } });
+
+  await sdk.save(await loaded(sdk), context);
+  await sdk.save(structuredClone(await loaded(sdk)), context);
+  expect(changes).toHaveLength(2);
+});
+
+test('an append to a copy of the task is an append too', async () => {
+  const store = await openTaskStore();
+  const sdk = toA2ATaskStore(store);
+  await sdk.save(task('t', { artifacts: [artifact(['one', 'two'])], history: [message('go')] }), context);
+  const copy = structuredClone(await loaded(sdk));
+  copy.artifacts[0]?.parts.push(textPart('three'));
+  const changes = changesOf(store);
+  await toA2ATaskStore(store).save(copy, context);
+  expect(changes).toMatchObject([{ messages: [], artifacts: [{ append: true, parts: [{ text: 'three' }] }] }]);
+});
+
+test('what changes earlier items replaces the task', async () => {
+  const store = await openTaskStore();
+  const sdk = toA2ATaskStore(store);
+  await sdk.save(
+    task('t', { artifacts: [artifact(['one']), artifact(['x'], 'b')], history: [message('go')] }),
+    context,
+  );
+  const changed = await loaded(sdk);
+  changed.artifacts[0] = artifact(['uno', 'dos']);
+  changed.history = [];
+  const copy = structuredClone(changed);
+  await sdk.save(changed, context);
+  expect(await toA2ATaskStore(store).load('t', context)).toStrictEqual(copy);
+  expect((await store.getTask('t'))?.task.artifacts).toMatchObject([{ index: 0 }, { index: 1 }]);
+});
+
+test('tasks handed out and tasks saved are the caller’s own', async () => {
+  const sdk = toA2ATaskStore(await openTaskStore());
+  const given = task('t', { history: [message('go')], artifacts: [artifact(['one'])], metadata: { a: { b: 1 } } });
+  const wanted = structuredClone(given);
+  const saving = sdk.save(given, context);
+  given.history[0]?.parts.push(textPart('later'));
+  (given.metadata as { a: { b: number } }).a.b = 2;
+  await saving;
+  const one = await loaded(sdk);
+  expect(one).toStrictEqual(wanted);
+  one.history.length = 0;
+  one.artifacts[0]?.parts.push(textPart('x'));
+  one.artifacts.push(artifact([]));
+  one.contextId = 'other';
+  Object.assign(one.metadata ?? {}, { c: 1 });
+  if (one.status) one.status.state = COMPLETED;
+  expect(await loaded(sdk)).toStrictEqual(wanted);
+});
+
+test('bytes handed out may be written to', async () => {
+  const sdk = toA2ATaskStore(await openTaskStore());
+  const raw = { content: { $case: 'raw', value: new Uint8Array([1, 2, 255]) }, metadata: undefined };
+  const part = { ...raw, filename: 'x.bin', mediaType: 'application/octet-stream' } as unknown as ReturnType<
+    typeof textPart
+  >;
+  await sdk.save(task('t', { history: [message('', { parts: [part] })] }), context);
+  const bytes = async () => (await loaded(sdk)).history[0]?.parts[0]?.content?.value as Uint8Array;
+  (await bytes()).fill(0);
+  expect([...(await bytes())]).toEqual([1, 2, 255]);
+});
+
+test('two tabs that only add to a task both keep what they added', async () => {
+  const store = await openTaskStore();
+  const [tab1, tab2] = [toA2ATaskStore(store), toA2ATaskStore(store)];
+  await tab1.save(task('t', { artifacts: [artifact(['one'])], metadata: { a: 1 } }), context);
+  const in1 = await loaded(tab1);
+  const in2 = await loaded(tab2);
+  in1.artifacts[0]?.parts.push(textPart('from 1'));
+  in1.history.push(message('m1', { messageId: 'm1' }));
+  in1.metadata = { ...in1.metadata, b: 2 };
+  in2.artifacts[0]?.parts.push(textPart('from 2'));
+  in2.artifacts.push(artifact(['new'], 'second'));
+  in2.history.push(message('m2', { messageId: 'm2' }));
+  in2.metadata = { ...in2.metadata, c: 3 };
+  in2.status = { state: COMPLETED, message: undefined, timestamp: '2026-01-02T03:04:07.000Z' };
+  await Promise.all([tab1.save(in1, context), tab2.save(in2, context)]);
+
+  for (const tab of [tab1, tab2, toA2ATaskStore(store)]) {
+    const both = await loaded(tab);
+    expect(both.artifacts.map(({ parts }) => parts.map(({ content }) => content?.value))).toEqual([
+      ['one', 'from 1', 'from 2'],
+      ['new'],
+    ]);
+    expect(both.history.map(({ messageId }) => messageId)).toEqual(['m1', 'm2']);
+    expect(both.metadata).toEqual({ a: 1, b: 2, c: 3 });
+    expect(both.status?.state).toBe(COMPLETED);
+  }
+
+  // The first still holds its object, which never saw what the second added.
+  in1.artifacts[0]?.parts.push(textPart('again 1'));
+  await tab1.save(in1, context);
+  const parts = (await loaded(tab2)).artifacts[0]?.parts.map(({ content }) => content?.value);
+  expect(parts).toEqual(['one', 'from 1', 'from 2', 'again 1']);
+});
+
+test('the same message added in two tabs is there once', async () => {
+  const store = await openTaskStore();
+  const [tab1, tab2] = [toA2ATaskStore(store), toA2ATaskStore(store)];
+  await tab1.save(task('t'), context);
+  const tasks = [await loaded(tab1), await loaded(tab2)];
+  for (const one of tasks) one.history.push(message('hi', { messageId: 'same' }));
+  await Promise.all([tab1.save(tasks[0] as never, context), tab2.save(tasks[1] as never, context)]);
+  expect((await loaded(tab1)).history).toHaveLength(1);
+});
+
+const conflicts: Record<string, (mine: Awaited<ReturnType<typeof loaded>>, theirs: typeof mine) => void> = {
+  'two states': (mine, theirs) => {
+    mine.status = { state: COMPLETED, message: undefined, timestamp: '2026-01-02T03:04:07.000Z' };
+    theirs.status = { state: CANCELED, message: undefined, timestamp: '2026-01-02T03:04:08.000Z' };
+  },
+  'two values of one key': (mine, theirs) => {
+    mine.metadata = { key: 'mine' };
+    theirs.metadata = { key: 'theirs' };
+  },
+  'a replaced artifact': (mine, theirs) => {
+    mine.artifacts[0] = artifact(['mine']);
+    theirs.artifacts[0]?.parts.push(textPart('theirs'));
+  },
+  'an append to a replaced artifact': (mine, theirs) => {
+    mine.artifacts[0]?.parts.push(textPart('mine'));
+    theirs.artifacts[0] = artifact(['theirs']);
+  },
+  'two artifacts of one id': (mine, theirs) => {
+    mine.artifacts.push(artifact(['mine'], 'new'));
+    theirs.artifacts.push(artifact(['theirs'], 'new'));
+  },
+  'two messages of one id': (mine, theirs) => {
+    mine.history.push(message('mine', { messageId: 'm' }));
+    theirs.history.push(message('theirs', { messageId: 'm' }));
+  },
+};
+
+for (const [what, differ] of Object.entries(conflicts)) {
+  test(`${what} in two tabs: the later save is refused and changes nothing`, async () => {
+    const store = await openTaskStore();
+    const [tab1, tab2] = [toA2ATaskStore(store), toA2ATaskStore(store)];
+    await tab1.save(task('t', { artifacts: [artifact(['one'])] }), context);
+    const mine = await loaded(tab1);
+    const theirs = await loaded(tab2);
+    differ(mine, theirs);
+    await tab2.save(theirs, context);
+    const stored = await loaded(tab2);
+    await expect(tab1.save(mine, context)).rejects.toMatchObject({ code: 'CONFLICT', operation: 'save', taskId: 't' });
+    expect(await loaded(tab1)).toStrictEqual(stored);
+  });
+}
+
+test('saves of one object that overlap happen in their order, each change once', async () => {
+  const store = await openTaskStore();
+  const sdk = toA2ATaskStore(store);
+  const one = task('t', { artifacts: [artifact([])] });
+  const saves = [];
+  for (let i = 0; i < 20; i++) {
+    one.artifacts[0]?.parts.push(textPart(String(i)));
+    saves.push(sdk.save(one, context));
+  }
+  await Promise.all(saves);
+  expect((await loaded(toA2ATaskStore(store))).artifacts).toStrictEqual(one.artifacts);
+});
+
+test('a request that adds to the history while another streams loses no chunk', async () => {
+  const sdk = toA2ATaskStore(await openTaskStore());
+  await sdk.save(task('t', { artifacts: [artifact([])] }), context);
+  const followUp = await loaded(sdk);
+  const stream = await loaded(sdk);
+  stream.artifacts[0]?.parts.push(textPart('chunk'));
+  await sdk.save(stream, context);
+  followUp.history = [...followUp.history, message('more')];
+  await sdk.save(followUp, context);
+  expect(await loaded(sdk)).toMatchObject({ artifacts: [{ parts: [{}] }], history: [{}] });
+});
+
+test('a task that is deleted and saved again is there again', async () => {
+  const store = await openTaskStore();
+  const sdk = toA2ATaskStore(store);
+  const one = task('t', { history: [message('go')] });
+  await sdk.save(one, context);
+  await store.deleteTask('t');
+  expect(await sdk.load('t', context)).toBeUndefined();
+  await sdk.save(one, context);
+  expect(await loaded(sdk)).toStrictEqual(one);
+});
+
+test('a task of a task manager has ids in the SDK, always the same, and goes on there as an append', async () => {
+  const store = await openTaskStore();
+  const hi = { role: 'user', parts: [{ type: 'text', text: 'Hi' }], own: 1 } as const;
+  await store.upsertTask({ id: 't', sessionId: 's', message: { ...hi, parts: [...hi.parts] } });
+  const reply = { role: 'agent' as const, parts: [{ type: 'data' as const, data: { a: 1 } }] };
+  await store.updateTask('t', {
+    status: { state: 'working', message: reply },
+    artifactsUpdates: [{ index: 4, parts: [{ type: 'file', file: { uri: 'x:y', mimeType: 'image/png' } }] }],
+  });
+  const sdk = toA2ATaskStore(store);
+  const one = await loaded(sdk);
+  expect(one).toMatchObject({
+    contextId: 's',
+    status: { state: WORKING, message: { messageId: 't-1' } },
+    history: [
+      { messageId: 't-0', role: 1, parts: [{ content: { $case: 'text', value: 'Hi' } }] },
+      { messageId: 't-1', role: 2, parts: [{ content: { $case: 'data', value: { a: 1 } } }] },
+    ],
+    artifacts: [
+      { artifactId: 'artifact-4', parts: [{ content: { $case: 'url', value: 'x:y' }, mediaType: 'image/png' }] },
+    ],
+  });
+  expect(await loaded(toA2ATaskStore(store))).toStrictEqual(one);
+
+  const changes = changesOf(store);
+  one.artifacts[0]?.parts.push(textPart('more'));
+  await sdk.save(one, context);
+  expect(changes).toMatchObject([{ messages: [], artifacts: [{ index: 4, append: true, parts: [{ text: 'more' }] }] }]);
+  await store.updateTask('t', {
+    artifactsUpdates: [{ index: 4, parts: [{ type: 'text', text: 'end' }], lastChunk: true }],
+  });
+  expect((await loaded(sdk)).artifacts[0]?.parts).toHaveLength(3);
+  expect((await store.getTask('t'))?.task.history?.[0]).toEqual(hi);
+});
+
+test('nobody sees the tasks and push configurations of another', async () => {
+  const store = await openTaskStore();
+  const sdk = toA2ATaskStore(store);
+  const push = toPushNotificationStore(store);
+  const scopes = [
+    context,
+    user('alice'),
+    user('alice', 'acme'),
+    user('acme', 'alice'),
+    user('["acme","alice"]'),
+    user('["","alice"]'),
+    user('[', 'acme'),
+    new ServerCallContext({ tenant: 'unknown' }),
+  ];
+  const config = { tenant: '', id: 'p', taskId: 't', token: '', authentication: undefined };
+  for (const [i, scope] of scopes.entries()) {
+    await sdk.save(task('t', { contextId: String(i) }), scope);
+    await push.save('t', scope, { ...config, url: `https://example.com/${i}` });
+  }
+  for (const [i, scope] of scopes.entries()) {
+    expect((await sdk.load('t', scope))?.contextId).toBe(String(i));
+    expect(await push.load('t', scope)).toMatchObject([{ url: `https://example.com/${i}` }]);
+    const list = { tenant: '', contextId: '', status: 0, pageToken: '', statusTimestampAfter: undefined } as const;
+    expect(await sdk.list(list, scope)).toMatchObject({ totalSize: 1, tasks: [{ contextId: String(i) }] });
+  }
+  expect((await store.listTasks()).tasks).toHaveLength(1);
+  expect((await store.listTasks({ callerId: 'alice' })).tasks).toMatchObject([{ sessionId: '1' }]);
+
+  const byRole = toA2ATaskStore(store, { ownerResolver: ({ user }) => (user?.userName.startsWith('a') ? 'a' : 'b') });
+  await byRole.save(task('shared'), user('anna'));
+  expect(await byRole.load('shared', user('adam'))).toBeDefined();
+  expect(await byRole.load('shared', user('bob'))).toBeUndefined();
+});
+
+test('push configurations: several a task, an id in place, the version they came over', async () => {
+  const push = toPushNotificationStore(await openTaskStore());
+  const v1 = new ServerCallContext({ requestedVersion: '1.0' });
+  const config = { tenant: '', id: '', taskId: 't', url: 'https://a', token: 'x', authentication: undefined };
+  const first = { ...config };
+  await push.save('t', v1, first);
+  expect(first.id).not.toBe('');
+  const second = { ...config, id: 'b', authentication: { scheme: 'Bearer', credentials: 'secret' } };
+  await Promise.all([push.save('t', context, second), push.save('t', context, { ...config, id: 'c' })]);
+  await push.save('t', context, { ...second, url: 'https://b' });
+  expect(await push.loadWithMetadata?.('t', context)).toStrictEqual([
+    { config: first, wireVersion: '1.0' },
+    { config: { ...config, id: 'c' }, wireVersion: '0.3' },
+    { config: { ...second, url: 'https://b' }, wireVersion: '0.3' },
+  ]);
+  const [handedOut] = await push.load('t', context);
+  if (handedOut) handedOut.url = 'https://elsewhere';
+  await push.delete('t', context, 'b');
+  await push.delete('t', context, 'no such');
+  expect((await push.load('t', context)).map(({ url }) => url)).toEqual(['https://a', 'https://a']);
+  await push.delete('t', context, first.id);
+  await push.delete('t', context, 'c');
+  expect(await push.load('t', context)).toEqual([]);
+});
+
+test('a bad task, a closed store, a store of another machine: errors with codes', async () => {
+  const store = await openTaskStore();
+  const sdk = toA2ATaskStore(store);
+  await expect(sdk.save({} as never, context)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  const bad = task('t', { metadata: { f: () => 1 } });
+  await expect(sdk.save(bad, context)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', taskId: 't' });
+  expect(await sdk.load('t', context)).toBeUndefined();
+  const saving = sdk.save(task('u'), context);
+  await store.close();
+  await saving;
+  await expect(sdk.load('u', context)).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+  const { port: _, ...remote } = store;
+  for (const make of [toA2ATaskStore, toPushNotificationStore]) {
+    const unsupported = (() => {
+      try {
+        return make(remote as unknown as TaskStore);
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(unsupported).toBeInstanceOf(TaskStoreError);
+    expect(unsupported).toMatchObject({ code: 'UNSUPPORTED' });
+  }
+});
