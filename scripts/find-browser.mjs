@@ -2,7 +2,7 @@
  * A Chromium to test in, on any machine: the one that `CHROMIUM_PATH` names, one that is installed, playwright's own, or
  * else the one that comes as an npm package, unpacked once into `node_modules/.cache`.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -63,8 +63,23 @@ async function unpackBundled() {
     }
   }
   // Its libraries and fonts lie beside it; they are not the system's.
-  const env = { LD_LIBRARY_PATH: join(home, 'al2023/lib'), FONTCONFIG_PATH: join(home, 'fonts') };
+  writeFileSync(join(home, 'fonts.conf'), fontsIn(home));
+  const env = { LD_LIBRARY_PATH: join(home, 'al2023/lib'), FONTCONFIG_PATH: home };
   return { executablePath: join(home, 'chromium'), env };
+}
+
+/** The package's own names folders that are not here; without any font, the first input on a page ends the browser. */
+function fontsIn(home) {
+  const folders = [join(home, 'fonts'), '/usr/share/fonts'].map((folder) => `  <dir>${folder}</dir>`);
+  const cache = `  <cachedir>${join(home, 'fonts-cache')}</cachedir>`;
+  const lines = [
+    '<?xml version="1.0"?>',
+    '<!DOCTYPE fontconfig SYSTEM "fonts.dtd">',
+    '<fontconfig>',
+    ...folders,
+    cache,
+  ];
+  return `${[...lines, '</fontconfig>'].join('\n')}\n`;
 }
 
 /** The package unpacks into the temporary folder of the moment it is loaded and called. */
