@@ -1,20 +1,48 @@
-/** `npm start`: builds, then runs the command line tool's `replay`, with whatever arguments follow `--`. */
+/**
+ * `npm start`: builds, then serves the demo page and prints where. `--port`, or the environment's PORT, names the port; `--store`
+ * the file of its endpoint; `--no-build` serves what was built before. `npm start -- <folder>` replays the agent runs in a folder instead, as `npx holdfast replay` does.
+ */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const cli = JSON.parse(readFileSync(`${root}package.json`, 'utf8')).bin.holdfast;
 
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+function run(command, args, shell = false) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell });
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }
 
-run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['run', '--silent', 'build']);
-if (!existsSync(`${root}${cli}`)) {
-  console.error(`The build made no ${cli}.`);
-  process.exit(1);
+const args = process.argv.slice(2);
+if (!args.includes('--no-build')) run('npm', ['run', '--silent', 'build'], process.platform === 'win32');
+
+if (args.some((arg) => !arg.startsWith('-') && existsSync(arg))) {
+  run(process.execPath, ['dist/cli/main.js', 'replay', ...args]);
+} else {
+  await serveDemo();
 }
-run(process.execPath, [cli, 'replay', ...process.argv.slice(2)]);
+
+async function serveDemo() {
+  const { values } = parseArgs({
+    args,
+    options: {
+      port: { type: 'string' },
+      host: { type: 'string' },
+      store: { type: 'string' },
+      'no-build': { type: 'boolean' },
+    },
+  });
+  const port = Number(values.port ?? process.env.PORT ?? 8080);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`No such port: ${values.port}`);
+  const { startDemo } = await import('../demo/server.mjs');
+  const demo = await startDemo({
+    port,
+    host: values.host ?? '127.0.0.1',
+    storePath: values.store ?? `${root}demo-store.json`,
+    folder: `${root}demo-dist`,
+  });
+  console.log(`The demo page is at ${demo.url}`);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => demo.close());
+}
