@@ -41,10 +41,11 @@ export class SimulatedDisk {
    */
   cutPower(file: string, random: () => number): string {
     const folder = newFolder();
-    // Names change in the journal of the file system: either the folder was written since, or it was not.
-    const names = random() < 0.5 ? this.#durableNames : this.#files;
-    for (const [path, { durable, since }] of names) {
-      if (dirname(path) !== dirname(file)) continue;
+    // Of what changed about names since the folder was synced, any may have happened and any not.
+    for (const path of new Set([...this.#durableNames.keys(), ...this.#files.keys()])) {
+      const contents = (random() < 0.5 ? this.#durableNames : this.#files).get(path);
+      if (!contents || dirname(path) !== dirname(file)) continue;
+      const { durable, since } = contents;
       nodeFs.writeFileSync(
         join(folder, basename(path)),
         since.reduce((bytes, done) => survive(bytes, done, random), durable),
