@@ -15,6 +15,9 @@ const codes: Record<string, TaskStoreErrorCode> = {
   SecurityError: 'STORE_UNAVAILABLE',
 };
 
+/** How requests fail whose transaction has ended. */
+const endings = ['AbortError', 'InvalidStateError', 'TransactionInactiveError'];
+
 /** The connection went away under a transaction; nothing is known of its end. */
 export class ConnectionLost extends Error {}
 
@@ -71,14 +74,7 @@ export class Connection {
       const db = await this.database();
       try {
         const tx = begin(db, stores, mode, durability);
-        const complete = settled(tx);
-        const work = Promise.resolve(body(tx)).catch((error) => {
-          abort(tx);
-          throw error;
-        });
-        // The body's own failure says more than the abort it causes.
-        const outcome = Promise.all([work, complete.catch((error) => work.then(() => Promise.reject(error)))]);
-        const [answer] = await limited(outcome, this.#timeoutMs, 'the database did not answer', () => {
+        const answer = await limited(run(tx, body), this.#timeoutMs, 'the database did not answer', () => {
           abort(tx);
           this.drop();
         });
@@ -109,11 +105,23 @@ function begin(db: IDBDatabase, stores: string[], mode: IDBTransactionMode, dura
   }
 }
 
-function settled(tx: IDBTransaction): Promise<void> {
+/** What `body` answers, once the transaction is complete. */
+function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    tx.oncomplete = () => resolve();
-    // Without an error of its own an abort is the browser's: a connection closed under the transaction.
-    tx.onabort = () => reject(tx.error && tx.error.name !== 'AbortError' ? tx.error : new ConnectionLost());
+    let failure: unknown;
+    const work = (async () => body(tx))();
+    work.catch((error: DOMException) => {
+      // That the transaction has ended under the body is told by the transaction itself, and why.
+      if (!endings.includes(error.name)) failure = error;
+      abort(tx);
+    });
+    tx.oncomplete = () => resolve(work);
+    tx.onabort = () => {
+      const error = (failure ?? tx.error) as Error | null;
+      // An abort without a reason, or with one unknown to the browser itself: the connection was closed underneath.
+      const isLost = !error || error.name === 'AbortError' || error.name === 'UnknownError';
+      reject(isLost ? new ConnectionLost('connection lost', { cause: error }) : error);
+    };
   });
 }
 

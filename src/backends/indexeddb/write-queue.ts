@@ -138,12 +138,12 @@ export class WriteQueue {
       const stores = ['tasks', 'segments'];
       return await this.#connection.transact(stores, 'readwrite', this.#durability, async (tx) => {
         if (tried && (await hasLanded(tx, tried))) return tried;
-        const { drafts, checks } = await this.#begin(tx, batch, trusting && !tried);
+        const { drafts, checked } = await this.#begin(tx, batch, trusting && !tried);
         tried = { drafts, results: batch.map((commit) => apply(commit, drafts.get(commit.name) as Draft)) };
         for (const { task, range } of tried.results) if (range && task?.lacks(range)) await task.load(tx, range);
         for (const [name, draft] of drafts) if (draft.dirty) writeDraft(tx, name, draft);
         // Said explicitly as soon as nothing more will be asked, the end comes sooner.
-        await checks;
+        await checked;
         tx.commit?.();
         return tried;
       });
@@ -155,7 +155,7 @@ export class WriteQueue {
     }
   }
 
-  /** The tasks of a batch as they are: as remembered, taken for new, or read. `checks` fails where a memory is out of date. */
+  /** The tasks of a batch as they are: as remembered, taken for new, or read. `checked` fails where a memory is out of date. */
   async #begin(tx: IDBTransaction, batch: readonly Commit[], trusting: boolean) {
     const drafts = new Map<string, Draft>();
     const reads: Promise<void>[] = [];
@@ -168,11 +168,8 @@ export class WriteQueue {
       const trusted = trusting && !known?.stale ? known : undefined;
       drafts.set(name, draftOf(trusted));
       if (trusted) {
-        const check = answerOf(tasks.index('place').getKey(trusted.place)).then((found) => {
-          if (found !== name) throw conflict();
-        });
-        check.catch(() => {});
-        checks.push(check);
+        const found = answerOf(tasks.index('place').getKey(trusted.place));
+        checks.push(found.then((key) => (key === name ? undefined : Promise.reject(conflict()))));
       } else if (known || !trusting || !creates(commit)) {
         const read = answerOf<TaskRow | undefined>(tasks.get(name)).then((row) => {
           drafts.set(name, draftOf(row && this.recall(name, row)));
@@ -180,8 +177,11 @@ export class WriteQueue {
         reads.push(read);
       }
     }
+    const checked = checks.length > 0 ? Promise.all(checks) : undefined;
+    // It is waited for later on; until then its failure is nobody's.
+    checked?.catch(() => {});
     if (reads.length > 0) await Promise.all(reads);
-    return { drafts, checks: checks.length > 0 ? Promise.all(checks) : undefined };
+    return { drafts, checked };
   }
 
   #settle(batch: readonly Commit[], { drafts, results }: Outcome): void {

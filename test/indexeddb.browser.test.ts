@@ -1,0 +1,3 @@
+import { testIndexedDbCases } from './support/indexeddb-cases.ts';
+
+testIndexedDbCases();

@@ -1,0 +1,373 @@
+/** What befalls a database in one page, and what the store makes of it; for every IndexedDB there is. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { openTaskStore, type TaskStore } from '../../src/index.browser.ts';
+import type { OpenOptions } from '../../src/open-task-store.ts';
+
+const undo: (() => unknown)[] = [];
+let databases = 0;
+
+const newName = () => `indexeddb-cases-${Date.now()}-${++databases}`;
+
+async function open(options: OpenOptions = {}): Promise<TaskStore & { name: string }> {
+  const name = options.name ?? newName();
+  const store = await openTaskStore({ name, backend: 'indexeddb', ...options });
+  undo.unshift(() => store.close());
+  return Object.assign(store, { name });
+}
+
+const say = (text: string) => ({ role: 'agent' as const, parts: [{ type: 'text' as const, text }] });
+const create = (store: TaskStore, id: string) => store.upsertTask({ id, message: say('first') });
+const append = (store: TaskStore, id: string, text: string) => store.updateTask(id, { newMessages: [say(text)] });
+
+async function texts(store: TaskStore, id: string): Promise<unknown[] | undefined> {
+  return (await store.getTask(id))?.task.history?.map(({ parts }) => parts[0]?.text);
+}
+
+/** The raw database beside the store's connection. */
+function openRaw(name: string, version?: number): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, version);
+    request.onsuccess = () => {
+      undo.push(() => request.result.close());
+      resolve(request.result);
+    };
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** Puts `replacement(original)` in the place of a method, until the test ends or the returned function is called. */
+function patch<T extends object, K extends keyof T>(
+  target: T,
+  name: K,
+  replacement: (original: T[K]) => T[K],
+): () => void {
+  const original = target[name];
+  target[name] = replacement(original);
+  const restore = () => {
+    target[name] = original;
+  };
+  undo.push(restore);
+  return restore;
+}
+
+/** Calls `see` with every transaction that writes, as it begins. */
+function onWrite(see: (transaction: IDBTransaction) => void): () => void {
+  return patch(
+    IDBDatabase.prototype,
+    'transaction',
+    (original) =>
+      function (this: IDBDatabase, ...args) {
+        const transaction = original.apply(this, args);
+        if (args[1] === 'readwrite') see(transaction);
+        return transaction;
+      },
+  );
+}
+
+/** Keeps every transaction on the tasks waiting until the returned function is called. */
+async function occupy(name: string): Promise<() => void> {
+  const tasks = (await openRaw(name)).transaction('tasks', 'readwrite').objectStore('tasks');
+  let isHeld = true;
+  await new Promise<void>((resolve) => {
+    const hold = () => {
+      resolve();
+      if (isHeld) tasks.get('nothing').onsuccess = hold;
+    };
+    hold();
+  });
+  const release = () => {
+    isHeld = false;
+  };
+  undo.push(release);
+  return release;
+}
+
+export function testIndexedDbCases(): void {
+  afterEach(async () => {
+    for (const each of undo.splice(0)) await each();
+  });
+
+  describe('a connection', () => {
+    it('closed under the store is opened anew, and what was asked for happens once', async () => {
+      const connections: IDBDatabase[] = [];
+      patch(
+        IDBDatabase.prototype,
+        'transaction',
+        (original) =>
+          function (this: IDBDatabase, ...args) {
+            connections.push(this);
+            return original.apply(this, args);
+          },
+      );
+      const store = await open();
+      await create(store, 't');
+      connections.at(-1)?.close();
+      await append(store, 't', 'written');
+      connections.at(-1)?.close();
+      expect(await texts(store, 't')).toEqual(['first', 'written']);
+      expect(new Set(connections).size).toBe(3);
+    });
+
+    it('that is lost again and again is given up, and used again when it holds', async () => {
+      const store = await open();
+      await create(store, 't');
+      let tries = 0;
+      const restore = onWrite((transaction) => {
+        tries++;
+        transaction.abort();
+      });
+      await expect(append(store, 't', 'lost')).rejects.toMatchObject({ code: 'IO_ERROR' });
+      expect(tries).toBe(4);
+      restore();
+      await append(store, 't', 'kept');
+      expect(await texts(store, 't')).toEqual(['first', 'kept']);
+    });
+
+    it('lost after a commit took effect and before that was said does not double the change', async () => {
+      const store = await open();
+      await create(store, 't');
+      let lost = 0;
+      onWrite((transaction) => {
+        if (lost > 0) return;
+        Object.defineProperty(transaction, 'oncomplete', { set: () => {} });
+        transaction.addEventListener('complete', (event) => {
+          lost++;
+          transaction.onabort?.(event);
+        });
+      });
+      await append(store, 't', 'once');
+      expect(lost).toBe(1);
+      expect(await texts(store, 't')).toEqual(['first', 'once']);
+      lost = 0;
+      await create(store, 'new');
+      expect(lost).toBe(1);
+      expect(await texts(store, 'new')).toEqual(['first']);
+      lost = 0;
+      expect(await store.deleteTask('new')).toBe(true);
+      expect(lost).toBe(1);
+    });
+
+    it('makes way for an upgrade by a newer version, and says why it cannot come back', async () => {
+      const store = await open();
+      await create(store, 't');
+      (await openRaw(store.name, 2)).close();
+      await expect(store.getTask('t')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+      await expect(open({ name: store.name })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    });
+
+    it('makes way for a deletion of the database and goes on with an empty one', async () => {
+      const store = await open();
+      await create(store, 't');
+      await new Promise((resolve, reject) => {
+        const request = indexedDB.deleteDatabase(store.name);
+        request.onsuccess = resolve;
+        request.onerror = reject;
+      });
+      await expect(append(store, 't', 'gone')).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
+      await create(store, 't');
+      expect(await texts(store, 't')).toEqual(['first']);
+    });
+
+    it('that does not open in time is given up', async () => {
+      const store = await open();
+      await store.close();
+      // It does not make way, so that the deletion and all that follows it wait.
+      await openRaw(store.name);
+      indexedDB.deleteDatabase(store.name);
+      await expect(open({ name: store.name, timeoutMs: 200 })).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+    });
+  });
+
+  describe('a transaction', () => {
+    it('that is never answered is given up in time, reads too, and leaves nothing behind', async () => {
+      const store = await open({ timeoutMs: 200 });
+      await create(store, 't');
+      const release = await occupy(store.name);
+      const calls = await Promise.allSettled([append(store, 't', 'late'), store.getTask('t'), store.listTasks()]);
+      for (const call of calls) expect(call).toMatchObject({ reason: { code: 'STORE_TIMEOUT' } });
+      release();
+      await append(store, 't', 'in time');
+      expect(await texts(store, 't')).toEqual(['first', 'in time']);
+    });
+
+    it('the storage has no room for fails alone, whole, and with its own code', async () => {
+      const store = await open();
+      await create(store, 't');
+      const restore = patch(
+        IDBObjectStore.prototype,
+        'put',
+        (original) =>
+          function (this: IDBObjectStore, value, ...key) {
+            const { transaction } = this;
+            if (JSON.stringify(value).includes('too much')) {
+              // As browsers do it: the request is taken, and the transaction ends.
+              Object.defineProperty(transaction, 'error', { value: new DOMException('', 'QuotaExceededError') });
+              queueMicrotask(() => transaction.abort());
+            }
+            return original.call(this, value, ...key);
+          },
+      );
+      await create(store, 'other');
+      const calls = await Promise.allSettled([
+        append(store, 't', 'before'),
+        append(store, 'other', 'beside'),
+        append(store, 't', 'too much'),
+        append(store, 't', 'after'),
+      ]);
+      expect(calls.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+      expect(calls[2]).toMatchObject({ reason: { code: 'QUOTA_EXCEEDED' } });
+      restore();
+      expect(await texts(store, 't')).toEqual(['first', 'before', 'after']);
+      expect(await texts(store, 'other')).toEqual(['first', 'beside']);
+    });
+
+    it('is shared by what arrives meanwhile, and one refused change does not fail the others', async () => {
+      const store = await open();
+      await create(store, 't');
+      let transactions = 0;
+      onWrite(() => {
+        transactions++;
+      });
+      const answers = await Promise.allSettled(
+        Array.from({ length: 100 }, (_, i) => (i === 50 ? append(store, 'none', 'x') : append(store, 't', `${i}`))),
+      );
+      expect(transactions).toBe(1);
+      expect(answers.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))).toEqual([50]);
+      expect(await texts(store, 't')).toHaveLength(100);
+    });
+  });
+
+  describe('an append', () => {
+    it('reads nothing and writes as much to a task of 5,000 messages as to one of 10', async () => {
+      const store = await open();
+      const written: number[] = [];
+      let asked = 0;
+      const count = (original: IDBObjectStore['put']) =>
+        function (this: IDBObjectStore, value: unknown, ...key: [IDBValidKey?]) {
+          written.push(JSON.stringify(value).length);
+          return original.call(this, value, ...key);
+        };
+      patch(IDBObjectStore.prototype, 'put', count);
+      for (const reading of ['get', 'getAll'] as const) {
+        patch(
+          IDBObjectStore.prototype,
+          reading,
+          (original) =>
+            function (this: IDBObjectStore, ...args: [IDBValidKey]) {
+              if (this.name !== 'meta') asked++;
+              return original.apply(this, args) as never;
+            },
+        );
+      }
+      const measure = async (id: string, length: number) => {
+        await create(store, id);
+        await store.updateTask(id, { newMessages: Array.from({ length }, (_, i) => say(`message ${i}`)) });
+        written.length = asked = 0;
+        for (let i = 0; i < 64; i++) await append(store, id, `appended ${i}`);
+        return { asked, bytes: written.reduce((sum, each) => sum + each), most: Math.max(...written) };
+      };
+      const short = await measure('short', 9);
+      const long = await measure('long', 4999);
+      expect([short.asked, long.asked]).toEqual([0, 0]);
+      expect(long.bytes).toBeLessThan(short.bytes * 1.15);
+      expect(long.most).toBeLessThan(6000);
+      expect(await texts(store, 'long')).toHaveLength(5064);
+    });
+  });
+
+  describe('two stores on one database', () => {
+    it('lose nothing of one task and agree on its order, whoever reads', async () => {
+      const name = newName();
+      const stores = [await open({ name }), await open({ name })] as const;
+      await create(stores[0], 't');
+      for (let round = 0; round < 10; round++) {
+        await Promise.all(
+          stores.flatMap((store, who) =>
+            Array.from({ length: 7 }, (_, i) => append(store, 't', `${who}:${round * 7 + i}`)),
+          ),
+        );
+      }
+      const seen = await texts(stores[0], 't');
+      expect(await texts(stores[1], 't')).toEqual(seen);
+      for (const who of [0, 1]) {
+        const own = seen?.filter((text) => `${text}`.startsWith(`${who}:`));
+        expect(own).toEqual(Array.from({ length: 70 }, (_, i) => `${who}:${i}`));
+      }
+    });
+
+    it('do not bring back a task that the other deleted, nor mix it with one created in its place', async () => {
+      const name = newName();
+      const [one, other] = [await open({ name }), await open({ name })];
+      await create(one, 't');
+      await append(one, 't', 'old');
+      await other.deleteTask('t');
+      await expect(append(one, 't', 'too late')).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
+      await create(other, 't');
+      await append(other, 't', 'new');
+      expect((await append(one, 't', 'newer')).task.history).toHaveLength(3);
+      expect(await texts(other, 't')).toEqual(['first', 'new', 'newer']);
+    });
+
+    it('tell each other of their changes', async () => {
+      const name = newName();
+      const [one, other] = [await open({ name }), await open({ name })];
+      await create(one, 't');
+      const heard = new Promise((resolve) => other.subscribe((change) => change.revision === 2 && resolve(change)));
+      const watched = other.watch('t');
+      await watched.next();
+      await append(one, 't', 'news');
+      expect(await heard).toMatchObject({ source: 'elsewhere', type: 'updated', messages: [say('news')] });
+      expect((await watched.next()).value?.task.history).toHaveLength(2);
+      await watched.return?.();
+    });
+  });
+
+  it('hands out snapshots that share nothing with what it keeps', async () => {
+    const name = newName();
+    const [one, other] = [await open({ name }), await open({ name })];
+    await create(one, 't');
+    for (const store of [one, other]) {
+      for (const answer of [await append(store, 't', 'x'), await store.getTask('t')]) {
+        const [message] = answer?.task.history ?? [];
+        try {
+          (message?.parts[0] as { text: string }).text = 'changed';
+          (answer?.task.status as { state: string }).state = 'failed';
+        } catch {
+          // Frozen is as good as copied.
+        }
+      }
+    }
+    await append(other, 't', 'last');
+    expect(await texts(one, 't')).toEqual(['first', 'x', 'x', 'last']);
+    expect((await other.getTask('t'))?.task.status.state).toBe('submitted');
+  });
+
+  it('lists by session, state and time, from either end, over all pages', async () => {
+    let now = Date.parse('2026-01-01T00:00:00Z');
+    const store = await open({ environment: { now: () => now } });
+    for (let i = 0; i < 60; i++) {
+      // Several to a millisecond: those go by their key.
+      now += i % 3 === 0 ? 1 : 0;
+      const id = `t${String(i).padStart(2, '0')}`;
+      await store.upsertTask({ id, sessionId: `s${i % 2}`, message: say('x') }, i % 5 === 0 ? { callerId: 'c' } : {});
+      if (i % 4 === 0 && i % 5 !== 0) await store.updateTask(id, { status: { state: 'working' } });
+    }
+    for (const filter of [{}, { state: 'working' as const }, { sessionId: 's1' }, { allCallers: true }]) {
+      const lists = [];
+      for (const order of ['newest', 'oldest'] as const) {
+        const ids: string[] = [];
+        for (let cursor: string | undefined; ; ) {
+          const page = await store.listTasks({ ...filter, order, limit: 7, ...(cursor && { cursor }) });
+          ids.push(...page.tasks.map(({ id }) => id));
+          cursor = page.nextCursor;
+          if (!cursor) break;
+        }
+        lists.push(ids);
+      }
+      expect(lists[0]).toEqual([...(lists[1] ?? [])].reverse());
+      expect(lists[0]).toEqual((await store.listTasks({ ...filter, limit: 100 })).tasks.map(({ id }) => id));
+    }
+    expect((await store.listTasks({ limit: 100 })).tasks).toHaveLength(48);
+    expect((await store.listTasks({ sessionId: 's1', limit: 100 })).tasks).toHaveLength(24);
+  });
+}
