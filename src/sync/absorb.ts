@@ -223,6 +223,7 @@ function weave<T>(items: readonly T[], from: number, news: News<T>): T[] {
 export function pendingAfter(
   head: TaskHead,
   { state, body, messages, artifacts }: Absorbed,
+  now: number,
   read?: { readonly head: TaskHead; readonly at: number },
 ): number | undefined {
   const after = [...(head.artifacts ?? [])];
@@ -231,8 +232,8 @@ export function pendingAfter(
   }
   const messageCount = (head.messageCount ?? 0) + foreign(messages).length;
   if (!hasPending({ ...head, body: body ?? head.body, messageCount, artifacts: after }, state)) return undefined;
-  const since = head.pendingSince;
-  if (!body && read && since !== undefined && !hasPending(read.head, state)) return Math.max(since, read.at);
+  const since = head.pendingSince ?? now;
+  if (!body && read && !hasPending(read.head, state)) return Math.max(since, read.at);
   return since;
 }
 

@@ -199,7 +199,12 @@ export class TaskPush {
           const { messages = 0, parts = [] } = answered?.expected ?? {};
           missing = !hasArrived(absorbed.state, messages, parts);
           if (missing || isNothingNew(head, absorbed)) return undefined;
-          const command = toCommand(known, absorbed, pendingAfter(known, absorbed, answered?.read), full);
+          const command = toCommand(
+            known,
+            absorbed,
+            pendingAfter(known, absorbed, port.environment.now(), answered?.read),
+            full,
+          );
           isTailNeeded = command === undefined;
           return command;
         },

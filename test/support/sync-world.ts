@@ -60,7 +60,12 @@ export class SyncWorld {
         apiKey: 'secret',
         fetch: (input, init) => this.#fetch(new Request(input as string, init as RequestInit), life),
         ...options,
-        platform: { later: (ms, then) => this.#later(ms, then, life), random, onWake: () => () => {}, openChannel: null },
+        platform: {
+          later: (ms, then) => this.#later(ms, then, life),
+          random,
+          onWake: () => () => {},
+          openChannel: null,
+        },
       }),
     });
     return this.store;
