@@ -163,13 +163,16 @@ describe('what Elkar would drop', () => {
   });
 
   it('is not put back once somebody else has changed the state', async () => {
-    const { store, handle } = connect();
+    const { store, handle, rows } = connect();
     await store.upsertTask(send('t1', 'one'));
     await store.updateTask('t1', { status: { state: 'rejected', message: say('no', 'agent') } });
-    const body = JSON.stringify({ status: { state: 'working' } });
-    const headers = { 'x-api-key': 'secret', 'content-type': 'application/json' };
-    await handle(new Request('http://elkar.example/api/tasks/t1', { method: 'PUT', body, headers }));
-    expect((await store.getTask('t1'))?.task.status.state).toBe('working');
+    const { message } = rows[0]?.task.status as { message: unknown };
+    for (const status of [{ state: 'working' }, { state: 'completed', message }]) {
+      const headers = { 'x-api-key': 'secret', 'content-type': 'application/json' };
+      const body = JSON.stringify({ status });
+      await handle(new Request('http://elkar.example/api/tasks/t1', { method: 'PUT', body, headers }));
+      expect((await store.getTask('t1'))?.task.status.state).toBe(status.state);
+    }
   });
 });
 
