@@ -20,15 +20,27 @@ export function identityOf(baseUrl: string, identity = ''): string {
   return `${origin}${pathname.replace(/\/+$/, '')}#${identity}`;
 }
 
-/** Answers the term of this leader: over every earlier one where contexts share the storage, else 0. */
-export async function settleIdentity(port: StorePort, identity: string, isShared: boolean): Promise<number> {
+/**
+ * Answers the term of this leader: over every earlier one where contexts share the storage, else 0. What has been pending
+ * since before `openedAt` was made under the identity that the store knows.
+ */
+export async function settleIdentity(
+  port: StorePort,
+  identity: string,
+  isShared: boolean,
+  openedAt: number,
+): Promise<number> {
   const meta = (await port.getMeta(SYNC_META)) as Meta | undefined;
   const term = isShared ? (meta?.term ?? 0) + 1 : 0;
   if (meta?.isAdopted && meta.identity === identity && !isShared) return term;
   const isAdopted = meta?.isAdopted === true;
   await port.setMeta(SYNC_META, { identity: meta?.identity ?? identity, term, isAdopted });
   if (!isAdopted) await forEachHead(port, markExisting);
-  if (meta && meta.identity !== identity) await forEachHead(port, (head, sync) => leaveWith(meta.identity, head, sync));
+  if (meta && meta.identity !== identity) {
+    await forEachHead(port, ({ pendingSince = openedAt }, { identity: own }) =>
+      pendingSince < openedAt && own === undefined ? { identity: meta.identity } : undefined,
+    );
+  }
   await port.setMeta(SYNC_META, { identity, term, isAdopted: true });
   return term;
 }
@@ -37,11 +49,6 @@ type Settle = (head: TaskHead, state: SyncState) => Partial<SyncState> | undefin
 
 function markExisting(head: TaskHead): Partial<SyncState> | undefined {
   return head.sync || head.pendingSince !== undefined ? undefined : { unsure: true };
-}
-
-/** Pending changes that were never tried were made under the identity of then. */
-function leaveWith(identity: string, head: TaskHead, state: SyncState): Partial<SyncState> | undefined {
-  return head.pendingSince !== undefined && state.identity === undefined ? { identity } : undefined;
 }
 
 async function forEachHead(port: StorePort, settle: Settle): Promise<void> {

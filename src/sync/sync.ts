@@ -29,6 +29,7 @@ export class ElkarSync implements TaskSync {
   readonly #identity: string;
   readonly #remote: Remote;
   readonly #isShared: boolean;
+  readonly #openedAt: number;
   readonly #election: Election;
   readonly #channel: BroadcastChannel | undefined;
   readonly #listeners = new Set<(status: SyncStatus) => void>();
@@ -48,6 +49,7 @@ export class ElkarSync implements TaskSync {
     this.#port = port;
     this.#options = options;
     this.#platform = { ...defaultPlatform(), ...options.platform };
+    this.#openedAt = port.environment.now();
     this.#identity = identityOf(options.baseUrl, options.identity);
     this.#remote = new Remote(new ElkarTransport(options), options.defaultCallerId ?? 'holdfast');
     const { locks, openChannel, onWake } = this.#platform;
@@ -161,7 +163,7 @@ export class ElkarSync implements TaskSync {
     const end = new AbortController();
     this.#endLoop = (reason) => end.abort(reason);
     try {
-      const term = await settleIdentity(this.#port, this.#identity, this.#isShared);
+      const term = await settleIdentity(this.#port, this.#identity, this.#isShared, this.#openedAt);
       if (end.signal.aborted) return;
       const { concurrency = 4, maxBackoffMs = 300_000 } = this.#options;
       this.#loop = new PushLoop({

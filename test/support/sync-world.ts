@@ -30,7 +30,7 @@ const baseUrl = 'http://remote.test/api';
 
 export class SyncWorld {
   readonly #handle: Handle;
-  readonly #timers = new Map<number, { at: number; then: () => void }>();
+  readonly #timers = new Map<number, { at: number; call: () => void }>();
   readonly #late: Request[] = [];
   readonly faults: Fault[] = [];
   #now = Date.parse('2026-01-01T00:00:00Z');
@@ -95,7 +95,7 @@ export class SyncWorld {
       const [id, timer] = [...this.#timers].reduce((a, b) => (b[1].at < a[1].at ? b : a));
       this.#timers.delete(id);
       this.#now = Math.max(this.#now, timer.at);
-      timer.then();
+      timer.call();
       await this.rest();
     }
   }
@@ -154,7 +154,7 @@ export class SyncWorld {
 
   #later(ms: number, then: () => void, life: { isOver: boolean }): () => void {
     const id = this.#ids++;
-    this.#timers.set(id, { at: this.#now + ms, then: () => !life.isOver && then() });
+    this.#timers.set(id, { at: this.#now + ms, call: () => !life.isOver && then() });
     return () => this.#timers.delete(id);
   }
 

@@ -1,0 +1,345 @@
+/** Sync through the public API, in a world whose clock and network are the test's. */
+import { describe, expect, test } from 'vitest';
+import type { Message, Task } from '../src/core/task.ts';
+import { openTaskStore } from '../src/memory.ts';
+import { createElkarHandler } from '../src/server.ts';
+import { elkarSync } from '../src/sync.ts';
+import type { SyncStatus } from '../src/task-store.ts';
+import { elkarImitation } from './support/elkar-imitation.ts';
+import { SyncWorld } from './support/sync-world.ts';
+
+const says = (text: string, role: Message['role'] = 'agent'): Message => ({ role, parts: [{ type: 'text', text }] });
+const texts = (task: Task | undefined) => task?.history?.map(({ parts }) => parts[0]?.text);
+
+function elkarWorld() {
+  const elkar = elkarImitation();
+  return { elkar, world: new SyncWorld(elkar.handle) };
+}
+
+async function opened() {
+  const { elkar, world } = elkarWorld();
+  const store = await world.open();
+  return { elkar, world, store, sync: store.sync as NonNullable<typeof store.sync> };
+}
+
+describe('few requests', () => {
+  test('a new task is one request, and nothing is asked afterwards', async () => {
+    const { elkar, world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await world.run();
+    expect(elkar.requests).toEqual(['POST /api/tasks']);
+    expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0, leader: true });
+    expect((await store.listTasks()).tasks[0]?.pending).toBe(false);
+  });
+
+  test('1,000 offline appends on 10 tasks are at most 30', async () => {
+    const { elkar, world, store, sync } = await opened();
+    sync.pause();
+    for (let i = 0; i < 10; i++) await store.upsertTask({ id: `t${i}`, message: says('Hi', 'user') });
+    world.tick(5);
+    for (let i = 0; i < 1000; i++) {
+      world.tick(1);
+      await store.updateTask(`t${i % 10}`, {
+        status: { state: 'working', ...(i % 20 === 0 && { message: says(`status ${i}`) }) },
+        newMessages: [says(`${i}`)],
+        artifactsUpdates: [{ index: 0, parts: [{ type: 'text', text: `${i}` }] }],
+      });
+    }
+    sync.resume();
+    await world.run();
+    expect(elkar.requests.length).toBeLessThanOrEqual(30);
+    expect(elkar.misdeeds).toEqual([]);
+    for (let i = 0; i < 10; i++) {
+      const local = await store.getTask(`t${i}`);
+      const remote = await world.remoteTask(`t${i}`);
+      expect(remote?.task).toEqual(local?.task);
+    }
+  });
+
+  test('what is too large for one request goes in several; a 413 halves them', async () => {
+    const { elkar, world, store, sync } = await opened();
+    sync.pause();
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    const newMessages = Array.from({ length: 12 }, (_, i) => says(`${i}${'ä'.repeat(100_000)}`));
+    await store.updateTask('t1', { newMessages });
+    world.faults.push('ok', '413', '413');
+    sync.resume();
+    await world.run();
+    expect(elkar.requests.filter((request) => request.startsWith('GET'))).toEqual([]);
+    expect((await world.remoteTask('t1'))?.task.history).toHaveLength(13);
+    expect(await sync.blocked()).toEqual([]);
+  });
+});
+
+test('status messages keep their place in the remote history', async () => {
+  const { world, store, sync } = await opened();
+  sync.pause();
+  await store.upsertTask({ id: 't1', message: says('1', 'user') });
+  await store.updateTask('t1', { newMessages: [says('2')] });
+  await store.updateTask('t1', { status: { state: 'working', message: says('3') }, newMessages: [says('4')] });
+  await store.updateTask('t1', { status: { state: 'completed', message: says('5') }, newMessages: [says('6')] });
+  sync.resume();
+  await world.run();
+  const remote = await world.remoteTask('t1');
+  expect(texts(remote?.task)).toEqual(['1', '2', '3', '4', '5', '6']);
+  expect(remote?.task.status).toEqual((await store.getTask('t1'))?.task.status);
+});
+
+describe('failures', () => {
+  test('a refused task is set aside, whole, and blocks no other', async () => {
+    const { world, store, sync } = await opened();
+    await store.upsertTask({ id: 'bad', message: says('a NUL: \0', 'user') });
+    await store.upsertTask({ id: 'good', message: says('Hi', 'user') });
+    await world.run();
+    expect(texts((await world.remoteTask('good'))?.task)).toEqual(['Hi']);
+    const [blocked] = await sync.blocked();
+    expect(blocked).toMatchObject({ taskId: 'bad', taskType: 'incoming', error: { code: 'REMOTE_REJECTED' } });
+    expect(sync.status).toMatchObject({ blockedTasks: 1, pendingTasks: 1, state: 'idle' });
+    await expect(sync.flush({ taskId: 'bad' })).rejects.toMatchObject({ code: 'REMOTE_REJECTED' });
+    await expect(sync.flush()).rejects.toMatchObject({ code: 'REMOTE_REJECTED' });
+    expect(await store.prune({ olderThan: '2030-01-01' })).toBe(0);
+    await sync.discard('bad');
+    await world.run();
+    expect(await sync.blocked()).toEqual([]);
+    expect(texts((await store.getTask('bad'))?.task)).toEqual(['a NUL: \0']);
+    await sync.flush();
+  });
+
+  test('401 pauses everything and loses nothing; a resume goes on', async () => {
+    const { elkar, world, store, sync } = await opened();
+    world.faults.push('401');
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await world.run();
+    expect(sync.status).toMatchObject({ state: 'paused', pendingTasks: 1, lastError: { code: 'UNAUTHORIZED' } });
+    await expect(sync.flush()).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+    await store.upsertTask({ id: 't2', message: says('Hi', 'user') });
+    await world.run();
+    expect(elkar.requests).toEqual([]);
+    sync.resume();
+    await world.run();
+    expect(elkar.requests).toEqual(['POST /api/tasks', 'POST /api/tasks']);
+    expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+  });
+
+  test('Retry-After is waited for, whatever happens meanwhile', async () => {
+    const { elkar, world, store, sync } = await opened();
+    world.faults.push('429');
+    const start = store.port.environment.now();
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await world.run(1);
+    expect(sync.status.state).toBe('offline');
+    void sync.flush().catch(() => {});
+    await store.upsertTask({ id: 't2', message: says('Hi', 'user') });
+    await world.rest();
+    expect(elkar.requests).toEqual([]);
+    await world.run();
+    expect(store.port.environment.now() - start).toBeGreaterThanOrEqual(1000);
+    expect(elkar.requests).toHaveLength(2);
+  });
+
+  test('a 200 that is not an answer acknowledges nothing, and the remote is asked before anything is sent again', async () => {
+    const { elkar, world, store } = await opened();
+    world.faults.push('captive', 'captive', 'drop-answer');
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await world.run();
+    expect(elkar.requests).toEqual(['GET /api/tasks/t1', 'GET /api/tasks/t1', 'POST /api/tasks']);
+    expect(elkar.misdeeds).toEqual([]);
+  });
+
+  test('a row that is another task stops this one', async () => {
+    const { elkar, world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await world.run();
+    Object.assign(elkar.rows[0] as object, { id: '00000000-0000-4000-8000-000000000000' });
+    await store.updateTask('t1', { newMessages: [says('more')] });
+    await world.run();
+    expect(await sync.blocked()).toMatchObject([{ taskId: 't1', error: { code: 'CONFLICT' } }]);
+  });
+});
+
+describe('flush', () => {
+  test("waits until the remote has it; so does until: 'remote'", async () => {
+    const { elkar, world, store, sync } = await opened();
+    world.faults.push('drop-request', 'drop-request');
+    const upsert = store.upsertTask({ id: 't1', message: says('Hi', 'user') }, { until: 'remote' });
+    await world.run();
+    await upsert;
+    expect(elkar.rows).toHaveLength(1);
+    await sync.flush();
+    await sync.flush({ taskId: 't1' });
+  });
+
+  test('ends at its time limit and at its signal', async () => {
+    const { world, store, sync } = await opened();
+    sync.pause();
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    const late = expect(sync.flush({ timeoutMs: 100 })).rejects.toMatchObject({ code: 'REMOTE_UNREACHABLE' });
+    const abort = new AbortController();
+    const ended = expect(sync.flush({ taskId: 't1', signal: abort.signal })).rejects.toBe('enough');
+    await world.rest();
+    abort.abort('enough');
+    await world.run();
+    await Promise.all([late, ended]);
+  });
+
+  test('tells its state to who subscribes, and stops with the store', async () => {
+    const { world, store, sync } = await opened();
+    const states: SyncStatus['state'][] = [];
+    sync.subscribe(({ state }) => states.at(-1) !== state && states.push(state));
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await world.run();
+    await store.close();
+    expect(states).toEqual(['pushing', 'idle', 'stopped']);
+  });
+});
+
+describe('pull', () => {
+  test("brings in what others wrote, before this side's unsent changes, and watchers see it", async () => {
+    const { world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run();
+    sync.pause();
+    await store.updateTask('t1', { newMessages: [says('mine')] });
+    await world.send('PUT', '/tasks/t1', {
+      caller_id: 'holdfast',
+      new_messages: [says('theirs')],
+      status: { state: 'completed', timestamp: '2026-02-01T00:00:00Z' },
+    });
+    const sources: string[] = [];
+    store.subscribe(({ source }) => sources.push(source));
+    await sync.pull('t1');
+    const pulled = await store.getTask('t1');
+    expect(texts(pulled?.task)).toEqual(['1', 'theirs', 'mine']);
+    expect(pulled?.task.status.state).toBe('completed');
+    expect(sources).toEqual(['remote']);
+    sync.resume();
+    await world.run();
+    expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', 'theirs', 'mine']);
+  });
+
+  test('of conflicting states the finished one wins', async () => {
+    const { world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run();
+    sync.pause();
+    await store.updateTask('t1', { status: { state: 'completed', timestamp: '2026-01-02T00:00:00.000Z' } });
+    await world.send('PUT', '/tasks/t1', {
+      caller_id: 'holdfast',
+      status: { state: 'working', timestamp: '2026-02-01T00:00:00Z' },
+    });
+    sync.resume();
+    await sync.pull('t1');
+    await world.run();
+    expect((await world.remoteTask('t1'))?.task.status.state).toBe('completed');
+    expect((await store.getTask('t1'))?.task.status.state).toBe('completed');
+  });
+
+  test('polls unfinished tasks where asked to, and writes nothing where nothing is new', async () => {
+    const { elkar, world } = elkarWorld();
+    const store = await world.open({ pollMs: 5000 });
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run(3);
+    const { revision } = (await store.port.pending(1))[0] ?? { revision: 0 };
+    expect(revision).toBe(0);
+    const before = elkar.requests.length;
+    await world.send('PUT', '/tasks/t1', { caller_id: 'holdfast', new_messages: [says('theirs')] });
+    await world.run(4);
+    expect(elkar.requests.length).toBeGreaterThan(before + 1);
+    expect(texts((await store.getTask('t1'))?.task)).toEqual(['1', 'theirs']);
+    await store.close();
+  });
+});
+
+describe('outgoing tasks', () => {
+  test('go up whole, and again after a lost answer', async () => {
+    const { elkar, world, store } = await opened();
+    world.faults.push('drop-answer');
+    const task: Task = { id: 'o1', sessionId: 's', status: { state: 'working' }, history: [says('1', 'user')] };
+    await store.upsertTaskForClient(task, 'https://agent.test');
+    await world.run();
+    await store.upsertTaskForClient({ ...task, status: { state: 'completed' } }, 'https://agent.test');
+    await world.run();
+    expect(elkar.requests).toEqual(Array(3).fill('POST /api/client-side/tasks'));
+    expect(elkar.rows).toMatchObject([{ taskType: 'outgoing', task: { status: { state: 'completed' } } }]);
+    expect((await store.listTasks({ taskType: 'outgoing' })).tasks[0]?.pending).toBe(false);
+  });
+});
+
+describe('whose changes they are', () => {
+  test('changes of one identity are kept and reported under another, and pushed under their own', async () => {
+    const { elkar, world } = elkarWorld();
+    const first = await world.open({ identity: 'ann' });
+    first.sync?.pause();
+    await first.upsertTask({ id: 't1', message: says('of Ann', 'user') });
+    world.crash();
+    world.tick(1);
+    const second = await world.open({ identity: 'bob' });
+    await second.upsertTask({ id: 't2', message: says('of Bob', 'user') });
+    await world.run();
+    expect(elkar.rows.map(({ taskId }) => taskId)).toEqual(['t2']);
+    expect(await second.sync?.blocked()).toMatchObject([{ taskId: 't1', error: { code: 'CONFLICT' } }]);
+    await expect(second.sync?.retry('t1')).rejects.toMatchObject({ code: 'CONFLICT' });
+    world.crash();
+    await world.open({ identity: 'ann' });
+    await world.run();
+    expect(elkar.rows.map(({ taskId }) => taskId)).toEqual(['t2', 't1']);
+  });
+
+  test('neither the store nor an error holds the key', async () => {
+    const { world, store, sync } = await opened();
+    world.faults.push('401');
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await world.run();
+    const held = JSON.stringify([
+      await store.port.pending(9),
+      await store.port.getMeta('sync'),
+      `${sync.status.lastError?.stack}`,
+    ]);
+    expect(held).not.toContain('secret');
+  });
+
+  test('bad options are named', () => {
+    const bad = { baseUrl: 'https://host/api', apiKey: 'k', concurrency: 0, pollMs: -1, defaultCallerId: '' };
+    const paths = ['concurrency', 'pollMs', 'defaultCallerId'].map((name) => expect.objectContaining({ path: [name] }));
+    expect(() => elkarSync(bad)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', issues: paths }));
+  });
+});
+
+describe('tasks that were here before', () => {
+  test('are compared with the remote and only completed there', async () => {
+    const other = elkarWorld();
+    const source = await other.world.open();
+    await source.upsertTask({ id: 't1', message: says('1', 'user') });
+    await source.updateTask('t1', { newMessages: [says('2'), says('3')], artifactsUpdates: [{ index: 4, parts: [] }] });
+    await other.world.run();
+    let lines = '';
+    for await (const line of source.exportTasks()) lines += line;
+
+    const fresh = new SyncWorld(other.elkar.handle);
+    const store = await fresh.open();
+    await store.importTasks(lines);
+    await store.updateTask('t1', { newMessages: [says('4')] });
+    await fresh.run();
+    expect(texts((await fresh.remoteTask('t1'))?.task)).toEqual(['1', '2', '3', '4']);
+    expect(texts((await store.getTask('t1'))?.task)).toEqual(['1', '2', '3', '4']);
+    expect(other.elkar.misdeeds).toEqual([]);
+  });
+});
+
+test('our endpoint gets everything, closed artifacts and metadata too', async () => {
+  const endpoint = await openTaskStore();
+  const world = new SyncWorld(createElkarHandler({ store: endpoint, authorize: () => 'agent' }));
+  const store = await world.open();
+  await store.upsertTask({ id: 't1', message: says('1', 'user'), metadata: { a: 1 } }, { isStreaming: true });
+  await store.updateTask('t1', {
+    artifactsUpdates: [{ index: 0, name: 'report', parts: [{ type: 'text', text: 'a' }] }],
+  });
+  await world.run();
+  await store.updateTask('t1', {
+    status: { state: 'completed', message: says('2') },
+    metadata: { b: 2 },
+    artifactsUpdates: [{ index: 0, parts: [{ type: 'text', text: 'b' }], lastChunk: true }],
+  });
+  await world.run();
+  expect((await world.remoteTask('t1'))?.task).toEqual((await store.getTask('t1'))?.task);
+});
