@@ -166,7 +166,8 @@ describe('what Elkar would drop', () => {
     const { store, handle, rows } = connect();
     await store.upsertTask(send('t1', 'one'));
     await store.updateTask('t1', { status: { state: 'rejected', message: say('no', 'agent') } });
-    const { message } = rows[0]?.task.status as { message: unknown };
+    const [row] = rows as [(typeof rows)[number]];
+    const { message } = row.task.status as { message: unknown };
     for (const status of [{ state: 'working' }, { state: 'completed', message }]) {
       const headers = { 'x-api-key': 'secret', 'content-type': 'application/json' };
       const body = JSON.stringify({ status });
