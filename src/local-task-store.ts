@@ -157,7 +157,7 @@ export class LocalTaskStore implements TaskStore {
 
   deleteTask(taskId: string, options: CallOptions & KeyOptions = {}): Promise<boolean> {
     return this.#run('deleteTask', taskId, options, async () => {
-      check(callShape, { ...options, taskId });
+      check(callShape, { taskId, ...options });
       const { decision } = await this.#transact(keyOf(taskId, options), (head) => head && 'remove');
       return decision !== undefined;
     });
@@ -165,7 +165,7 @@ export class LocalTaskStore implements TaskStore {
 
   watch(taskId: string, options: WatchOptions = {}): AsyncIterableIterator<StoredTask> {
     this.#assertOpen('watch', taskId);
-    check(callShape, { ...options, taskId });
+    check(callShape, { taskId, ...options });
     const key = keyOf(taskId, options);
     const source = {
       read: () => this.#backend.read(key, selectView(options)),
@@ -216,8 +216,9 @@ export class LocalTaskStore implements TaskStore {
 
   #get(operation: string, taskId: string, taskType: TaskKey['taskType'], options: ReadOptions) {
     return this.#run(operation, taskId, options, async () => {
-      check(callShape, { ...options, taskId });
-      const record = await this.#backend.read(keyOf(taskId, { ...options, taskType }), selectView(options));
+      check(callShape, { taskId, ...options });
+      const { callerId } = options;
+      const record = await this.#backend.read({ callerId, taskType, taskId }, selectView(options));
       return record && toStoredTask(record, options);
     });
   }
@@ -230,11 +231,11 @@ export class LocalTaskStore implements TaskStore {
     prepare: () => readonly [TaskKey, Command, TaskView],
   ): Promise<StoredTask> {
     return this.#run(operation, taskId, options, async () => {
-      check(callShape, { ...options, taskId });
+      check(callShape, { taskId, ...options });
       const [key, command, view] = prepare();
       const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
       const { record } = await this.#transact(key, () => command, { select: selectView(view) });
-      await toRemote?.flush({ ...key, signal: options.signal });
+      if (toRemote) await toRemote.flush({ ...key, signal: options.signal });
       return toStoredTask(record as TaskRecord, view);
     });
   }

@@ -25,6 +25,7 @@ export class RecencyList<E extends ListPosition> {
 
   /** Puts a task where its `updatedAt` belongs; called after each change of it. */
   touch(entry: E): void {
+    if (this.#isNewest(entry)) return;
     let node = this.#nodes.get(entry.key);
     if (node) this.#unlink(node);
     else this.#nodes.set(entry.key, (node = { entry, newer: undefined, older: undefined }));
@@ -39,6 +40,12 @@ export class RecencyList<E extends ListPosition> {
       older = older.older;
     }
     this.#link(node, newer, older);
+  }
+
+  /** Streams change the newest task again and again. */
+  #isNewest(entry: E): boolean {
+    const newest = this.#newest;
+    return newest?.entry === entry && (!newest.older || compareNewest(entry, newest.older.entry) < 0);
   }
 
   remove(key: string): void {

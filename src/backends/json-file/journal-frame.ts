@@ -18,9 +18,28 @@ import { crc32 } from './crc32.ts';
 const NEWLINE = 10;
 const SPACE = 32;
 
-export function frame(json: string, synced: number): string {
-  const body = `${Buffer.byteLength(json)} ${synced} ${json}`;
-  return `${crc32(body).toString(16).padStart(8, '0')} ${body}\n`;
+/** Bytes before the JSON. Numbers are padded, so that the JSON can be put in its place before its length is known. */
+const HEAD = 'crc-crc- 0123456789 0123456789012 '.length;
+
+/** How many bytes a record may take. */
+export function frameSpace(json: string): number {
+  return HEAD + json.length * 3 + 1;
+}
+
+/** Puts a record into the buffer and answers its length; there must be `frameSpace` for it. */
+export function putFrame(buffer: Buffer, at: number, json: string, synced: number): number {
+  const length = buffer.write(json, at + HEAD);
+  const end = at + HEAD + length;
+  buffer.write(`${String(length).padStart(10, '0')} ${String(synced).padStart(13, '0')} `, at + 9, 'latin1');
+  buffer.write(
+    `${crc32(buffer.subarray(at + 9, end))
+      .toString(16)
+      .padStart(8, '0')} `,
+    at,
+    'latin1',
+  );
+  buffer[end] = NEWLINE;
+  return HEAD + length + 1;
 }
 
 export interface Frame {

@@ -9,7 +9,7 @@ import {
   syncFolder,
   writeFully,
 } from './file-system.ts';
-import { frame, judgeEnd, readFrame } from './journal-frame.ts';
+import { frameSpace, judgeEnd, putFrame, readFrame } from './journal-frame.ts';
 import type { JournalRecord } from './journal-record.ts';
 
 /** Space reserved ahead with zeros: a sync that need not also record a new file size is faster by a fifth. */
@@ -48,11 +48,13 @@ export class Journal {
   static create(fs: FileSystem, file: string, generation: number, reserves: boolean): Journal {
     const fd = fs.openSync(file, 'w+');
     try {
-      const header = Buffer.from(frame(JSON.stringify({ journal: 1, generation } satisfies JournalRecord), 0));
-      writeFully(fs, fd, header, 0);
+      const json = JSON.stringify({ journal: 1, generation } satisfies JournalRecord);
+      const header = Buffer.alloc(frameSpace(json));
+      const length = putFrame(header, 0, json, 0);
+      writeFully(fs, fd, header.subarray(0, length), 0);
       fs.fsyncSync(fd);
       syncFolder(fs, file);
-      return new Journal(fs, fd, file, generation, header.length, reserves);
+      return new Journal(fs, fd, file, generation, length, reserves);
     } catch (error) {
       fs.closeSync(fd);
       throw error;
@@ -75,10 +77,11 @@ export class Journal {
 
   /** Appends records; after a failure the journal is as it was. */
   write(records: readonly string[]): void {
-    let text = '';
-    for (const record of records) text += frame(record, this.synced);
-    if (text.length * 3 > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(text.length * 4);
-    const length = this.#buffer.write(text);
+    let length = 0;
+    for (const record of records) {
+      this.#makeRoom(length, frameSpace(record));
+      length += putFrame(this.#buffer, length, record, this.synced);
+    }
     try {
       const written = this.#fs.writeSync(this.#fd, this.#buffer, 0, length, this.end);
       if (written < length) writeFully(this.#fs, this.#fd, this.#buffer.subarray(written, length), this.end + written);
@@ -89,6 +92,13 @@ export class Journal {
     if (this.#buffer.length > 1024 * 1024) this.#buffer = Buffer.allocUnsafe(64 * 1024);
     this.end += length;
     if (this.#reserves && this.#reserved - this.end < RESERVE / 16) this.#reserve();
+  }
+
+  #makeRoom(used: number, more: number): void {
+    if (used + more <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(2 * (used + more));
+    this.#buffer.copy(larger, 0, 0, used);
+    this.#buffer = larger;
   }
 
   /** Brings to the disk what was written before the call. */
