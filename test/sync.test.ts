@@ -36,7 +36,7 @@ describe('few requests', () => {
     const { elkar, world, store, sync } = await opened();
     sync.pause();
     for (let i = 0; i < 10; i++) await store.upsertTask({ id: `t${i}`, message: says('Hi', 'user') });
-    world.tick(5);
+    world.tick(50);
     for (let i = 0; i < 1000; i++) {
       world.tick(1);
       await store.updateTask(`t${i % 10}`, {

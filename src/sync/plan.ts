@@ -119,7 +119,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, target: T
       // Elkar's server takes metadata from messages alone.
       messages:
         isMetadataDue && messages[0] ? [{ ...messages[0], task: { metadata } }, ...messages.slice(1)] : messages,
-      artifacts: artifacts.chunks,
+      ...(artifacts.chunks.length > 0 && { artifacts: artifacts.chunks }),
       ...(target.push !== undefined && pushNotification && { pushNotification }),
       ...(isMetadataDue && { metadata }),
     },
@@ -142,7 +142,7 @@ function takeArtifacts({ head, parts }: TaskRecord, state: SyncState, uid: strin
     if (items.length === 0 && !(isEnd && taker.take(header))) continue;
     expected[slot] = tail.own + items.length;
     // An artifact is closed with the chunk that makes it whole; closed before, the remote would refuse the rest.
-    const { lastChunk, append: _, ...open } = header;
+    const { lastChunk, ...open } = header;
     chunks.push({
       artifact: { ...open, parts: [...items], ...(isEnd && lastChunk !== undefined && { lastChunk }) },
       ops: items.map((_, i) => opOf(uid, header.index ?? 0, tail.own + i)),

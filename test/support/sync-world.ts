@@ -201,7 +201,7 @@ function never<T>(): Promise<T> {
   return new Promise(() => {});
 }
 
-function mulberry(seed: number): () => number {
+export function mulberry(seed: number): () => number {
   let a = seed;
   return () => {
     a = (a + 0x6d2b79f5) | 0;
