@@ -1,6 +1,6 @@
 /** What befalls a database in one page, and what the store makes of it; for every IndexedDB there is. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { openTaskStore, type TaskStore } from '../../src/index.browser.ts';
+import { openTaskStore, type StoredTask, type TaskStore } from '../../src/index.browser.ts';
 import type { OpenOptions } from '../../src/open-task-store.ts';
 
 const undo: (() => unknown)[] = [];
@@ -295,6 +295,14 @@ export function testIndexedDbCases(): void {
       }
     });
 
+    it('that create one task at the same moment make one of it', async () => {
+      const name = newName();
+      const stores = [await open({ name }), await open({ name })];
+      const answers = await Promise.all(stores.map((store) => create(store, 't')));
+      expect(answers.map(({ task }) => task.history?.length).sort()).toEqual([1, 2]);
+      for (const store of stores) expect(await texts(store, 't')).toEqual(['first', 'first']);
+    });
+
     it('do not bring back a task that the other deleted, nor mix it with one created in its place', async () => {
       const name = newName();
       const [one, other] = [await open({ name }), await open({ name })];
@@ -324,21 +332,24 @@ export function testIndexedDbCases(): void {
 
   it('hands out snapshots that share nothing with what it keeps', async () => {
     const name = newName();
-    const [one, other] = [await open({ name }), await open({ name })];
+    const spoil = (answer: StoredTask | undefined) => {
+      const [message] = answer?.task.history ?? [];
+      const fields = [
+        [message?.parts[0], 'text'],
+        [answer?.task.status, 'state'],
+      ] as const;
+      for (const [object, field] of fields) Reflect.set(object as object, field, 'spoilt');
+    };
+    const one = await open({ name });
     await create(one, 't');
-    for (const store of [one, other]) {
-      for (const answer of [await append(store, 't', 'x'), await store.getTask('t')]) {
-        const [message] = answer?.task.history ?? [];
-        try {
-          (message?.parts[0] as { text: string }).text = 'changed';
-          (answer?.task.status as { state: string }).state = 'failed';
-        } catch {
-          // Frozen is as good as copied.
-        }
-      }
-    }
-    await append(other, 't', 'last');
-    expect(await texts(one, 't')).toEqual(['first', 'x', 'x', 'last']);
+    spoil(await append(one, 't', 'x'));
+    spoil(await one.getTask('t'));
+    await one.close();
+    const other = await open({ name });
+    spoil(await append(other, 't', 'y'));
+    spoil(await other.getTask('t'));
+    await append(other, 't', 'z');
+    expect(await texts(other, 't')).toEqual(['first', 'x', 'y', 'z']);
     expect((await other.getTask('t'))?.task.status.state).toBe('submitted');
   });
 

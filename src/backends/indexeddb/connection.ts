@@ -40,11 +40,12 @@ export class Connection {
     return this.#open;
   }
 
-  #connect(): Promise<IDBDatabase> {
+  /** Async, since a browser that denies storage throws at once. */
+  async #connect(): Promise<IDBDatabase> {
     // Another context wants to upgrade or delete: it must not wait for this one, which opens again when needed.
     const drop = () => this.drop();
     const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
-    const late = () => opening.then((db) => db.close());
+    const late = () => opening.then((db) => db.close()).catch(() => {});
     return limited(
       opening,
       this.#timeoutMs,

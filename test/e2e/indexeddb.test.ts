@@ -1,0 +1,215 @@
+/** IndexedDB where pages, workers and the browser itself come and go. */
+import type { BrowserContext, Page } from 'playwright';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type * as Entry from '../../src/index.browser.ts';
+import { openPage, type Site, startSite } from '../support/indexeddb-site.ts';
+import { scaled } from '../support/long.ts';
+import { newFolder } from '../support/places.ts';
+
+declare const Holdfast: typeof Entry;
+
+/** Of code that runs in pages. */
+declare const window: { acknowledge: (i: number) => void; store: Entry.TaskStore };
+
+let site: Site;
+let context: BrowserContext;
+let profile: string;
+
+beforeAll(async () => {
+  site = await startSite();
+});
+
+afterAll(() => site.close());
+
+beforeEach(async () => {
+  profile = newFolder();
+  context = await site.visit(profile);
+  return () => context.close();
+});
+
+/** Upserts so many messages to the task `t`, the next before the last is acknowledged. */
+function appendFromPage(page: Page, who: string, count: number): Promise<void> {
+  return page.evaluate(
+    async ([who, count]) => {
+      const store = await Holdfast.openTaskStore({ name: 'site' });
+      const calls = [];
+      for (let i = 0; i < count; i++) {
+        calls.push(
+          store.upsertTask({ id: 't', message: { role: 'user', parts: [{ type: 'text', text: `${who}${i}` }] } }),
+        );
+        if (i % 5 === 0) await calls.at(-1);
+      }
+      await Promise.all(calls);
+    },
+    [who, count] as const,
+  );
+}
+
+function textsIn(page: Page, name = 'site'): Promise<string[]> {
+  return page.evaluate(async (name) => {
+    const store = await Holdfast.openTaskStore({ name });
+    const stored = await store.getTask('t');
+    return (stored?.task.history ?? []).map(({ parts }) => String(parts[0]?.text));
+  }, name);
+}
+
+function expectAll(texts: string[], who: string, count: number): void {
+  expect(texts.filter((text) => text.startsWith(who))).toEqual(Array.from({ length: count }, (_, i) => `${who}${i}`));
+}
+
+describe('several contexts on one task', () => {
+  it('two tabs lose nothing and agree on the order', async () => {
+    const count = scaled(200, 5000);
+    const tabs = [await openPage(context, site.url), await openPage(context, site.url)] as const;
+    await Promise.all([appendFromPage(tabs[0], 'a', count), appendFromPage(tabs[1], 'b', count)]);
+    const texts = await textsIn(tabs[0]);
+    expect(texts).toHaveLength(2 * count);
+    expectAll(texts, 'a', count);
+    expectAll(texts, 'b', count);
+    expect(await textsIn(tabs[1])).toEqual(texts);
+  });
+
+  it('a page and its worker lose nothing and agree on the order', async () => {
+    const count = scaled(200, 5000);
+    const page = await openPage(context, site.url);
+    const work = page.evaluate(
+      (texts) =>
+        new Promise((resolve) => {
+          const worker = new Worker('/worker.js');
+          worker.onmessage = ({ data }) => resolve(data);
+          worker.postMessage({ taskId: 't', texts });
+        }),
+      Array.from({ length: count }, (_, i) => `w${i}`),
+    );
+    await appendFromPage(page, 'p', count);
+    expect(await work).toBe(count);
+    const texts = await textsIn(page);
+    expect(texts).toHaveLength(2 * count);
+    expectAll(texts, 'w', count);
+    expectAll(texts, 'p', count);
+  });
+
+  it('a service worker keeps tasks that pages read', async () => {
+    const page = await openPage(context, site.url);
+    const answer = await page.evaluate(async () => {
+      const { active, installing, waiting } = await navigator.serviceWorker.register('/worker.js');
+      const { port1, port2 } = new MessageChannel();
+      const answered = new Promise((resolve) => {
+        port1.onmessage = ({ data }) => resolve(data);
+      });
+      (active ?? waiting ?? installing)?.postMessage({ taskId: 't', texts: ['s0', 's1'] }, [port2]);
+      return answered;
+    });
+    expect(answer).toBe(2);
+    expect(await textsIn(page)).toEqual(['s0', 's1']);
+  });
+
+  it('a tab hears what another one adds', async () => {
+    const tabs = [await openPage(context, site.url), await openPage(context, site.url)] as const;
+    const heard = tabs[0].evaluate(async () => {
+      const store = await Holdfast.openTaskStore({ name: 'site' });
+      document.title = 'listening';
+      return new Promise<string[]>((resolve) => {
+        const texts: string[] = [];
+        store.subscribe(({ source, messages }) => {
+          texts.push(...messages.map(({ parts }) => `${source} ${parts[0]?.text}`));
+          if (texts.length === 50) resolve(texts);
+        });
+      });
+    });
+    await tabs[0].waitForFunction(() => document.title === 'listening');
+    await appendFromPage(tabs[1], 'm', 50);
+    expect(await heard).toEqual(Array.from({ length: 50 }, (_, i) => `elsewhere m${i}`));
+  });
+});
+
+describe('what was acknowledged', () => {
+  it('is there after a reload in the middle of 1,000 appends, and nothing half', async () => {
+    const page = await openPage(context, site.url);
+    let acknowledged = 0;
+    let reachEnough = () => {};
+    const enough = new Promise<void>((resolve) => {
+      reachEnough = resolve;
+    });
+    await page.exposeFunction('acknowledge', (i: number) => {
+      acknowledged = Math.max(acknowledged, i + 1);
+      if (acknowledged >= 300) reachEnough();
+    });
+    const appending = page.evaluate(async () => {
+      const store = await Holdfast.openTaskStore({ name: 'site' });
+      const say = (text: string) => ({ role: 'agent' as const, parts: [{ type: 'text' as const, text }] });
+      await store.upsertTask({ id: 't', message: say('first') });
+      for (let i = 0; i < 1000; i++) {
+        await store.updateTask('t', { newMessages: [say(`${i} one`), say(`${i} two`)] });
+        window.acknowledge(i);
+      }
+    });
+    // The reload ends it.
+    appending.catch(() => {});
+    await enough;
+    await page.reload();
+    const [first, ...pairs] = await textsIn(page);
+    const kept = pairs.length / 2;
+    expect(first).toBe('first');
+    expect(kept).toBeGreaterThanOrEqual(acknowledged);
+    expect(kept).toBeLessThan(1000);
+    expect(pairs).toEqual(Array.from({ length: kept }, (_, i) => [`${i} one`, `${i} two`]).flat());
+  });
+
+  it('is there after the browser was restarted', async () => {
+    await appendFromPage(await openPage(context, site.url), 'r', 100);
+    await context.close();
+    context = await site.visit(profile);
+    expectAll(await textsIn(await openPage(context, site.url)), 'r', 100);
+  });
+});
+
+describe('storage that is not to be had', () => {
+  it('in a sandboxed frame is noticed at open', async () => {
+    const page = await openPage(context, `${site.url}sandbox`);
+    const frame = page.frames().find((each) => each !== page.mainFrame());
+    const outcome = await frame?.evaluate(async () => {
+      const refused = await Holdfast.openTaskStore().catch((error) => error);
+      const { backend } = await Holdfast.openTaskStore({ fallback: 'memory' });
+      return [refused.code, backend.kind];
+    });
+    expect(outcome).toEqual(['STORE_UNAVAILABLE', 'memory']);
+  });
+
+  it('that is full refuses the change whole, and takes the next when there is room', async () => {
+    const page = await openPage(context, site.url);
+    const browser = await context.newCDPSession(page);
+    const { origin } = new URL(site.url);
+    const fill = () =>
+      page.evaluate(async () => {
+        window.store ??= await Holdfast.openTaskStore({ name: 'site' });
+        const text = crypto.getRandomValues(new Uint32Array(15_000)).join();
+        try {
+          await window.store.upsertTask({ id: 't', message: { role: 'user', parts: [{ type: 'text', text }] } });
+          return 'taken';
+        } catch (error) {
+          return (error as Entry.TaskStoreError).code;
+        }
+      });
+    // From the start, since browsers remember for a while how much room there was.
+    await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1_000_000 });
+    let taken = 0;
+    let outcome = await fill();
+    for (; outcome === 'taken' && taken < 50; taken++) outcome = await fill();
+    expect(outcome).toBe('QUOTA_EXCEEDED');
+    expect(taken).toBeGreaterThan(1);
+    expect(await textsIn(page)).toHaveLength(taken);
+    await browser.send('Storage.overrideQuotaForOrigin', { origin });
+    expect(await fill()).toBe('taken');
+    expect(await textsIn(page)).toHaveLength(taken + 1);
+  });
+
+  it('cleared under an open store is begun anew', async () => {
+    const page = await openPage(context, site.url);
+    await appendFromPage(page, 'a', 20);
+    const browser = await context.newCDPSession(page);
+    await browser.send('Storage.clearDataForOrigin', { origin: new URL(site.url).origin, storageTypes: 'indexeddb' });
+    await appendFromPage(page, 'b', 20);
+    expectAll(await textsIn(page), 'b', 20);
+  });
+});
