@@ -52,14 +52,8 @@ async function start(root: HTMLElement): Promise<void> {
   const bothSides = new BothSides(opened.remote);
   const page = new TaskPage({ store, runner, bothSides, announcer, onLeave: () => choose(undefined) });
   const sides = [
-    el('div', { class: 'side' }, composer.element, list.element),
-    el(
-      'div',
-      { class: 'main' },
-      page.element,
-      new SyncPanel({ sync, switches, log, announcer, channel }).element,
-      new StorePanel(store, announcer).element,
-    ),
+    el('div', { class: 'side' }, composer.element, list.element, new StorePanel(store, announcer).element),
+    el('div', { class: 'main' }, page.element, new SyncPanel({ sync, switches, log, announcer, channel }).element),
   ];
   root.replaceChildren(
     pageHeader(presence),

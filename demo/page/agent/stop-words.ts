@@ -1,8 +1,8 @@
 /** Words that say nothing of what a text is about, in the languages that visitors paste most. */
 const english = `a about above after again against all also although always am among an and another any are as at away back be became
 because become been before being below between both but by came can cannot come could did do does doing done down during each either
-else enough even ever every few first for from further gave get give go goes going gone got had has have having he her here hers him
-himself his how however i if in instead into is it its itself just keep kept know last least less let like little long made make many
+else enough even ever every few first for from further gave get give go goes going gone got had has have held having he her here hers him
+himself his how however i if in instead into is it its itself just keep kept knew know last least less let like little long made make many
 may me might more most much must my myself near need never new next no nor not nothing now of off often old on once one only onto or
 other others our out over own part per perhaps put quite rather said same saw say see seen several shall she should since so some soon
 still such take than that the their them then there these they thing things this those though three through thus time to together told

@@ -44,7 +44,7 @@ export class Artifacts {
   #add({ index = 0, name, description }: Artifact, before: Shown | undefined): Shown {
     const facts = el('span', { class: 'quiet' });
     const body = el('div', { class: 'artifact-body' });
-    const title = el('h3', {}, name ?? `Artifact ${index}`);
+    const title = el('h4', {}, name ?? `Artifact ${index}`);
     const element = el('article', { class: 'artifact' }, el('header', {}, title, facts));
     if (description) element.append(el('p', { class: 'quiet' }, description));
     element.append(body);

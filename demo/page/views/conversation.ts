@@ -5,6 +5,8 @@ import { count } from '../ui/format.ts';
 import { showPart } from './parts.ts';
 
 const SHOWN_AT_FIRST = 100;
+/** In characters. */
+const LONG = 500;
 
 export class Conversation {
   readonly element: HTMLElement;
@@ -47,7 +49,10 @@ export class Conversation {
 }
 
 function showMessage({ role, parts }: Message): HTMLElement {
-  const body = el('div', { class: 'bubble' }, ...parts.map(showPart));
+  const length = parts.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 0), 0);
+  // A long message scrolls in itself, and so must be in reach of the keyboard.
+  const isLong = length > LONG && { tabindex: 0, role: 'group', 'aria-label': 'A long message' };
+  const body = el('div', { class: isLong ? 'bubble long' : 'bubble', ...isLong }, ...parts.map(showPart));
   return el('li', { class: role }, el('span', { class: 'who' }, role === 'user' ? 'You' : 'Agent'), body);
 }
 

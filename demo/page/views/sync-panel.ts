@@ -28,6 +28,7 @@ export class SyncPanel {
   readonly #blocked = el('ul', { class: 'blocked', 'aria-label': 'Tasks set aside' });
   readonly #down: Toggle;
   readonly #revoked: Toggle;
+  #wasRevoked = false;
 
   constructor(options: SyncPanelOptions) {
     this.#options = options;
@@ -126,10 +127,10 @@ export class SyncPanel {
   }
 
   #showFaults(faults: ServerFaults | undefined): void {
-    const wasRevoked = this.#revoked.isOn;
     this.#down.show(faults?.down ?? false);
     this.#revoked.show(faults?.revoked ?? false);
     // As after a new login: sync waits for somebody to say that the key is good again.
-    if (wasRevoked && faults?.revoked === false) this.#options.sync?.resume();
+    if (this.#wasRevoked && faults?.revoked === false) this.#options.sync?.resume();
+    this.#wasRevoked = faults?.revoked ?? this.#wasRevoked;
   }
 }

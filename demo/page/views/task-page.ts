@@ -41,6 +41,7 @@ export class TaskPage {
   #task: TaskRef | undefined;
   #stored: StoredTask | undefined;
   #watch = new AbortController();
+  #isFocusDue = false;
   readonly #draw = onceAFrame(() => this.#render());
 
   constructor(options: TaskPageOptions) {
@@ -50,9 +51,10 @@ export class TaskPage {
     const cancel = announcer.guard(() => runner.cancel(this.#task?.id ?? ''));
     this.#cancel = el('button', { type: 'button', onclick: cancel }, 'Cancel');
     const remove = announcer.guard(() => this.#delete());
+    const said = el('div', {}, el('h3', {}, 'Conversation'), this.#conversation.element, this.#answer.element);
+    const made = el('div', {}, el('h3', {}, 'Artifacts'), this.#artifacts.element);
     this.#panels = new TabPanels('The task', [
-      { name: 'Conversation', content: el('div', {}, this.#conversation.element, this.#answer.element) },
-      { name: 'Artifacts', content: this.#artifacts.element },
+      { name: 'Work', content: el('div', { class: 'work' }, said, made) },
       { name: 'Both sides', content: bothSides.element, onShow: () => this.#showBothSides() },
       { name: 'Raw JSON', content: this.#raw.element, onShow: () => this.#stored && this.#raw.draw() },
     ]);
@@ -74,6 +76,7 @@ export class TaskPage {
     this.#watch.abort();
     this.#task = task;
     this.#stored = undefined;
+    this.#isFocusDue = false;
     this.#artifacts.clear();
     if (!task) {
       this.#showEmpty(NOTHING_CHOSEN);
@@ -87,8 +90,10 @@ export class TaskPage {
     });
   }
 
+  /** Takes the keyboard to the task as soon as it is shown. */
   focus(): void {
-    this.#title.focus();
+    if (this.#stored) this.#title.focus();
+    else this.#isFocusDue = true;
   }
 
   async #follow(task: TaskRef, signal: AbortSignal): Promise<void> {
@@ -111,6 +116,8 @@ export class TaskPage {
     this.#empty.hidden = true;
     this.#content.hidden = false;
     setText(this.#title, titleOf({ id: stored.id, metadata }));
+    if (this.#isFocusDue) this.#title.focus();
+    this.#isFocusDue = false;
     this.#badge.show(status.state);
     setText(this.#facts, describe(stored));
     const isOurs = metadata?.agent === AGENT && stored.taskType === 'incoming' && stored.callerId === undefined;

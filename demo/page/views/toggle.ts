@@ -19,10 +19,6 @@ export class Toggle {
     this.element = el('div', { class: 'toggle' }, this.#box, text);
   }
 
-  get isOn(): boolean {
-    return this.#box.checked;
-  }
-
   show(isOn: boolean): void {
     this.#box.checked = isOn;
   }
