@@ -4,6 +4,12 @@ import type { Journal } from './journal.ts';
 /** How long a change written under `relaxed` may wait for its sync, in milliseconds. */
 const RELAXED_SYNC_MS = 100;
 
+/**
+ * A sync this fast, in milliseconds, may block: handing it to another thread and back costs a third of its time, and a lone
+ * caller has nobody to share it with.
+ */
+const QUICK_SYNC_MS = 1;
+
 interface Waiting {
   readonly record: string;
   readonly undo: () => void;
@@ -25,6 +31,9 @@ export class ChangeLog {
   readonly #strict: boolean;
   #queue: Waiting[] = [];
   #running = false;
+  /** How long the last sync took, in milliseconds, and how many changes shared it. */
+  #syncMs = Number.POSITIVE_INFINITY;
+  #shared = 0;
   #quiet: (() => void)[] = [];
   #idle: (() => void)[] = [];
   #syncTimer: NodeJS.Timeout | undefined;
@@ -108,11 +117,24 @@ export class ChangeLog {
     const start = this.journal.end;
     try {
       this.journal.write(batch.map(({ record }) => record));
-      await this.journal.sync();
+      await this.#sync(batch.length);
     } catch (error) {
       return this.#takeBack(batch, start, error);
     }
     this.#settle(batch);
+  }
+
+  #sync(sharing: number): Promise<void> | undefined {
+    const isAlone = sharing === 1 && this.#shared === 1;
+    this.#shared = sharing;
+    const start = performance.now();
+    const done = () => {
+      this.#syncMs = performance.now() - start;
+    };
+    if (!isAlone || this.#syncMs > QUICK_SYNC_MS) return this.journal.sync().then(done);
+    this.journal.syncNow();
+    done();
+    return undefined;
   }
 
   /** Everything here is synchronous, so that no change can come between. */
