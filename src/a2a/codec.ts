@@ -1,8 +1,9 @@
 /** SDK objects to objects of the store and back, without loss. What comes out is frozen, either way. */
 import { invalidArgument } from '../core/errors.ts';
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
+import { isoTime } from '../core/reduce.ts';
 import type { Message, Part, TaskStatus } from '../core/task.ts';
-import { type Fields, isObject, isSame } from './plain.ts';
+import { type Fields, isObject } from './plain.ts';
 import { differenceOf, residueOf, settle, type Version } from './residue.ts';
 import * as words from './words.ts';
 
@@ -21,9 +22,12 @@ type Item = { readonly [STORED]?: object };
  */
 export class Codec {
   readonly version: Version;
+  readonly #now: () => number;
 
-  constructor(version: Version) {
+  /** `now`: milliseconds since 1970, for a status that has no time. */
+  constructor(version: Version, now: () => number) {
     this.version = version;
+    this.#now = now;
   }
 
   /** Whether the codec made it; then it is frozen, and safe to share. */
@@ -31,20 +35,9 @@ export class Codec {
     return isObject(value) && STORED in value;
   }
 
-  storedMessage(item: unknown): Message {
-    return (item as Item)[STORED] as Message;
-  }
-
-  storedPart(item: unknown): Part {
-    return (item as Item)[STORED] as Part;
-  }
-
-  storedStatus(item: unknown): TaskStatus {
-    return (item as Item)[STORED] as TaskStatus;
-  }
-
-  storedHeader(item: unknown): ArtifactHead['header'] {
-    return (item as Item)[STORED] as ArtifactHead['header'];
+  /** What the store has of it. */
+  stored<T>(item: Fields): T {
+    return (item as Item)[STORED] as T;
   }
 
   encodePart(value: unknown): Fields {
@@ -61,7 +54,7 @@ export class Codec {
     const message = objectOf(value, 'history');
     const { version } = this;
     const items = Object.freeze(listOf(message.parts).map((part) => this.encodePart(part)));
-    const parts = Object.freeze(items.map((item) => this.storedPart(item)));
+    const parts = Object.freeze(items.map((item) => this.stored<Part>(item)));
     const decode = (stored: Message) => words.messageFromStore(stored, items, version, '');
     return this.#encode(message, words.messageToStore(message, parts, version), decode);
   }
@@ -72,25 +65,21 @@ export class Codec {
     return this.#settled(words.messageFromStore(stored, parts, this.version, fallbackId), stored);
   }
 
-  /** `now`: for a status without a time; the SDK does not see it. */
-  encodeStatus(value: unknown, now: string): Fields {
-    const status = objectOf(value, 'status');
+  encodeStatus(value: Fields): Fields {
     const { version } = this;
-    const message = isObject(status.message) ? this.encodeMessage(status.message) : undefined;
-    const stored = words.statusToStore(status, message && this.storedMessage(message), version, now);
-    return this.#encode(status, stored, (stored) => words.statusFromStore(stored, message, version));
+    const message = isObject(value.message) ? this.encodeMessage(value.message) : undefined;
+    const said = words.statusToStore(value, message && this.stored<Message>(message), version, isoTime(this.#now()));
+    return this.#encode(value, said, (stored) => words.statusFromStore(stored, message, version));
   }
 
-  /** What stands in the store for a status that the SDK's task has not. */
-  noStatus(now: string): TaskStatus {
-    return Object.freeze({
-      state: 'unknown',
-      timestamp: now,
-      a2a: Object.freeze({ version: this.version, none: true }),
-    });
+  /** What stands in the store for a status; also for one that the SDK's task has not. */
+  storedStatus(item: Fields | undefined): TaskStatus {
+    if (item) return this.stored(item);
+    const a2a = Object.freeze({ version: this.version, none: true });
+    return Object.freeze({ state: 'unknown', timestamp: isoTime(this.#now()), a2a });
   }
 
-  /** Undefined for what `noStatus` made. */
+  /** Undefined where the SDK's task has none. */
   decodeStatus(stored: TaskStatus, fallbackId: string): Fields | undefined {
     if (residueOf(stored, this.version)?.none) return undefined;
     const message = stored.message && this.decodeMessage(stored.message, fallbackId);
@@ -108,19 +97,14 @@ export class Codec {
     return this.#encode(header, said, (stored) => words.artifactFromStore(stored, version));
   }
 
-  /** Whether the SDK's artifact has a list of parts. */
-  hasParts(header: ArtifactHead['header'], partCount: number): boolean {
-    return partCount > 0 || !residueOf(header, this.version)?.none;
-  }
-
   decodeHeader(stored: ArtifactHead['header']): Fields {
     return this.#settled(words.artifactFromStore(stored, this.version), stored);
   }
 
   /** A task without its tails and status; `before`: what is stored of it so far. */
-  encodeBody(task: Fields, status: TaskStatus, before?: TaskBody): TaskBody {
+  encodeBody(task: Fields, status: Fields | undefined, before?: TaskBody): TaskBody {
     const { version } = this;
-    const body = words.bodyToStore(task, status, version);
+    const body = words.bodyToStore(task, this.storedStatus(status), version);
     const a2a = differenceOf(task, words.bodyFromStore(body, version), version) ?? Object.freeze({ version });
     return Object.freeze({ ...without(before, bodyWords), ...body, a2a });
   }
@@ -143,20 +127,8 @@ export class Codec {
   }
 }
 
-/** The id that a message without one has in the SDK's eyes: by its place in the history. */
-export function fallbackIdOf(taskId: string, position: number | 'status'): string {
-  return `${taskId}-${position}`;
-}
-
-/** Where in the history the message of a status stands. */
-export function positionOf(message: Message | undefined, history: readonly Message[]): number | 'status' {
-  if (!message || message.messageId !== undefined) return 'status';
-  const found = history.findLastIndex((other) => isSame(other, message));
-  return found < 0 ? 'status' : found;
-}
-
-function without<T extends object>(from: T | undefined, words: readonly string[]): Partial<T> {
-  return Object.fromEntries(Object.entries(from ?? {}).filter(([key]) => !words.includes(key))) as Partial<T>;
+export function without(from: object | undefined, words: readonly string[]): Fields {
+  return Object.fromEntries(Object.entries(from ?? {}).filter(([key]) => !words.includes(key)));
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -1,6 +1,4 @@
 /** The tasks last loaded or saved, so that the next save reads nothing. Bounded: by how many items they hold together. */
-import type { TaskHead } from '../core/head.ts';
-import { isSame } from './plain.ts';
 import type { Version } from './residue.ts';
 import type { StoredView, View } from './view.ts';
 
@@ -41,16 +39,4 @@ export class KnownTasks {
 function sizeOf({ history, artifacts }: View): number {
   const parts = artifacts?.reduce((sum, artifact) => sum + (artifact.parts?.length ?? 0), 0);
   return 1 + (history?.length ?? 0) + (parts ?? 0);
-}
-
-/** Whether two heads are of the same state of the same task: one that was deleted and made again counts revisions anew. */
-export function isSameHead(a: TaskHead | undefined, b: TaskHead | undefined): boolean {
-  if (a === b || !a || !b) return a === b;
-  return (
-    a.revision === b.revision &&
-    a.createdAt === b.createdAt &&
-    a.updatedAt === b.updatedAt &&
-    a.messageCount === b.messageCount &&
-    isSame(a.body, b.body)
-  );
 }

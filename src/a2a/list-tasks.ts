@@ -1,6 +1,5 @@
 /** The SDK's task list: all of a scope's heads, filtered and ordered as the SDK's own store does, then one page of them read. */
-import { encodeKey, type TaskHead } from '../core/head.ts';
-import type { HeadQuery } from '../core/query.ts';
+import type { TaskHead } from '../core/head.ts';
 import type { StorePort } from '../store-port.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { Codec } from './codec.ts';
@@ -34,14 +33,17 @@ export interface Page {
 }
 
 const DEFAULT_PAGE_SIZE = 50;
-const BATCH = 500;
+/** The total is asked for, so every head is looked at. */
+const ALL = 2 ** 31;
 
 export async function listPage(port: StorePort, callerId: string | undefined, request: ListRequest): Promise<Page> {
   const { contextId, pageSize = DEFAULT_PAGE_SIZE, pageToken } = request;
   const after = pageToken ? decodeToken(pageToken) : undefined;
-  const heads = await allHeads(port, {
+  const heads = await port.list({
     scope: { callerId, taskType: 'incoming' },
     ...(contextId && { sessionId: contextId }),
+    order: 'newest',
+    limit: ALL,
   });
   const found = select(heads, request);
   const rest = after ? found.filter((entry) => compare(after, entry) < 0) : found;
@@ -55,31 +57,16 @@ export async function listPage(port: StorePort, callerId: string | undefined, re
   };
 }
 
-/** From the oldest change on: a task that changes meanwhile is met again at the end, and its later head counts. */
-async function allHeads(port: StorePort, query: Pick<HeadQuery, 'scope' | 'sessionId'>): Promise<Iterable<TaskHead>> {
-  const found = new Map<string, TaskHead>();
-  let after: HeadQuery['after'];
-  for (;;) {
-    const heads = await port.list({ ...query, order: 'oldest', limit: BATCH, ...(after && { after }) });
-    for (const head of heads) found.set(encodeKey(head.key), head);
-    const last = heads.at(-1);
-    if (!last || heads.length < BATCH) return found.values();
-    after = { updatedAt: last.updatedAt, key: encodeKey(last.key) };
-  }
-}
-
-function select(heads: Iterable<TaskHead>, { status: state, statusTimestampAfter }: ListRequest): Entry[] {
-  const codec = new Codec('1.0');
+function select(heads: readonly TaskHead[], { status: state, statusTimestampAfter }: ListRequest): Entry[] {
+  const codec = new Codec('1.0', Date.now);
   const since = statusTimestampAfter ? Date.parse(statusTimestampAfter) : undefined;
   const entries: Entry[] = [];
   for (const head of heads) {
-    const { message: _, ...stored } = head.body.status;
-    const status = codec.decodeStatus(stored, '');
-    const timestamp = (status?.timestamp ?? '') as string;
-    if (state && status?.state !== state) continue;
+    const { state: found, timestamp = '' } = codec.decodeStatus(head.body.status, '') ?? {};
+    if (state && found !== state) continue;
     // The specification asks for "greater than or equal".
-    if (since !== undefined && !(Date.parse(timestamp) >= since)) continue;
-    entries.push({ head, timestamp, id: head.key.taskId });
+    if (since !== undefined && !(Date.parse(timestamp as string) >= since)) continue;
+    entries.push({ head, timestamp: timestamp as string, id: head.key.taskId });
   }
   return entries.sort(compare);
 }

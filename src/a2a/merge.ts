@@ -7,8 +7,11 @@ type Items = readonly Fields[] | undefined;
 
 const nothing: readonly never[] = [];
 
-export function conflict(message: string): TaskStoreError {
-  return new TaskStoreError('CONFLICT', message);
+export function conflict(what: string): TaskStoreError {
+  return new TaskStoreError(
+    'CONFLICT',
+    `${what} was changed elsewhere in a way that cannot be combined with this save`,
+  );
 }
 
 /** The items of `next` after those of `base`; undefined where `next` is something else than `base` with items added. */
@@ -22,12 +25,20 @@ export function addedTo(base: Items, next: Items): readonly Fields[] | undefined
 
 /** Whether `current` is `base` with items added, wherever they stand. */
 export function isWithin(base: Items, current: Items): boolean {
+  if (base === current) return true;
   let found = 0;
   for (const item of current ?? nothing) {
     const wanted = base?.[found];
     if (wanted !== undefined && (item === wanted || isSame(item, wanted))) found++;
   }
   return found === (base?.length ?? 0);
+}
+
+/** Whether one of the same id is there already, and is the same. */
+export function isTwin<T>(item: T, list: readonly T[] | undefined, idOf: (item: T) => unknown): boolean {
+  const twin = list?.find((other) => idOf(other) === idOf(item));
+  if (twin && !isSame(twin, item)) throw conflict(`what has the id ${String(idOf(item))}`);
+  return twin !== undefined;
 }
 
 /** Where in `current` each artifact of `base` stands; undefined where one is gone. */
@@ -57,7 +68,7 @@ function mergeField(next: unknown, base: unknown, current: unknown, key: string)
   if (isSame(next, base) || isSame(next, current)) return current;
   if (isSame(base, current)) return next;
   if (isObject(next) && isObject(current)) return mergeFields(next, isObject(base) ? base : {}, current);
-  throw conflict(`${key} was changed elsewhere too`);
+  throw conflict(key);
 }
 
 type Status = Fields | undefined;
@@ -66,5 +77,5 @@ type Status = Fields | undefined;
 export function mergeStatus(next: Status, base: Status, current: Status): Status {
   if (isSame(next, base) || isSame(next, current)) return current;
   if (isSame(base, current) || next?.state === current?.state) return next;
-  throw conflict('the status was changed elsewhere too');
+  throw conflict('the status');
 }

@@ -21,49 +21,38 @@ const TOO_DEEP = 600;
 
 function tag(value: unknown, depth: number): unknown {
   if (depth > TOO_DEEP) return value;
-  if (value === undefined) return { $: 'undefined' };
+  if (value === undefined) return { $: 'nothing' };
   if (typeof value === 'bigint') return { $: 'bigint', value: String(value) };
-  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0) ? value : tagNumber(value);
   if (value instanceof Uint8Array) return { $: 'bytes', value: encodeBase64(value) };
-  if (value instanceof Date) return { $: 'date', value: tag(value.getTime(), depth) };
+  if (value instanceof Date) return { $: 'date', value: String(value.getTime()) };
+  if (Object.is(value, -0)) return { $: 'number', value: '-0' };
+  if (typeof value === 'number' && !Number.isFinite(value)) return { $: 'number', value: String(value) };
   if (Array.isArray(value)) return Array.from(value, (item) => tag(item, depth + 1));
-  if (!isObject(value) || Object.prototype.toString.call(value) !== '[object Object]') return value;
-  const tagged = Object.fromEntries(Object.entries(value).map(([key, field]) => [key, tag(field, depth + 1)]));
-  return Object.hasOwn(value, '$') ? { $: 'object', value: tagged } : tagged;
+  if (Object.prototype.toString.call(value) !== '[object Object]') return value;
+  const fields = Object.entries(value as Fields).map(([key, field]) => [key, tag(field, depth + 1)]);
+  const tagged = Object.fromEntries(fields) as Fields;
+  return '$' in tagged ? { $: 'object', value: tagged } : tagged;
 }
 
-function tagNumber(value: number) {
-  return { $: 'number', value: Object.is(value, -0) ? '-0' : String(value) };
-}
+const makers: Readonly<Record<string, (text: string) => unknown>> = {
+  nothing: () => undefined,
+  bigint: BigInt,
+  bytes: decodeBase64,
+  date: (time) => new Date(Number(time)),
+  number: Number,
+};
 
 /** The value that `toPlain` was given; deeply frozen, but for bytes and dates, of which each look gives a fresh copy. */
 export function fromPlain(plain: unknown): unknown {
-  if (Array.isArray(plain)) return fill([], plain);
-  if (!isObject(plain)) return plain;
-  const { $, value } = plain;
-  switch ($) {
-    case undefined:
-      return fill({}, plain);
-    case 'undefined':
-      return undefined;
-    case 'bigint':
-      return BigInt(value as string);
-    case 'number':
-      return Number(value);
-    case 'bytes':
-      return decodeBase64(value as string);
-    case 'date':
-      return new Date(fromPlain(value) as number);
-    default:
-      return fill({}, value as Fields);
-  }
+  if (typeof plain !== 'object' || plain === null) return plain;
+  const { $, value } = plain as Fields;
+  const make = makers[$ as string];
+  return make ? make(value as string) : fill(Array.isArray(plain) ? [] : {}, $ ? (value as Fields) : plain);
 }
 
 function fill(target: object, plain: object): unknown {
   for (const [key, value] of Object.entries(plain)) {
-    const mutable = isObject(value) && (value.$ === 'bytes' || value.$ === 'date');
-    const field = mutable ? { get: () => fromPlain(value) } : { value: fromPlain(value) };
-    Object.defineProperty(target, key, { ...field, enumerable: true });
+    Object.defineProperty(target, key, { get: () => fromPlain(value), enumerable: true });
   }
   return Object.freeze(target);
 }
@@ -72,14 +61,18 @@ function fill(target: object, plain: object): unknown {
 export function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => isSame(item, b[i]));
+  if (kindOf(a) !== kindOf(b)) return false;
+  if (a instanceof Date) return Object.is(a.getTime(), (b as Date).getTime());
   if (a instanceof Uint8Array) {
-    return b instanceof Uint8Array && a.length === b.length && a.every((byte, i) => byte === b[i]);
+    const other = b as Uint8Array;
+    return a.length === other.length && a.every((byte, i) => byte === other[i]);
   }
-  if (a instanceof Date) return b instanceof Date && Object.is(a.getTime(), b.getTime());
-  if (Array.isArray(b) || b instanceof Uint8Array || b instanceof Date) return false;
   const keys = Object.keys(a);
   if (keys.length !== Object.keys(b).length) return false;
   for (const key of keys) if (!Object.hasOwn(b, key) || !isSame((a as Fields)[key], (b as Fields)[key])) return false;
   return true;
+}
+
+function kindOf(value: object): unknown {
+  return [Array, Uint8Array, Date].find((kind) => value instanceof kind);
 }

@@ -6,10 +6,10 @@ import { selectAll, selectNothing, selectView } from '../core/record.ts';
 import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 import { Codec } from './codec.ts';
-import { isSameHead, KnownTasks } from './known-tasks.ts';
+import { KnownTasks } from './known-tasks.ts';
 import { type ListRequest, listPage } from './list-tasks.ts';
 import { conflict } from './merge.ts';
-import { type Fields, isObject } from './plain.ts';
+import { type Fields, isObject, isSame } from './plain.ts';
 import { type Plan, planSave } from './plan.ts';
 import { requirePort } from './require-port.ts';
 import type { Version } from './residue.ts';
@@ -55,16 +55,16 @@ const MAX_ATTEMPTS = 100;
 class A2ATaskStore {
   readonly #port: StorePort;
   readonly #ownerResolver: OwnerResolver | undefined;
-  readonly #codecs: Readonly<Record<Version, Codec>> = { '0.3': new Codec('0.3'), '1.0': new Codec('1.0') };
+  readonly #codecs: Readonly<Record<Version, Codec>>;
   readonly #known = new KnownTasks();
   readonly #seen = new Seen();
   /** The last save of each task, so that they happen in the order of the calls. */
   readonly #saving = new Map<string, Promise<void>>();
 
-  readonly #now = () => new Date(this.#port.environment.now()).toISOString();
-
   constructor(port: StorePort, { ownerResolver }: A2ATaskStoreOptions) {
     this.#port = port;
+    const { now } = port.environment;
+    this.#codecs = { '0.3': new Codec('0.3', now), '1.0': new Codec('1.0', now) };
     this.#ownerResolver = ownerResolver;
   }
 
@@ -87,7 +87,7 @@ class A2ATaskStore {
     const codec = this.#codecs[versionOfTask(given)];
     await this.#port.run('save', key.taskId, async () => {
       const seen = this.#seen.get(given);
-      const next = takeApart(given, seen ?? this.#knownView(name, codec), codec, this.#now);
+      const next = takeApart(given, seen ?? this.#knownView(name, codec), codec);
       // From now on the caller's object stands for this state; another save of it may begin before this one ends.
       this.#seen.set(given, next);
       try {
@@ -124,7 +124,7 @@ class A2ATaskStore {
   async #read(key: TaskKey, versionFor: (head: TaskHead) => Version): Promise<StoredView | undefined> {
     const name = encodeKey(key);
     const known = this.#known.get(name);
-    const isKnown = (head: TaskHead) => isSameHead(head, known?.view.head) && versionFor(head) === known?.version;
+    const isKnown = (head: TaskHead) => isSame(head, known?.view.head) && versionFor(head) === known?.version;
     const record = await this.#port.read(key, (head) => (isKnown(head) ? selectNothing : selectAll)(head));
     if (!record) {
       this.#known.delete(name);
@@ -142,7 +142,7 @@ class A2ATaskStore {
     let current = this.#knownView(name, codec) ?? (await this.#read(key, () => codec.version));
     const base = seen ?? current;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const plan = planSave(next, base, current, codec, this.#now);
+      const plan = planSave(next, base, current, codec);
       const head = await this.#apply(key, plan, current?.head);
       if (head) {
         const { fields, status, history, artifacts } = plan.view;
@@ -151,14 +151,14 @@ class A2ATaskStore {
       }
       current = await this.#read(key, () => codec.version);
     }
-    throw conflict('others kept changing the task');
+    throw conflict('the task');
   }
 
   /** The head after the plan, or undefined where the task is not what the plan was made for. */
   async #apply(key: TaskKey, { command }: Plan, expected: TaskHead | undefined): Promise<TaskHead | undefined> {
     let isExpected = false;
     const { record } = await this.#port.transact(key, (head) => {
-      isExpected = isSameHead(head, expected);
+      isExpected = isSame(head, expected);
       return isExpected ? command : undefined;
     });
     return isExpected ? record?.head : undefined;

@@ -1,7 +1,7 @@
 /** A task as the SDK sees it, taken apart into frozen pieces that loads and saves share. */
-import type { ArtifactHead, TaskHead } from '../core/head.ts';
+import type { TaskHead } from '../core/head.ts';
 import type { TaskRecord } from '../core/record.ts';
-import { type Codec, fallbackIdOf, positionOf } from './codec.ts';
+import { type Codec, without } from './codec.ts';
 import { type Fields, isObject, isSame } from './plain.ts';
 import { residueOf } from './residue.ts';
 
@@ -34,54 +34,49 @@ const noList: readonly never[] = Object.freeze([]);
 /** Reads all of a record; `withArtifacts: false` where its artifacts were not read. */
 export function viewOf(record: TaskRecord, codec: Codec, withArtifacts = true): StoredView {
   const { head } = record;
-  const { body, messageCount, artifacts } = head;
-  const messages = record.messages();
+  const { body } = head;
   const decoded = codec.decodeBody(body);
-  const statusId = fallbackIdOf(body.id, positionOf(body.status.message, messages));
-  const status = codec.decodeStatus(body.status, statusId);
   // A task that others wrote has no lists where it has nothing in them; 1.0 has empty ones.
   const isOthers = codec.version === '1.0' && !residueOf(body, codec.version);
-  const listIn = (name: string) => (isOthers || Array.isArray(decoded[name]) ? noList : undefined);
-  const history =
-    messageCount === undefined
-      ? listIn('history')
-      : messages.map((message, i) => codec.decodeMessage(message, fallbackIdOf(body.id, i)));
-  const decodeArtifact = (artifact: ArtifactHead, slot: number): ArtifactView => {
-    const header = codec.decodeHeader(artifact.header);
-    const hasParts = codec.hasParts(artifact.header, artifact.partCount);
-    return { header, parts: hasParts ? record.parts(slot).map((part) => codec.decodePart(part)) : undefined };
+  const emptyList = (name: string) => (isOthers || Array.isArray(decoded[name]) ? noList : undefined);
+  const messages = record.messages();
+  const history = messages.map((message, i) => codec.decodeMessage(message, `${body.id}-${i}`));
+  const artifacts = head.artifacts?.map(({ header, partCount }, slot) => {
+    const hasParts = partCount > 0 || !residueOf(header, codec.version)?.none;
+    const parts = hasParts ? record.parts(slot).map((part) => codec.decodePart(part)) : undefined;
+    return { header: codec.decodeHeader(header), parts };
+  });
+  // The message of a status that was stored without an id has that of its twin in the history.
+  const twin = messages.findLastIndex((message) => isSame(message, body.status.message));
+  const view = {
+    status: codec.decodeStatus(body.status, `${body.id}-${twin < 0 ? 'status' : twin}`),
+    history: head.messageCount === undefined ? emptyList('history') : history,
+    artifacts: withArtifacts ? (artifacts ?? emptyList('artifacts')) : noList,
   };
-  const artifactViews =
-    artifacts === undefined ? listIn('artifacts') : withArtifacts ? artifacts.map(decodeArtifact) : noList;
-  return { head, fields: rest(decoded, status, history, artifactViews), status, history, artifacts: artifactViews };
+  return { ...view, head, fields: rest(decoded, view) };
 }
 
 /**
  * A task of the SDK's, taken apart at once: nothing done to it later reaches the view. What is the same in `base` is
  * taken from there, which costs a comparison by identity where the task came from a load.
  */
-export function takeApart(task: Fields, base: View | undefined, codec: Codec, now: () => string): View {
+export function takeApart(task: Fields, base: View | undefined, codec: Codec): View {
   const { status, history, artifacts } = task;
-  const hasStatus = isObject(status);
-  const fields = rest(task, hasStatus, Array.isArray(history), Array.isArray(artifacts));
-  const bases = base?.artifacts ?? noList;
-  return {
-    fields:
-      base && isSame(fields, base.fields)
-        ? base.fields
-        : codec.decodeBody(codec.encodeBody(fields, codec.noStatus(now()))),
-    status: hasStatus ? (reuse(status, base?.status) ?? codec.encodeStatus(status, now())) : undefined,
+  const view = {
+    status: isObject(status) ? (reuse(status, base?.status) ?? codec.encodeStatus(status)) : undefined,
     history: takeList(history, base?.history, codec, (message) => codec.encodeMessage(message)),
     artifacts: Array.isArray(artifacts)
-      ? artifacts.map((artifact: unknown, slot) => takeArtifact(artifact, slot, bases[slot], codec))
+      ? artifacts.map((artifact: Fields, slot) => takeArtifact(artifact, slot, base?.artifacts?.[slot], codec))
       : undefined,
   };
+  const fields = rest(task, view);
+  return { ...view, fields: reuse(fields, base?.fields) ?? codec.decodeBody(codec.encodeBody(fields, undefined)) };
 }
 
-function takeArtifact(artifact: unknown, slot: number, base: ArtifactView | undefined, codec: Codec): ArtifactView {
-  const { parts, ...header } = artifact as Fields;
+function takeArtifact(artifact: Fields, slot: number, base: ArtifactView | undefined, codec: Codec): ArtifactView {
+  const { parts, ...header } = artifact;
   const hasParts = Array.isArray(parts);
-  const given = hasParts ? header : (artifact as Fields);
+  const given = hasParts ? header : artifact;
   const same = hasParts === (base?.parts !== undefined) ? base?.header : undefined;
   return {
     header: reuse(given, same) ?? codec.encodeHeader(given, hasParts, slot),
@@ -139,7 +134,8 @@ function thaw(fields: Fields): Fields {
   return thawed;
 }
 
-function rest(task: Fields, status: unknown, history: unknown, artifacts: unknown): Fields {
-  const taken = [status && 'status', history && 'history', artifacts && 'artifacts'];
-  return Object.freeze(Object.fromEntries(Object.entries(task).filter(([key]) => !taken.includes(key))));
+/** The fields of a task that the view has nowhere else. */
+function rest(task: Fields, view: Omit<View, 'fields'>): Fields {
+  const elsewhere = Object.keys(view).filter((key) => view[key as keyof typeof view]);
+  return Object.freeze(without(task, elsewhere));
 }

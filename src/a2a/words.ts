@@ -4,7 +4,7 @@
  */
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
-import type { Message, Part, TaskState, TaskStatus } from '../core/task.ts';
+import type { FilePart, Message, Part, TaskState, TaskStatus } from '../core/task.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { type Fields, isObject } from './plain.ts';
 import type { Version } from './residue.ts';
@@ -91,17 +91,11 @@ function contentToStore({ content, filename, mediaType }: Fields): Part {
 function kindToStore({ kind, text, file, data }: Fields): Part {
   if (kind === 'text' && isText(text)) return { type: 'text', text };
   if (kind === 'data') return { type: 'data', data: json(data) ?? null };
-  if (kind === 'file' && isObject(file) && isFile(file)) {
-    const copy = json(file);
-    if (isObject(copy)) return { type: 'file', file: copy };
-  }
-  return unsaid;
-}
-
-/** Whether the store takes it for a file: exactly one of bytes, uri; every field a text. */
-function isFile({ bytes, uri, name, mimeType }: Fields): boolean {
-  const isOptionalText = (value: unknown) => value === undefined || isText(value);
-  return (bytes === undefined) !== (uri === undefined) && [bytes, uri, name, mimeType].every(isOptionalText);
+  const { bytes, uri, name = '', mimeType = '' } = isObject(file) ? file : ({} as Fields);
+  // The store's files have exactly one of the two.
+  const isFile = [bytes ?? uri, name, mimeType].every(isText) && (bytes === undefined || uri === undefined);
+  const copy = kind === 'file' && isFile && json(file);
+  return copy ? { type: 'file', file: copy as FilePart['file'] } : unsaid;
 }
 
 export function partFromStore(part: Part, version: Version): Fields {
