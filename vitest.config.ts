@@ -22,7 +22,18 @@ type Browser = 'chromium' | 'firefox' | 'webkit';
 function inBrowser(browser: Browser, provider: BrowserProviderOption): TestProjectConfiguration {
   return {
     server,
-    optimizeDeps: { include: ['idb', 'zod/mini', 'fast-check', 'vitest', 'hono', 'hono/cors', '@a2a-js/sdk/server', 'a2a-sdk-03/server'] },
+    optimizeDeps: {
+      include: [
+        'idb',
+        'zod/mini',
+        'fast-check',
+        'vitest',
+        'hono',
+        'hono/cors',
+        '@a2a-js/sdk/server',
+        'a2a-sdk-03/server',
+      ],
+    },
     test: {
       name: browser,
       env,
