@@ -34,6 +34,8 @@ export interface SyncOptions extends ElkarTransportOptions {
 export interface SyncPlatform {
   /** Calls `then` after so many ms, unless the returned function is called before. */
   readonly later: (ms: number, then: () => void) => () => void;
+  /** Keeps the process from ending while somebody waits for sync. Ends with the returned function. */
+  readonly stay: () => () => void;
   /** From 0 to under 1. */
   readonly random: () => number;
   /** `null`: there are none. */
@@ -53,6 +55,10 @@ export function defaultPlatform(): SyncPlatform {
       // A wait for the remote must not keep a process alive that has nothing else to do.
       (timer as { unref?: () => void }).unref?.();
       return () => clearTimeout(timer);
+    },
+    stay() {
+      const timer = setInterval(() => {}, 2 ** 31 - 1);
+      return () => clearInterval(timer);
     },
     random: Math.random,
     locks: navigator?.locks ?? null,

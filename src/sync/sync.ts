@@ -85,6 +85,7 @@ export class ElkarSync implements TaskSync {
     const since = this.#port.environment.now();
     const key = taskId === undefined ? undefined : keyOf(taskId, options);
     let isLate = false;
+    const leave = this.#platform.stay();
     const cancel =
       timeoutMs === undefined
         ? undefined
@@ -107,6 +108,7 @@ export class ElkarSync implements TaskSync {
       }
     } finally {
       cancel?.();
+      leave();
     }
   }
 
