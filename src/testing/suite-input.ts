@@ -19,6 +19,7 @@ const wrong: readonly [path: string, params: unknown][] = [
   ['newMessages.0.parts.0', { newMessages: [{ role: 'user', parts: ['x'] }] }],
   ['newMessages.0.parts.0.type', { newMessages: [{ role: 'user', parts: [{ text: 'x' }] }] }],
   ['newMessages.0.parts.0.type', { newMessages: [{ role: 'user', parts: [{ type: 'toString' }] }] }],
+  ['newMessages.0.parts.0.type', { newMessages: [{ role: 'user', parts: [{ type: { toString: null } }] }] }],
   ['newMessages.0.parts.0.text', { newMessages: [{ role: 'user', parts: [{ type: 'text', text: 1 }] }] }],
   ['newMessages.0.parts.0.data', { newMessages: [{ role: 'user', parts: [{ type: 'data' }] }] }],
   ['newMessages.0.parts.0.file', { newMessages: [{ role: 'user', parts: [{ type: 'file' }] }] }],
