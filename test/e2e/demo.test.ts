@@ -120,7 +120,7 @@ test('a reload in the middle goes on behind the last stored step', async () => {
   await expectEqualSides(page);
 });
 
-test('two tabs show the same, and when the one that works and pushes is closed the other takes over', async () => {
+test('two tabs show the same, and when the one that works is closed the other goes on', async () => {
   const visitor = await newVisitor(browser, server.url);
   const first = await visitor.open();
   await first.getByText('Tab A, this one, pushes').waitFor();
@@ -140,7 +140,7 @@ test('two tabs show the same, and when the one that works and pushes is closed t
   await expectEqualSides(first);
 });
 
-test('a crashed tab is succeeded by the next', async () => {
+test('a tab that works and pushes and crashes is succeeded in both', async () => {
   const visitor = await newVisitor(browser, server.url);
   const first = await visitor.open();
   const second = await visitor.open();
