@@ -35,23 +35,25 @@ export function positionOf({ updatedAt, key }: TaskHead): ListPosition {
   return { updatedAt, key: encodeKey(key) };
 }
 
+/** Fields are set one by one: lists make many summaries, and conditional spreads take ten times as long. */
 function toSummary(head: TaskHead): TaskSummary {
-  const { key, body, isStreaming, createdAt, updatedAt, agentUrl } = head;
-  return {
+  const { key, body } = head;
+  const summary: { -readonly [K in keyof TaskSummary]: TaskSummary[K] } = {
     id: key.taskId,
-    ...(key.callerId !== undefined && { callerId: key.callerId }),
     taskType: key.taskType,
-    ...(body.sessionId !== undefined && { sessionId: body.sessionId }),
     status: body.status,
-    ...(body.metadata && { metadata: body.metadata }),
-    isStreaming,
+    isStreaming: head.isStreaming,
     messageCount: head.messageCount ?? 0,
     artifactCount: head.artifacts?.length ?? 0,
-    createdAt,
-    updatedAt,
-    ...(agentUrl !== undefined && { agentUrl }),
+    createdAt: head.createdAt,
+    updatedAt: head.updatedAt,
     pending: head.pendingSince !== undefined,
   };
+  if (key.callerId !== undefined) summary.callerId = key.callerId;
+  if (body.sessionId !== undefined) summary.sessionId = body.sessionId;
+  if (body.metadata) summary.metadata = body.metadata;
+  if (head.agentUrl !== undefined) summary.agentUrl = head.agentUrl;
+  return summary;
 }
 
 function encodeCursor({ updatedAt, key }: ListPosition): string {

@@ -236,7 +236,7 @@ export class LocalTaskStore implements TaskStore {
       const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
       const { record } = await this.#transact(key, () => command, { select: selectView(view) });
       if (toRemote) await toRemote.flush({ ...key, signal: options.signal });
-      return toStoredTask(record as TaskRecord, view);
+      return toStoredTask(record as TaskRecord, view, true);
     });
   }
 

@@ -42,26 +42,31 @@ export function compareNewest(a: ListPosition, b: ListPosition): number {
   return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
 }
 
-/** Whether a task is one that the query asks for, its place in the list and the limit left aside. */
-export function matches(listed: Listed, { scope, states, sessionId, updatedAfter }: HeadQuery): boolean {
-  return (
-    (!scope || listed.scope === encodeScope(scope)) &&
+/** Tells whether a task is one that the query asks for, its place in the list and the limit left aside. */
+export function matcher({ scope, states, sessionId, updatedAfter }: HeadQuery): (listed: Listed) => boolean {
+  const wanted = scope && encodeScope(scope);
+  return (listed) =>
+    (wanted === undefined || listed.scope === wanted) &&
     (!states || states.includes(listed.state)) &&
     (sessionId === undefined || listed.sessionId === sessionId) &&
-    (updatedAfter === undefined || listed.updatedAt > updatedAfter)
-  );
+    (updatedAfter === undefined || listed.updatedAt > updatedAfter);
+}
+
+export function matches(listed: Listed, query: HeadQuery): boolean {
+  return matcher(query)(listed);
 }
 
 /** The page that a query asks for, from everything in the query's order. */
 export function takePage<L extends Listed>(ordered: Iterable<L>, query: HeadQuery): L[] {
   const { after, order, limit, updatedAfter } = query;
   const direction = order === 'newest' ? 1 : -1;
+  const isWanted = matcher(query);
   const page: L[] = [];
   for (const listed of ordered) {
     if (page.length >= limit) break;
     if (order === 'newest' && updatedAfter !== undefined && listed.updatedAt <= updatedAfter) break;
     if (after && compareNewest(listed, after) * direction <= 0) continue;
-    if (matches(listed, query)) page.push(listed);
+    if (isWanted(listed)) page.push(listed);
   }
   return page;
 }

@@ -56,13 +56,9 @@ export class RecencyList<E extends ListPosition> {
   }
 
   /** Entries from the newest (or the oldest) on. Ends when the list changes under it; take what is wanted at once. */
-  *entries(order: 'newest' | 'oldest'): Generator<E> {
+  entries(order: 'newest' | 'oldest'): IterableIterator<E> {
     if (!this.#sorted) this.#sort();
-    let node = order === 'newest' ? this.#newest : this.#oldest;
-    while (node) {
-      yield node.entry;
-      node = order === 'newest' ? node.older : node.newer;
-    }
+    return new Walk(order === 'newest' ? this.#newest : this.#oldest, order);
   }
 
   #link(node: Node<E>, newer: Node<E> | undefined, older: Node<E> | undefined): void {
@@ -86,5 +82,27 @@ export class RecencyList<E extends ListPosition> {
     this.#newest = this.#oldest = undefined;
     for (const node of nodes) this.#link(node, undefined, this.#newest);
     this.#sorted = true;
+  }
+}
+
+/** Written out, since lists pass over many entries and a generator takes several times as long for each. */
+class Walk<E> implements IterableIterator<E> {
+  #node: Node<E> | undefined;
+  readonly #order: 'newest' | 'oldest';
+
+  constructor(node: Node<E> | undefined, order: 'newest' | 'oldest') {
+    this.#node = node;
+    this.#order = order;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<E> {
+    const node = this.#node;
+    if (!node) return { done: true, value: undefined };
+    this.#node = this.#order === 'newest' ? node.older : node.newer;
+    return { done: false, value: node.entry };
   }
 }

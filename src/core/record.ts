@@ -55,23 +55,27 @@ export function selectView({ historyLength, includeArtifacts }: TaskView): Selec
 }
 
 /**
- * What a caller sees of a record. The task, and in it `history` and `artifacts`, are put together when first looked at, so
+ * What a caller sees of a record: a snapshot of its own. With `late`, the task in it is put together when first looked at, so
  * that a caller who streams chunks and ignores the answers pays nothing for their length.
  */
-export function toStoredTask(record: TaskRecord, view: TaskView): StoredTask {
+export function toStoredTask(record: TaskRecord, view: TaskView, late = false): StoredTask {
   const { head } = record;
   const { callerId, taskType, taskId } = head.key;
+  const { isStreaming, createdAt, updatedAt } = head;
   let task: Task | undefined;
-  const stored: StoredTask = {
-    id: taskId,
-    taskType,
-    isStreaming: head.isStreaming,
-    get task() {
-      return (task ??= toTask(record, view));
-    },
-    createdAt: head.createdAt,
-    updatedAt: head.updatedAt,
-  };
+  const stored: StoredTask =
+    late && (view.historyLength !== 0 || view.includeArtifacts !== false)
+      ? {
+          id: taskId,
+          taskType,
+          isStreaming,
+          get task() {
+            return (task ??= toTask(record, view));
+          },
+          createdAt,
+          updatedAt,
+        }
+      : { id: taskId, taskType, isStreaming, task: toTask(record, view), createdAt, updatedAt };
   if (callerId !== undefined) stored.callerId = callerId;
   if (head.pushNotification) stored.pushNotification = head.pushNotification;
   if (head.agentUrl !== undefined) stored.agentUrl = head.agentUrl;

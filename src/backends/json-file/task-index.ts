@@ -97,20 +97,26 @@ export class TaskIndex {
     return this.columns.layoutLength[row] ? (JSON.parse(this.layoutText(row)) as Layout) : undefined;
   }
 
-  /** Rows that may answer the query, in its order, not before the time it begins after. */
-  *rows(query: HeadQuery, hidden: Uint8Array): Generator<number> {
+  /** Answers, call by call, the rows that may answer the query, in its order and not before the time it begins after; then -1. */
+  rows(query: HeadQuery, hidden: Uint8Array): () => number {
     const { state, scopeHash, sessionHash } = this.columns;
     const scope = query.scope && this.hash(encodeScope(query.scope));
     const session = query.sessionId === undefined ? undefined : this.hash(query.sessionId);
-    const wanted = query.states && Uint8Array.from(states, (name) => Number(query.states?.includes(name)));
+    const wanted = query.states?.map(stateCode);
     const [first, end, step] = this.#range(query);
-    for (let row = first; row !== end; row += step) {
-      if (hidden[row]) continue;
-      if (wanted && !wanted[state[row] as number]) continue;
-      if (scope !== undefined && scopeHash[row] !== scope) continue;
-      if (session !== undefined && sessionHash[row] !== session) continue;
-      yield row;
-    }
+    let next = first;
+    return () => {
+      while (next !== end) {
+        const row = next;
+        next += step;
+        if (hidden[row]) continue;
+        if (wanted && !wanted.includes(state[row] as number)) continue;
+        if (scope !== undefined && scopeHash[row] !== scope) continue;
+        if (session !== undefined && sessionHash[row] !== session) continue;
+        return row;
+      }
+      return -1;
+    };
   }
 
   #range({ order, after, updatedAfter }: HeadQuery): [first: number, end: number, step: 1 | -1] {

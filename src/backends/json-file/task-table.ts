@@ -152,8 +152,17 @@ export class TaskTable {
     }
   }
 
-  *#stored(query: HeadQuery): Generator<Entry> {
-    for (const row of this.snapshot.index.rows(query, this.snapshot.hidden)) yield this.#cleanEntry(row);
+  #stored(query: HeadQuery): IterableIterator<Entry> {
+    const nextRow = this.snapshot.index.rows(query, this.snapshot.hidden);
+    return {
+      [Symbol.iterator]() {
+        return this;
+      },
+      next: () => {
+        const row = nextRow();
+        return row < 0 ? { done: true, value: undefined } : { done: false, value: this.#cleanEntry(row) };
+      },
+    };
   }
 
   #findStored(name: string): CleanEntry | undefined {
