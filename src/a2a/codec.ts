@@ -7,10 +7,6 @@ import { type Fields, isObject } from './plain.ts';
 import { differenceOf, residueOf, settle, type Version } from './residue.ts';
 import * as words from './words.ts';
 
-/** What the store keeps of a task's head that the SDK does not know. */
-const bodyWords = ['id', 'sessionId', 'status', 'metadata', 'a2a'];
-const headerWords = ['artifactId', 'name', 'description', 'extensions', 'metadata', 'a2a'];
-
 /** Under it, unseen by who copies or compares an item, stands what the store has of it. */
 const STORED = Symbol('stored');
 
@@ -90,7 +86,8 @@ export class Codec {
   encodeHeader(header: Fields, hasParts: boolean, index: number, before?: ArtifactHead['header']): Fields {
     const { version } = this;
     const said: ArtifactHead['header'] = {
-      ...without(before, headerWords),
+      ...(before?.append && { append: true }),
+      ...(before?.lastChunk && { lastChunk: true }),
       ...words.artifactToStore(header, before?.index ?? index, version),
       ...(!hasParts && { a2a: Object.freeze({ version, none: true }) }),
     };
@@ -101,12 +98,12 @@ export class Codec {
     return this.#settled(words.artifactFromStore(stored, this.version), stored);
   }
 
-  /** A task without its tails and status; `before`: what is stored of it so far. */
-  encodeBody(task: Fields, status: Fields | undefined, before?: TaskBody): TaskBody {
+  /** A task without its tails. */
+  encodeBody(task: Fields, status: Fields | undefined): TaskBody {
     const { version } = this;
     const body = words.bodyToStore(task, this.storedStatus(status), version);
     const a2a = differenceOf(task, words.bodyFromStore(body, version), version) ?? Object.freeze({ version });
-    return Object.freeze({ ...without(before, bodyWords), ...body, a2a });
+    return Object.freeze({ ...body, a2a });
   }
 
   decodeBody(body: TaskBody): Fields {
@@ -125,10 +122,6 @@ export class Codec {
     Object.defineProperty(decoded, STORED, { value: stored });
     return settle(decoded, residueOf(stored as Fields, this.version));
   }
-}
-
-export function without(from: object | undefined, words: readonly string[]): Fields {
-  return Object.fromEntries(Object.entries(from ?? {}).filter(([key]) => !words.includes(key)));
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -38,7 +38,7 @@ function replacement(next: View, current: StoredView | undefined, codec: Codec):
     return Object.freeze({ ...before, index: indexOf(header), parts: storedOf<Part>(parts, codec) });
   });
   const task = Object.freeze({
-    ...codec.encodeBody(fields, status, current?.head.body),
+    ...codec.encodeBody(fields, status),
     ...(history && { history: storedOf<Message>(history, codec) }),
     ...(stored && { artifacts: Object.freeze(stored) as Artifact[] }),
   });
@@ -147,7 +147,7 @@ function extendBody(
     ...(view.history && messageCount === undefined && !addsMessages && { history: [] }),
     ...(view.artifacts && artifacts === undefined && !addsArtifacts && { artifacts: [] }),
   };
-  return codec.encodeBody({ ...view.fields, ...empty }, view.status, body);
+  return codec.encodeBody({ ...view.fields, ...empty }, view.status);
 }
 
 function join(list: readonly Fields[] | undefined, added: readonly Fields[]): readonly Fields[] | undefined {

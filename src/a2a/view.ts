@@ -1,9 +1,10 @@
 /** A task as the SDK sees it, taken apart into frozen pieces that loads and saves share. */
 import type { TaskHead } from '../core/head.ts';
 import type { TaskRecord } from '../core/record.ts';
-import { type Codec, without } from './codec.ts';
+import type { Codec } from './codec.ts';
 import { type Fields, isObject, isSame } from './plain.ts';
 import { residueOf } from './residue.ts';
+import { without } from './words.ts';
 
 export interface View {
   /** Everything but what stands below. */

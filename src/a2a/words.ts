@@ -1,12 +1,13 @@
 /**
  * The objects of A2A 0.3 and 1.0 in the store's own words and back, as far as these words go; `residue.ts` carries the
- * rest. 1.0 has every field always (empty text, empty list, undefined), the store and 0.3 only those that say something.
+ * rest. Where the store has no word of its own, a field passes as it is. 1.0 has every field always (empty text, empty
+ * list, undefined), the store and 0.3 only those that say something.
  */
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
 import type { FilePart, Message, Part, TaskState, TaskStatus } from '../core/task.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
-import { type Fields, isObject } from './plain.ts';
+import { type Fields, isObject, isSame } from './plain.ts';
 import type { Version } from './residue.ts';
 
 /** By their number in 1.0. */
@@ -22,10 +23,35 @@ const states = [
   'auth-required',
 ] as const satisfies readonly TaskState[];
 
-const none: readonly never[] = Object.freeze([]);
+interface Kind {
+  /** Fields of either side that do not pass. */
+  readonly own: readonly string[];
+  /** What 1.0 has where the store has nothing. */
+  readonly empty: Readonly<Fields>;
+}
+
+const metadata = undefined;
+const extensions: readonly never[] = Object.freeze([]);
+
+const partKind: Kind = {
+  own: ['type', 'kind', 'content', 'text', 'file', 'data', 'a2a'],
+  empty: { metadata, filename: '', mediaType: '' },
+};
+const fileKind: Kind = { ...partKind, own: [...partKind.own, 'filename', 'mediaType'] };
+const messageKind: Kind = {
+  own: ['role', 'kind', 'parts', 'a2a'],
+  empty: { metadata, contextId: '', taskId: '', extensions, referenceTaskIds: extensions },
+};
+const artifactKind: Kind = {
+  own: ['index', 'append', 'lastChunk', 'parts', 'a2a'],
+  empty: { metadata, name: '', description: '', extensions },
+};
+const taskKind: Kind = {
+  own: ['id', 'sessionId', 'contextId', 'status', 'history', 'artifacts', 'kind', 'a2a'],
+  empty: { metadata },
+};
+
 const isText = (value: unknown): value is string => typeof value === 'string';
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
-const isEmpty = (value: string | readonly unknown[]) => value.length === 0;
 
 /** A frozen JSON copy, or undefined for what JSON cannot hold. */
 function json(value: unknown): unknown {
@@ -36,54 +62,44 @@ function json(value: unknown): unknown {
   }
 }
 
-/** The named fields that the store can hold as they are; those that are empty say nothing in 1.0. */
-function keep(from: Fields, version: Version, texts: readonly string[], lists: readonly string[]): Fields {
-  const kept: Fields = {};
-  const wanted = (value: string | readonly unknown[]) => version === '0.3' || !isEmpty(value);
-  for (const name of texts) if (isText(from[name]) && wanted(from[name])) kept[name] = from[name];
-  for (const name of lists) if (isTexts(from[name]) && wanted(from[name])) kept[name] = copyJson(from[name]);
-  const metadata = isObject(from.metadata) && json(from.metadata);
-  if (metadata) kept.metadata = metadata;
-  return kept;
+/** The fields that pass to the store; not those that it would refuse, and not those that are empty in 1.0. */
+function passing(fields: Fields, { own, empty }: Kind, version: Version): Fields {
+  const passed = Object.entries(fields).flatMap(([key, value]) => {
+    const isRefused = key === 'metadata' ? !isObject(value) : /^(name|description)$/.test(key) && !isText(value);
+    const isEmpty = version === '1.0' && isSame(value, empty[key]);
+    const copy = own.includes(key) || isRefused || isEmpty ? undefined : json(value);
+    return copy === undefined ? [] : [[key, copy] as const];
+  });
+  return Object.fromEntries(passed);
 }
 
-/** The way back of `keep`. */
-function give(from: Readonly<Fields>, version: Version, texts: readonly string[], lists: readonly string[]): Fields {
-  const given: Fields = {};
-  for (const name of texts) {
-    if (isText(from[name])) given[name] = from[name];
-    else if (version === '1.0') given[name] = '';
-  }
-  for (const name of lists) {
-    if (isTexts(from[name])) given[name] = from[name];
-    else if (version === '1.0') given[name] = none;
-  }
-  if (from.metadata !== undefined || version === '1.0') given.metadata = from.metadata;
-  return given;
+/** The way back of `passing`. */
+function passed(stored: Readonly<Fields>, { own, empty }: Kind, version: Version): Fields {
+  return { ...(version === '1.0' && empty), ...without(stored, own) };
 }
 
-const partTexts = ['filename', 'mediaType'];
+export function without(from: object, keys: readonly string[]): Fields {
+  return Object.fromEntries(Object.entries(from).filter(([key]) => !keys.includes(key)));
+}
 
 /** What no part of the store can say; the residue says it. */
 const unsaid = { type: 'data', data: null } as const;
 
 export function partToStore(part: Fields, version: Version): Part {
   const said = version === '1.0' ? contentToStore(part) : kindToStore(part);
-  const isFile = said.type === 'file';
-  return { ...said, ...keep(part, version, isFile || version === '0.3' ? [] : partTexts, []) };
+  return { ...said, ...passing(part, said.type === 'file' ? fileKind : partKind, version) };
 }
 
 function contentToStore({ content, filename, mediaType }: Fields): Part {
   const { $case, value } = isObject(content) ? content : ({} as Fields);
   if ($case === 'text' && isText(value)) return { type: 'text', text: value };
   if ($case === 'data') return { type: 'data', data: json(value) ?? null };
-  const bytes = $case === 'raw' && value instanceof Uint8Array && encodeBase64(value);
-  const uri = $case === 'url' && isText(value) && value;
-  if (bytes === false && uri === false) return unsaid;
-  const file = {
+  const isUrl = $case === 'url' && isText(value);
+  if (!isUrl && !($case === 'raw' && value instanceof Uint8Array)) return unsaid;
+  const file: FilePart['file'] = {
     ...(isText(filename) && filename && { name: filename }),
     ...(isText(mediaType) && mediaType && { mimeType: mediaType }),
-    ...(bytes === false ? { uri: uri as string } : { bytes }),
+    ...(isUrl ? { uri: value } : { bytes: encodeBase64(value as Uint8Array) }),
   };
   return { type: 'file', file: Object.freeze(file) };
 }
@@ -99,38 +115,31 @@ function kindToStore({ kind, text, file, data }: Fields): Part {
 }
 
 export function partFromStore(part: Part, version: Version): Fields {
-  if (version === '1.0') {
-    const { name, mimeType } = part.type === 'file' ? part.file : ({} as Fields);
-    const named = part.type === 'file' ? { ...part, filename: name, mediaType: mimeType } : part;
-    return { content: Object.freeze(contentFromStore(part)), ...give(named, version, partTexts, []) };
+  const { type, text, data, file } = part as Fields & Part;
+  const { name = '', mimeType = '', bytes, uri } = (file ?? {}) as FilePart['file'];
+  if (version === '0.3') {
+    const said = type === 'text' ? { text } : type === 'data' ? { data } : { file };
+    return { kind: type, ...said, ...passed(part, partKind, version) };
   }
-  const metadata = part.metadata && { metadata: part.metadata };
-  if (part.type === 'text') return { kind: 'text', text: part.text, ...metadata };
-  if (part.type === 'file') return { kind: 'file', file: part.file, ...metadata };
-  return { kind: 'data', data: part.data, ...metadata };
+  const given = passed(part, partKind, version);
+  if (type !== 'file') return { content: contentOf(type, type === 'text' ? text : data), ...given };
+  const content = bytes === undefined ? contentOf('url', uri) : rawContent(bytes);
+  return { content, ...given, filename: name, mediaType: mimeType };
 }
 
-function contentFromStore(part: Part): object {
-  if (part.type === 'text') return { $case: 'text', value: part.text };
-  if (part.type === 'data') return { $case: 'data', value: part.data };
-  const { bytes, uri } = part.file;
-  if (bytes === undefined) return { $case: 'url', value: uri };
-  // Bytes cannot be frozen: whoever looks gets a copy of their own.
-  return Object.defineProperty({ $case: 'raw' }, 'value', { get: () => decodeBase64(bytes), enumerable: true });
+function contentOf($case: string, value: unknown): object {
+  return Object.freeze({ $case, value });
 }
 
-const messageTexts = ['contextId', 'taskId'];
-const messageLists = ['extensions', 'referenceTaskIds'];
+/** Bytes cannot be frozen: whoever looks gets a copy of their own. */
+function rawContent(bytes: string): object {
+  const get = () => decodeBase64(bytes);
+  return Object.freeze(Object.defineProperty({ $case: 'raw' }, 'value', { get, enumerable: true }));
+}
 
 export function messageToStore(message: Fields, parts: readonly Part[], version: Version): Message {
-  const { messageId, role } = message;
-  const isUser = role === (version === '1.0' ? 1 : 'user');
-  return {
-    role: isUser ? 'user' : 'agent',
-    parts: parts as Part[],
-    ...(isText(messageId) && { messageId }),
-    ...keep(message, version, messageTexts, messageLists),
-  };
+  const isUser = message.role === (version === '1.0' ? 1 : 'user');
+  return { role: isUser ? 'user' : 'agent', parts: parts as Part[], ...passing(message, messageKind, version) };
 }
 
 /** `fallbackId`: for messages that others stored without an id. */
@@ -140,13 +149,9 @@ export function messageFromStore(
   version: Version,
   fallbackId: string,
 ): Fields {
-  const { role, messageId } = message;
-  return {
-    ...(version === '0.3' ? { kind: 'message', role } : { role: role === 'user' ? 1 : 2 }),
-    messageId: isText(messageId) ? messageId : fallbackId,
-    parts,
-    ...give(message, version, messageTexts, messageLists),
-  };
+  const { role } = message;
+  const said = version === '0.3' ? { kind: 'message', role } : { role: role === 'user' ? 1 : 2 };
+  return { ...said, messageId: fallbackId, parts, ...passed(message, messageKind, version) };
 }
 
 /** A status of the store has a time always; `now` where this one has none that is a time. */
@@ -156,9 +161,9 @@ export function statusToStore(
   version: Version,
   now: string,
 ): TaskStatus {
-  const named = states.find((known, number) => state === (version === '1.0' ? number : known));
+  const named = states.find((known, number) => state === (version === '1.0' ? number : known)) ?? 'unknown';
   const isTime = isText(timestamp) && !Number.isNaN(Date.parse(timestamp));
-  return { state: named ?? 'unknown', ...(message && { message }), timestamp: isTime ? timestamp : now };
+  return { state: named, ...(message && { message }), timestamp: isTime ? timestamp : now };
 }
 
 export function statusFromStore({ state, timestamp }: TaskStatus, message: unknown, version: Version): Fields {
@@ -166,37 +171,21 @@ export function statusFromStore({ state, timestamp }: TaskStatus, message: unkno
   return { state, ...(message !== undefined && { message }), timestamp };
 }
 
-const artifactTexts = ['name', 'description'];
-const artifactLists = ['extensions'];
-
 export function artifactToStore(artifact: Fields, index: number, version: Version): ArtifactHead['header'] {
-  const { artifactId } = artifact;
-  return {
-    index,
-    ...(isText(artifactId) && { artifactId }),
-    ...keep(artifact, version, artifactTexts, artifactLists),
-  };
+  return { index, ...passing(artifact, artifactKind, version) };
 }
 
 export function artifactFromStore(header: ArtifactHead['header'], version: Version): Fields {
-  const { artifactId, index = 0 } = header;
-  return {
-    artifactId: isText(artifactId) ? artifactId : `artifact-${index}`,
-    ...give(header, version, artifactTexts, artifactLists),
-  };
+  return { artifactId: `artifact-${header.index ?? 0}`, ...passed(header, artifactKind, version) };
 }
 
 export function bodyToStore(task: Fields, status: TaskStatus, version: Version): TaskBody {
-  const { contextId } = task;
-  return {
-    id: task.id as string,
-    ...(isText(contextId) && contextId && { sessionId: contextId }),
-    status,
-    ...keep(task, version, [], []),
-  };
+  const { id, contextId } = task;
+  const session = isText(contextId) && contextId && { sessionId: contextId };
+  return { id: id as string, ...session, status, ...passing(task, taskKind, version) };
 }
 
-export function bodyFromStore({ id, sessionId = '', metadata }: TaskBody, version: Version): Fields {
-  if (version === '1.0') return { id, contextId: sessionId, metadata };
-  return { kind: 'task', id, contextId: sessionId, ...(metadata && { metadata }) };
+export function bodyFromStore(body: TaskBody, version: Version): Fields {
+  const { id, sessionId = '' } = body;
+  return { ...(version === '0.3' && { kind: 'task' }), id, contextId: sessionId, ...passed(body, taskKind, version) };
 }
