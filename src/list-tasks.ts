@@ -11,24 +11,23 @@ const DEFAULT_LIMIT = 50;
 /** Asks for one head more than the page holds, to know whether another page follows. */
 export function toHeadQuery(query: ListQuery): HeadQuery {
   const { callerId, taskType = 'incoming', state, sessionId, updatedAfter, cursor } = query;
-  return {
-    ...(!query.allCallers && { scope: { callerId, taskType } }),
-    ...(state !== undefined && { states: (Array.isArray(state) ? state : [state]) as readonly TaskState[] }),
-    ...(sessionId !== undefined && { sessionId }),
-    ...(updatedAfter !== undefined && { updatedAfter: isoTime(Date.parse(updatedAfter)) }),
-    ...(cursor !== undefined && { after: decodeCursor(cursor) }),
+  const headQuery: { -readonly [K in keyof HeadQuery]: HeadQuery[K] } = {
     order: query.order ?? 'newest',
     limit: (query.limit ?? DEFAULT_LIMIT) + 1,
   };
+  if (!query.allCallers) headQuery.scope = { callerId, taskType };
+  if (state !== undefined) headQuery.states = (Array.isArray(state) ? state : [state]) as readonly TaskState[];
+  if (sessionId !== undefined) headQuery.sessionId = sessionId;
+  if (updatedAfter !== undefined) headQuery.updatedAfter = isoTime(Date.parse(updatedAfter));
+  if (cursor !== undefined) headQuery.after = decodeCursor(cursor);
+  return headQuery;
 }
 
 export function toPage(heads: readonly TaskHead[], limit = DEFAULT_LIMIT): TaskPage {
-  const shown = heads.slice(0, limit);
+  const shown = heads.length > limit ? heads.slice(0, limit) : heads;
+  const tasks = shown.map(toSummary);
   const last = shown.at(-1);
-  return {
-    tasks: shown.map(toSummary),
-    ...(last && heads.length > limit && { nextCursor: encodeCursor(positionOf(last)) }),
-  };
+  return last && heads.length > limit ? { tasks, nextCursor: encodeCursor(positionOf(last)) } : { tasks };
 }
 
 export function positionOf({ updatedAt, key }: TaskHead): ListPosition {

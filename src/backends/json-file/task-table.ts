@@ -91,7 +91,8 @@ export class TaskTable {
     if (folding) sources.push(without(folding.recency.entries(query.order), changed.entries));
     if (this.snapshot.index.size > 0) sources.push(this.#stored(query));
     const [only = []] = sources;
-    return takePage(sources.length > 1 ? merge(sources, query.order) : only, query).map(({ head }) => head);
+    const page = takePage(sources.length > 1 ? merge(sources, query.order) : only, query);
+    return page.map(headOf);
   }
 
   pending(limit: number): TaskHead[] {
@@ -217,6 +218,8 @@ export class Generation {
   readonly entries = new Map<string, Entry>();
   readonly recency = new RecencyList<Entry>();
 }
+
+const headOf = ({ head }: Entry) => head;
 
 function costOf({ cost }: CleanEntry): number {
   return HEAD_COST + cost;
