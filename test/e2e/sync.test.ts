@@ -118,14 +118,17 @@ it('a frozen leader is noticed and succeeded; thawed, it does no harm', async ()
   const tabs = [await openTab(), await openTab()] as const;
   const frozen = await leaderOf(tabs);
   const other = tabs[0] === frozen ? tabs[1] : tabs[0];
-  site.delayMs = 20;
+  site.delayMs = 500;
   await write(frozen, 'before', 8);
+  await frozen.waitForFunction(() => window.store.sync?.status.state === 'pushing');
   const cdp = await context.newCDPSession(frozen);
   await cdp.send('Debugger.enable');
+  // Its requests are out, and no transaction of its database is open: that would stop the other tab, too.
   await cdp.send('Debugger.pause');
   await write(other, 'after', 8);
   await leaderOf([other], 10_000);
   await other.evaluate(() => window.store.sync?.flush({ timeoutMs: 20_000 }));
+  site.delayMs = 20;
   await cdp.send('Debugger.disable');
   await write(frozen, 'thawed', 8);
   await expectExact(other, { before: 8, after: 8, thawed: 8 });
