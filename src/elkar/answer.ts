@@ -25,15 +25,11 @@ export function understand<T>({ status, retryAfterMs, text }: Answer, read: (ans
   const said = describe(json) ?? excerpt(text);
   const details = { status, retryAfterMs };
   if (status === 401 || status === 403)
-    return raise(fail('UNAUTHORIZED', `the key was refused with ${status}: ${said}`, details));
+    throw fail('UNAUTHORIZED', `the key was refused with ${status}: ${said}`, details);
   // Elkar says 404 of a task in its own form; anybody else's 404 says nothing of the task.
-  if (status === 404 && describe(json)) return raise(fail('TASK_NOT_FOUND', 'the remote has no such task', details));
+  if (status === 404 && describe(json)) throw fail('TASK_NOT_FOUND', 'the remote has no such task', details);
   const code = refusals.has(status) ? 'REMOTE_REJECTED' : 'REMOTE_UNREACHABLE';
   throw fail(code, status < 400 ? 'the answer is a redirect' : `the answer is ${status}: ${said}`, details);
-}
-
-function raise(error: Error): never {
-  throw error;
 }
 
 /** What is wrong with the request itself; repeating it will not help. */

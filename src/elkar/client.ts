@@ -2,7 +2,7 @@
 import { invalidArgument, TaskStoreError } from '../core/errors.ts';
 import { encodeKey } from '../core/head.ts';
 import type { TaskView } from '../core/record.ts';
-import { check, validate } from '../core/shape.ts';
+import { check, id, list, object, optional, text, time, validate } from '../core/shape.ts';
 import {
   callShape,
   listQueryShape,
@@ -128,11 +128,13 @@ export class ElkarClientStore implements TaskStore {
       const { signal: _, ...asked } = query;
       check(listQueryShape, asked);
       const callerId = asked.allCallers ? {} : { callerId: this.#key('-', 'incoming', asked.callerId).callerId };
-      const page = await this.#transport.listTasks({ ...asked, ...callerId }, call).catch((error: unknown) => {
-        // The rest of the query was checked here; what a cursor is, only the server knows.
-        const isCursor = error instanceof TaskStoreError && error.status === 422 && asked.cursor !== undefined;
-        throw isCursor ? invalidArgument([{ path: ['cursor'], message: 'not a cursor of this list' }]) : error;
-      });
+      const page = await this.#transport
+        .listTasks({ ...asked, ...callerId }, readPage, call)
+        .catch((error: unknown) => {
+          // The rest of the query was checked here; what a cursor is, only the server knows.
+          const isCursor = error instanceof TaskStoreError && error.status === 422 && asked.cursor !== undefined;
+          throw isCursor ? invalidArgument([{ path: ['cursor'], message: 'not a cursor of this list' }]) : error;
+        });
       const tasks = page.tasks.map(({ callerId, ...summary }) => ({
         ...summary,
         ...(callerId !== undefined && callerId !== this.#noCaller && { callerId }),
@@ -245,6 +247,16 @@ function refuseLateChunks({ artifactsUpdates = [] }: UpdateTaskParams): void {
     if (closed.has(index)) throw closedArtifact(index);
     if (lastChunk) closed.add(index);
   }
+}
+
+const pageShape = object({
+  tasks: list(object({ id, status: object({}), createdAt: time, updatedAt: time })),
+  nextCursor: optional(text),
+});
+
+function readPage(answer: unknown): TaskPage {
+  check(pageShape, answer);
+  return answer as TaskPage;
 }
 
 function unsupported(operation: string): TaskStoreError {

@@ -1,7 +1,5 @@
 /** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
 import { invalidArgument, TaskStoreError } from '../core/errors.ts';
-import { check, id, list, object, optional, text, time } from '../core/shape.ts';
-import type { TaskPage } from '../task-store.ts';
 import { type Answer, type Fail, retryAfter, understand } from './answer.ts';
 import { untilAborted } from './turns.ts';
 import { encodeId, type RemoteTask, readTaskResponse } from './wire.ts';
@@ -33,17 +31,11 @@ export interface GetTaskQuery extends RequestOptions {
   readonly historyLength?: number | undefined;
 }
 
-const pageShape = object({
-  tasks: list(object({ id, status: object({}), createdAt: time, updatedAt: time })),
-  nextCursor: optional(text),
-});
-
-interface Route {
+interface Target {
   readonly method: 'GET' | 'POST' | 'PUT';
-  /** For people: without ids. */
-  readonly name: string;
-  readonly path: string;
+  readonly route: '/tasks' | '/client-side/tasks' | '/tasks/list';
   readonly taskId?: string | undefined;
+  readonly query?: string | undefined;
   readonly body?: Json | undefined;
 }
 
@@ -76,58 +68,52 @@ export class ElkarTransport {
   }
 
   createTask(body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
-    return this.#task({ method: 'POST', name: 'POST /tasks', path: '/tasks', body }, options);
+    return this.#request({ method: 'POST', route: '/tasks', body }, options, readTaskResponse);
   }
 
   getTask(taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
-    const path = `/tasks/${encodeId(taskId)}${search(query)}`;
-    return this.#task({ method: 'GET', name: 'GET /tasks/{id}', path, taskId }, query);
+    return this.#get('/tasks', taskId, query);
   }
 
   updateTask(taskId: string, body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
-    const path = `/tasks/${encodeId(taskId)}`;
-    return this.#task({ method: 'PUT', name: 'PUT /tasks/{id}', path, taskId, body }, options);
+    return this.#request({ method: 'PUT', route: '/tasks', taskId, body }, options, readTaskResponse);
   }
 
   upsertClientTask(body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
-    return this.#task({ method: 'POST', name: 'POST /client-side/tasks', path: '/client-side/tasks', body }, options);
+    return this.#request({ method: 'POST', route: '/client-side/tasks', body }, options, readTaskResponse);
   }
 
   getClientTask(taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
-    const path = `/client-side/tasks/${encodeId(taskId)}${search(query)}`;
-    return this.#task({ method: 'GET', name: 'GET /client-side/tasks/{id}', path, taskId }, query);
+    return this.#get('/client-side/tasks', taskId, query);
   }
 
-  /** A route of our endpoint alone; it takes a `ListQuery` and answers a `TaskPage`. */
-  listTasks(body: Json, options: RequestOptions = {}): Promise<TaskPage> {
-    const route: Route = { method: 'POST', name: 'POST /tasks/list', path: '/tasks/list', body };
-    return this.#request(route, options, (answer) => {
-      check(pageShape, answer);
-      return answer as TaskPage;
-    });
+  /** A route of our endpoint alone; it takes a `ListQuery`. `read` throws where the answer is no `TaskPage`. */
+  listTasks<T>(body: Json, read: (answer: unknown) => T, options: RequestOptions = {}): Promise<T> {
+    return this.#request({ method: 'POST', route: '/tasks/list', body }, options, read);
   }
 
-  #task(route: Route, options: RequestOptions): Promise<RemoteTask> {
-    return this.#request(route, options, readTaskResponse);
+  #get(route: Target['route'], taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
+    const { callerId, historyLength } = query;
+    const length = historyLength === undefined ? '' : `&history_length=${historyLength}`;
+    const target = { method: 'GET', route, taskId, query: `?caller_id=${encodeId(callerId)}${length}` } as const;
+    return this.#request(target, query, readTaskResponse);
   }
 
-  async #request<T>(route: Route, options: RequestOptions, read: (answer: unknown) => T): Promise<T> {
+  async #request<T>(target: Target, options: RequestOptions, read: (answer: unknown) => T): Promise<T> {
+    const { method, route, taskId } = target;
+    const name = `${method} ${route}${taskId === undefined ? '' : '/{id}'}`;
     const fail: Fail = (code, message, details) =>
-      new TaskStoreError(code, `${message} (${route.name})`, {
-        operation: options.operation,
-        taskId: route.taskId,
-        ...details,
-      } as object);
-    let answer = await this.#send(route, options, fail);
+      new TaskStoreError(code, `${message} (${name})`, { operation: options.operation, taskId, ...details });
+    let answer = await this.#send(target, options, fail);
     // A key may have expired since it was asked for; one that a function gives anew deserves a second try.
     if (answer.status === 401 && typeof this.#apiKey === 'function') {
       this.#key = undefined;
-      answer = await this.#send(route, options, fail);
+      answer = await this.#send(target, options, fail);
     }
     return understand(answer, read, fail);
   }
 
-  async #send(route: Route, { signal }: RequestOptions, fail: Fail): Promise<Answer> {
+  async #send(target: Target, { signal }: RequestOptions, fail: Fail): Promise<Answer> {
     const timeout = new AbortController();
     const abort = () => timeout.abort();
     signal?.throwIfAborted();
@@ -135,7 +121,7 @@ export class ElkarTransport {
     signal?.addEventListener('abort', abort);
     try {
       // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
-      return await untilAborted(this.#exchange(route, timeout.signal, fail), timeout.signal);
+      return await untilAborted(this.#exchange(target, timeout.signal, fail), timeout.signal);
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof TaskStoreError) throw error;
@@ -151,8 +137,10 @@ export class ElkarTransport {
     }
   }
 
-  async #exchange({ method, path, body }: Route, signal: AbortSignal, fail: Fail): Promise<Answer> {
-    const headers: Record<string, string> = { 'x-api-key': await this.#askKey(fail), accept: 'application/json' };
+  async #exchange(target: Target, signal: AbortSignal, fail: Fail): Promise<Answer> {
+    const { method, route, taskId, query = '', body } = target;
+    const path = taskId === undefined ? route : `${route}/${encodeId(taskId)}${query}`;
+    const headers: Record<string, string> = { 'x-api-key': await this.#askKey(fail) };
     if (body) headers['content-type'] = 'application/json';
     const response = await this.#fetch(this.#baseUrl + path, {
       method,
@@ -176,11 +164,6 @@ export class ElkarTransport {
       });
     return this.#key;
   }
-}
-
-function search({ callerId, historyLength }: GetTaskQuery): string {
-  const length = historyLength === undefined ? '' : `&history_length=${historyLength}`;
-  return `?caller_id=${encodeId(callerId)}${length}`;
 }
 
 function checkOptions(baseUrl: unknown, apiKey: unknown, timeoutMs: unknown): void {
