@@ -36,10 +36,11 @@ class IndexedDbBackend implements Backend {
   readonly #reads: ReadQueue;
   readonly #channel: BroadcastChannel | undefined;
 
-  constructor({ name, durability = 'relaxed', timeoutMs }: BackendContext) {
+  constructor(context: BackendContext) {
+    const { name, durability } = context;
     this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
-    this.#connection = new Connection(name, timeoutMs);
-    this.#writes = new WriteQueue(this.#connection, durability, (committed) => this.#announce(committed));
+    this.#connection = new Connection(context);
+    this.#writes = new WriteQueue(this.#connection, (committed) => this.#announce(committed));
     this.#reads = new ReadQueue(this.#connection, this.#writes);
     this.#channel = globalThis.BroadcastChannel && new BroadcastChannel(`holdfast:${name}`);
   }
@@ -58,7 +59,7 @@ class IndexedDbBackend implements Backend {
   }
 
   list(query: HeadQuery): Promise<readonly TaskHead[]> {
-    return this.#connection.transact(['tasks'], 'readonly', 'default', (tx) => listHeads(tx, query));
+    return this.#connection.transact(['tasks'], 'readonly', (tx) => listHeads(tx, query));
   }
 
   async pending(limit: number): Promise<readonly TaskHead[]> {
@@ -92,7 +93,7 @@ class IndexedDbBackend implements Backend {
   }
 
   #request<T>(name: string, mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {
-    return this.#connection.transact([name], mode, 'default', (tx) => answerOf<T>(ask(tx.objectStore(name))));
+    return this.#connection.transact([name], mode, (tx) => answerOf<T>(ask(tx.objectStore(name))));
   }
 
   #announce(committed: readonly Committed[]): void {

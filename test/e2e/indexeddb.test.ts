@@ -124,7 +124,7 @@ describe('several contexts on one task', () => {
 });
 
 describe('what was acknowledged', () => {
-  it('is there after a reload in the middle of 1,000 appends, and nothing half', async () => {
+  it('is there after a reload in the middle of a thousand appends and more, and nothing half', async () => {
     const page = await openPage(context, site.url);
     let acknowledged = 0;
     let reachEnough = () => {};
@@ -133,13 +133,13 @@ describe('what was acknowledged', () => {
     });
     await page.exposeFunction('acknowledge', (i: number) => {
       acknowledged = Math.max(acknowledged, i + 1);
-      if (acknowledged >= 300) reachEnough();
+      if (acknowledged >= 500) reachEnough();
     });
     const appending = page.evaluate(async () => {
       const store = await Holdfast.openTaskStore({ name: 'site' });
       const say = (text: string) => ({ role: 'agent' as const, parts: [{ type: 'text' as const, text }] });
       await store.upsertTask({ id: 't', message: say('first') });
-      for (let i = 0; i < 1000; i++) {
+      for (let i = 0; ; i++) {
         await store.updateTask('t', { newMessages: [say(`${i} one`), say(`${i} two`)] });
         window.acknowledge(i);
       }
@@ -152,7 +152,6 @@ describe('what was acknowledged', () => {
     const kept = pairs.length / 2;
     expect(first).toBe('first');
     expect(kept).toBeGreaterThanOrEqual(acknowledged);
-    expect(kept).toBeLessThan(1000);
     expect(pairs).toEqual(Array.from({ length: kept }, (_, i) => [`${i} one`, `${i} two`]).flat());
   });
 

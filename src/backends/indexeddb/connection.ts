@@ -4,31 +4,24 @@
  */
 import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode } from '../../core/errors.ts';
+import type { BackendContext } from '../backend.ts';
 import { openDatabase } from './schema.ts';
 
 const ATTEMPTS = 4;
 
-/** What the browser calls an error, and what it means for the caller. */
-const codes: Record<string, TaskStoreErrorCode> = {
-  QuotaExceededError: 'QUOTA_EXCEEDED',
-  VersionError: 'STORE_UNAVAILABLE',
-  SecurityError: 'STORE_UNAVAILABLE',
-};
-
-/** How requests fail whose transaction has ended. */
-const endings = ['AbortError', 'InvalidStateError', 'TransactionInactiveError'];
-
-/** The connection went away under a transaction; nothing is known of its end. */
-export class ConnectionLost extends Error {}
+/** What fails so was, by all signs, cut off from the database: its end is unknown, and another connection may do better. */
+const cutOff = ['AbortError', 'InvalidStateError', 'TransactionInactiveError', 'UnknownError'];
 
 export class Connection {
   readonly #name: string;
   readonly #timeoutMs: number;
+  readonly #durability: IDBTransactionDurability;
   #open: Promise<IDBDatabase> | undefined;
 
-  constructor(name: string, timeoutMs: number) {
+  constructor({ name, timeoutMs, durability = 'relaxed' }: BackendContext) {
     this.#name = name;
     this.#timeoutMs = timeoutMs;
+    this.#durability = durability;
   }
 
   /** Resolves when the database can really be used; where storage is denied, this is where it shows. */
@@ -68,22 +61,19 @@ export class Connection {
   async transact<T>(
     stores: string[],
     mode: IDBTransactionMode,
-    durability: IDBTransactionDurability,
     body: (tx: IDBTransaction) => T | Promise<T>,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const db = await this.database();
       try {
-        const tx = begin(db, stores, mode, durability);
+        const tx = db.transaction(stores, mode, { durability: this.#durability });
         const answer = await limited(run(tx, body), this.#timeoutMs, 'the database did not answer', () => {
           abort(tx);
           this.drop();
         });
         return answer;
       } catch (error) {
-        if (!(error instanceof ConnectionLost) || attempt === ATTEMPTS) {
-          throw toStoreError(error, 'IO_ERROR', 'the database failed');
-        }
+        if (!isCutOff(error) || attempt === ATTEMPTS) throw toStoreError(error, 'IO_ERROR', 'the database failed');
         this.drop();
       }
     }
@@ -96,34 +86,24 @@ export class Connection {
   }
 }
 
-function begin(db: IDBDatabase, stores: string[], mode: IDBTransactionMode, durability: IDBTransactionDurability) {
-  try {
-    return db.transaction(stores, mode, { durability });
-  } catch (error) {
-    // The connection is closing or closed.
-    if ((error as Error).name === 'InvalidStateError') throw new ConnectionLost();
-    throw error;
-  }
-}
-
 /** What `body` answers, once the transaction is complete. */
 function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     let failure: unknown;
     const work = (async () => body(tx))();
-    work.catch((error: DOMException) => {
+    work.catch((error) => {
       // That the transaction has ended under the body is told by the transaction itself, and why.
-      if (!endings.includes(error.name)) failure = error;
+      if (!isCutOff(error)) failure = error;
       abort(tx);
     });
     tx.oncomplete = () => resolve(work);
-    tx.onabort = () => {
-      const error = (failure ?? tx.error) as Error | null;
-      // An abort without a reason, or with one unknown to the browser itself: the connection was closed underneath.
-      const isLost = !error || error.name === 'AbortError' || error.name === 'UnknownError';
-      reject(isLost ? new ConnectionLost('connection lost', { cause: error }) : error);
-    };
+    tx.onabort = () => reject(failure ?? tx.error);
   });
+}
+
+/** An abort without an error is the browser's, too. */
+function isCutOff(error: unknown): boolean {
+  return !error || cutOff.includes((error as Error).name);
 }
 
 function abort(tx: IDBTransaction): void {
@@ -154,5 +134,7 @@ function limited<T>(work: Promise<T>, ms: number, message: string, onTimeout: ()
 function toStoreError(error: unknown, code: TaskStoreErrorCode, message: string): unknown {
   if (error instanceof TaskStoreError) return error;
   const { name = '', message: detail = '' } = (error ?? {}) as Partial<Error>;
-  return new TaskStoreError(codes[name] ?? code, `${message}: ${detail || name}`, { cause: error });
+  return new TaskStoreError(name === 'QuotaExceededError' ? 'QUOTA_EXCEEDED' : code, `${message}: ${detail || name}`, {
+    cause: error,
+  });
 }

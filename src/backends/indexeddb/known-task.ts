@@ -43,6 +43,8 @@ export class Tail {
     this.stored = this.end;
     this.length = lengthOf(items);
     this.older = known && known.base < known.sealed ? known : known?.older;
+    // Not a chain of all views there ever were.
+    if (known) known.older = undefined;
   }
 
   get end(): number {

@@ -45,7 +45,7 @@ export class ReadQueue {
     await null;
     while (this.#waiting.length > 0) {
       try {
-        await this.#connection.transact(['tasks', 'segments'], 'readonly', 'default', (tx) => this.#serve(tx));
+        await this.#connection.transact(['tasks', 'segments'], 'readonly', (tx) => this.#serve(tx));
       } catch (error) {
         for (const { reject } of this.#waiting.splice(0)) reject(error);
       }

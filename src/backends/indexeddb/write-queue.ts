@@ -55,7 +55,6 @@ interface Outcome {
 
 export class WriteQueue {
   readonly #connection: Connection;
-  readonly #durability: IDBTransactionDurability;
   readonly #onCommitted: (committed: readonly Committed[]) => void;
   /** The ones used last stand last. */
   readonly #known = new Map<string, KnownTask>();
@@ -63,13 +62,8 @@ export class WriteQueue {
   #queue: Commit[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(
-    connection: Connection,
-    durability: IDBTransactionDurability,
-    onCommitted: (committed: readonly Committed[]) => void,
-  ) {
+  constructor(connection: Connection, onCommitted: (committed: readonly Committed[]) => void) {
     this.#connection = connection;
-    this.#durability = durability;
     this.#onCommitted = onCommitted;
   }
 
@@ -136,7 +130,7 @@ export class WriteQueue {
     let tried: Outcome | undefined;
     try {
       const stores = ['tasks', 'segments'];
-      return await this.#connection.transact(stores, 'readwrite', this.#durability, async (tx) => {
+      return await this.#connection.transact(stores, 'readwrite', async (tx) => {
         if (tried && (await hasLanded(tx, tried))) return tried;
         const { drafts, checked } = await this.#begin(tx, batch, trusting && !tried);
         tried = { drafts, results: batch.map((commit) => apply(commit, drafts.get(commit.name) as Draft)) };
