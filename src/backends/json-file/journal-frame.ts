@@ -30,16 +30,22 @@ export function frameSpace(json: string): number {
 export function putFrame(buffer: Buffer, at: number, json: string, synced: number): number {
   const length = buffer.write(json, at + HEAD);
   const end = at + HEAD + length;
-  buffer.write(`${String(length).padStart(10, '0')} ${String(synced).padStart(13, '0')} `, at + 9, 'latin1');
-  buffer.write(
-    `${crc32(buffer.subarray(at + 9, end))
-      .toString(16)
-      .padStart(8, '0')} `,
-    at,
-    'latin1',
-  );
+  putNumber(buffer, at + 9, 10, 10, length);
+  putNumber(buffer, at + 20, 13, 10, synced);
+  putNumber(buffer, at, 8, 16, crc32(buffer.subarray(at + 9, end)));
   buffer[end] = NEWLINE;
   return HEAD + length + 1;
+}
+
+/** Padded with zeros, a space behind it. Written digit by digit: making texts of them would take longer than the checksum. */
+function putNumber(buffer: Buffer, at: number, width: number, base: 10 | 16, value: number): void {
+  let rest = value;
+  buffer[at + width] = SPACE;
+  for (let i = at + width - 1; i >= at; i--) {
+    const digit = rest % base;
+    buffer[i] = digit + (digit < 10 ? 48 : 87);
+    rest = rest === digit ? 0 : (rest - digit) / base;
+  }
 }
 
 export interface Frame {
