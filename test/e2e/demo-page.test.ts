@@ -177,7 +177,11 @@ describe.each([
         await expectAccessible(page);
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         expect(overflow).toBeLessThanOrEqual(0);
-        await page.screenshot({ path: join(pictures, `${name}-${viewport.width}-${colorScheme}.png`), fullPage: true });
+        // As tall as the page: what is fixed to the bottom of the window is then at the bottom of the picture.
+        const height = await page.evaluate(() => document.documentElement.scrollHeight);
+        await page.setViewportSize({ ...viewport, height });
+        await page.screenshot({ path: join(pictures, `${name}-${viewport.width}-${colorScheme}.png`) });
+        await page.setViewportSize(viewport);
       };
       await setPace(page, 'fast');
       await look('empty');

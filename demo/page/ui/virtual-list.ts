@@ -52,7 +52,9 @@ export class VirtualList<T> {
     this.#items = items;
     this.#selected = selected;
     this.#active = Math.max(0, Math.min(this.#active, items.length - 1));
-    this.#space.style.height = `${items.length * this.#options.rowHeight}px`;
+    const height = `${items.length * this.#options.rowHeight}px`;
+    this.#space.style.height = height;
+    this.element.style.setProperty('--content', height);
     this.#render(true);
   }
 

@@ -90,6 +90,6 @@ export class BothSides {
 
 function toRow({ name, local, remote, verdict }: Row): HTMLElement {
   const mark = el('span', { class: 'mark', 'data-verdict': verdict }, verdicts[verdict]);
-  const side = (text = '–') => el('td', {}, text.length > 140 ? `${text.slice(0, 139)}…` : text);
+  const side = (text = '–') => el('td', {}, text.length > 90 ? `${text.slice(0, 89)}…` : text);
   return el('tr', {}, el('th', { scope: 'row' }, name), side(local), side(remote), el('td', {}, mark));
 }

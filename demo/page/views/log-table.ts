@@ -41,9 +41,14 @@ function toRow({ at, method, path, items, outcome, status, ms }: Attempt): HTMLE
     'tr',
     {},
     el('td', {}, new Date(at).toLocaleTimeString('en-GB')),
-    el('td', { class: 'path' }, `${method} ${path}`),
+    el('td', { class: 'path', title: path }, `${method} ${shorten(path)}`),
     el('td', { class: 'number' }, items ? number(items) : '–'),
     el('td', {}, el('span', { class: 'outcome', 'data-outcome': verdict }, ended)),
     el('td', { class: 'number' }, ms === undefined ? '' : number(Math.round(ms))),
   );
+}
+
+/** Of an id at the end, the beginning. */
+function shorten(path: string): string {
+  return path.replace(/(?<=\/)([^/]{8})[^/]{4,}$/, '$1…');
 }

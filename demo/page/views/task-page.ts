@@ -151,12 +151,11 @@ export class TaskPage {
   }
 }
 
-function describe({ id, callerId, agentUrl, createdAt, updatedAt, task: { sessionId } }: StoredTask): string {
+function describe({ id, callerId, agentUrl, createdAt, updatedAt }: StoredTask): string {
   return [
     `Task ${id}`,
     callerId !== undefined && `caller ${callerId}`,
     agentUrl !== undefined && `of ${agentUrl}`,
-    sessionId !== undefined && `session ${sessionId}`,
     `created ${time(createdAt)}`,
     `changed ${time(updatedAt)}`,
   ]
