@@ -1,0 +1,127 @@
+/** Tasks whose tails are long: nothing reads or writes them whole but who wants to see them whole. */
+
+/** Tasks whose tails are long: nothing reads or writes them whole but who wants to see them whole. */
+import nodeFs, { fstatSync, readFileSync, readSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { FileSystem } from '../src/backends/json-file/file-system.ts';
+import type { LocalTaskStore } from '../src/local-task-store.ts';
+import { documentIn, newFile, open, say, texts } from './support/json-file.ts';
+
+const LENGTH = 1000;
+const view = { historyLength: 0, includeArtifacts: false };
+
+/** A closed store with a task of many messages and two artifacts of many parts, among others. */
+async function withLongTask(): Promise<string> {
+  const path = newFile();
+  const store = await open(path, { durability: 'relaxed' });
+  for (const id of ['before', 'long', 'behind']) await store.upsertTask({ id, message: say(`${id} 0`) });
+  for (let n = 1; n < LENGTH; n++) {
+    const artifactsUpdates = [{ index: n % 2, parts: say(`part ${n}`).parts, ...(n < 3 && { name: 'ü'.repeat(n) }) }];
+    await store.updateTask(
+      'long',
+      { newMessages: [say(`long ${n} ${'ä€😀'.repeat(n % 20)}`)], artifactsUpdates },
+      view,
+    );
+  }
+  await store.close();
+  return path;
+}
+
+/** Counts what is read of the file itself. */
+function counting(path: string): { fs: FileSystem; bytes: () => number } {
+  let bytes = 0;
+  const inode = fstatSync(nodeFs.openSync(path, 'r')).ino;
+  const counted = (fd: number, ...rest: [NodeJS.ArrayBufferView, number, number, number]) => {
+    const count = readSync(fd, ...rest);
+    if (fstatSync(fd).ino === inode) bytes += count;
+    return count;
+  };
+  return { fs: { ...nodeFs, readSync: counted as typeof readSync }, bytes: () => bytes };
+}
+
+async function grow(store: LocalTaskStore, from: number, to: number): Promise<void> {
+  for (let n = from; n < to; n++) await store.updateTask('long', { newMessages: [say(`long ${n}`)] }, view);
+}
+
+async function expectWhole(store: LocalTaskStore, length: number): Promise<void> {
+  const stored = await store.getTask('long');
+  expect(texts(stored).map((text) => Number(String(text).split(' ')[1]))).toEqual([...Array(length).keys()]);
+  expect(stored?.task.artifacts?.map(({ index, name, parts }) => [index, name, parts.length])).toEqual([
+    [1, 'ü', 500],
+    [0, 'üü', 499],
+  ]);
+  expect(stored?.task.artifacts?.[0]?.parts.at(-1)?.text).toBe('part 999');
+}
+
+describe('a long task', () => {
+  it('is appended to and listed by its head alone', async () => {
+    const path = await withLongTask();
+    const { fs, bytes } = counting(path);
+    await using store = await open(path, { fs });
+    await grow(store, LENGTH, LENGTH + 5);
+    const answer = await store.updateTask('long', { newMessages: [say(`long ${LENGTH + 5}`)] });
+    await store.listTasks();
+    expect(bytes()).toBeLessThan(5_000);
+    expect(answer.task.history).toHaveLength(LENGTH + 6);
+  });
+
+  it('shows its last messages without reading the others', async () => {
+    const path = await withLongTask();
+    const { fs, bytes } = counting(path);
+    await using store = await open(path, { fs });
+    const stored = await store.getTask('long', { historyLength: 3, includeArtifacts: false });
+    expect(texts(stored).map((text) => String(text).split(' ')[1])).toEqual(['997', '998', '999']);
+    expect(bytes()).toBeLessThan(readFileSync(path).length / 4);
+    for (const historyLength of [0, 1, 39, 40, 41, 64, 65, 500, 999, 1000, 2000]) {
+      const some = await store.getTask('long', { historyLength, includeArtifacts: false });
+      const first = Math.max(0, LENGTH - historyLength);
+      const numbers = texts(some).map((text) => Number(String(text).split(' ')[1]));
+      expect(numbers).toEqual(Array.from({ length: LENGTH - first }, (_, i) => first + i));
+    }
+  });
+
+  it('is whole after it was folded into the file again and again', async () => {
+    const path = await withLongTask();
+    for (let round = 0; round < 4; round++) {
+      const store = await open(path, { durability: 'relaxed', foldFrom: 5_000 });
+      await grow(store, LENGTH + round * 150, LENGTH + (round + 1) * 150);
+      await expectWhole(store, LENGTH + (round + 1) * 150);
+      await store.close();
+      expect(documentIn(path).tasks.find(({ id }) => id === 'long')?.task.history).toHaveLength(
+        LENGTH + (round + 1) * 150,
+      );
+    }
+    nodeFs.rmSync(`${path}.index`);
+    await using store = await open(path);
+    await expectWhole(store, LENGTH + 600);
+    await grow(store, LENGTH + 600, LENGTH + 605);
+    await expectWhole(store, LENGTH + 605);
+  });
+
+  it('that was answered can be looked at when the file has been rewritten, and when the store is closed', async () => {
+    const path = await withLongTask();
+    const store = await open(path, { durability: 'relaxed', foldFrom: 5_000 });
+    const read = await store.getTask('long');
+    const answer = await store.updateTask('long', { newMessages: [say('one more')] });
+    await store.upsertTaskForClient({ id: 'other', status: { state: 'working' } }, 'http://a');
+    for (let n = 0; n < 300; n++) await store.upsertTask({ id: `t${n}`, message: say('x'.repeat(300)) }, view);
+    await store.deleteTask('long');
+    await store.close();
+    expect(answer.task.history).toHaveLength(LENGTH + 1);
+    expect(texts(answer).at(-1)).toBe('one more');
+    expect(answer.task.artifacts?.[1]?.parts).toHaveLength(499);
+    expect(texts(read)).toHaveLength(LENGTH);
+  });
+
+  it('that is replaced starts anew', async () => {
+    const path = await withLongTask();
+    const store = await open(path);
+    await store.deleteTask('long');
+    expect(await store.getTask('long')).toBeUndefined();
+    await store.upsertTask({ id: 'long', message: say('anew') });
+    await store.close();
+    await using again = await open(path);
+    expect(texts(await again.getTask('long'))).toEqual(['anew']);
+    expect(documentIn(path).tasks).toHaveLength(3);
+  });
+});
