@@ -1,6 +1,7 @@
 /** SDK objects to objects of the store and back, without loss. What comes out is frozen, either way. */
 import { invalidArgument } from '../core/errors.ts';
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
+import { copyJson } from '../core/json.ts';
 import { isoTime } from '../core/reduce.ts';
 import type { Message, Part, TaskStatus } from '../core/task.ts';
 import { type Fields, isObject } from './plain.ts';
@@ -50,7 +51,7 @@ export class Codec {
     const message = objectOf(value, 'history');
     const { version } = this;
     const items = Object.freeze(listOf(message.parts).map((part) => this.encodePart(part)));
-    const parts = Object.freeze(items.map((item) => this.stored<Part>(item)));
+    const parts = items.map((item) => this.stored<Part>(item));
     const decode = (stored: Message) => words.messageFromStore(stored, items, version, '');
     return this.#encode(message, words.messageToStore(message, parts, version), decode);
   }
@@ -64,32 +65,25 @@ export class Codec {
   encodeStatus(value: Fields): Fields {
     const { version } = this;
     const message = isObject(value.message) ? this.encodeMessage(value.message) : undefined;
-    const said = words.statusToStore(value, message && this.stored<Message>(message), version, isoTime(this.#now()));
+    const said = words.statusToStore(value, message && this.stored<Message>(message), version, this.#time());
     return this.#encode(value, said, (stored) => words.statusFromStore(stored, message, version));
   }
 
-  /** What stands in the store for a status; also for one that the SDK's task has not. */
-  storedStatus(item: Fields | undefined): TaskStatus {
-    if (item) return this.stored(item);
-    const a2a = Object.freeze({ version: this.version, none: true });
-    return Object.freeze({ state: 'unknown', timestamp: isoTime(this.#now()), a2a });
-  }
-
   /** Undefined where the SDK's task has none. */
-  decodeStatus(stored: TaskStatus, fallbackId: string): Fields | undefined {
-    if (residueOf(stored, this.version)?.none) return undefined;
-    const message = stored.message && this.decodeMessage(stored.message, fallbackId);
-    return this.#settled(words.statusFromStore(stored, message, this.version), stored);
+  decodeStatus(body: TaskBody, fallbackId: string): Fields | undefined {
+    const { status } = body;
+    if (status.state === 'unknown' && !isObject(this.decodeBody(body).status)) return undefined;
+    const message = status.message && this.decodeMessage(status.message, fallbackId);
+    return this.#settled(words.statusFromStore(status, message, this.version), status);
   }
 
-  /** An artifact without its parts. `before`: what is stored of the artifact so far; else it gets this `index`. */
-  encodeHeader(header: Fields, hasParts: boolean, index: number, before?: ArtifactHead['header']): Fields {
+  /** An artifact, a list that is empty in place of its parts. `before`: what is stored so far; else it gets this `index`. */
+  encodeHeader(header: Fields, index: number, before?: ArtifactHead['header']): Fields {
     const { version } = this;
     const said: ArtifactHead['header'] = {
       ...(before?.append && { append: true }),
       ...(before?.lastChunk && { lastChunk: true }),
       ...words.artifactToStore(header, before?.index ?? index, version),
-      ...(!hasParts && { a2a: Object.freeze({ version, none: true }) }),
     };
     return this.#encode(header, said, (stored) => words.artifactFromStore(stored, version));
   }
@@ -98,23 +92,26 @@ export class Codec {
     return this.#settled(words.artifactFromStore(stored, this.version), stored);
   }
 
-  /** A task without its tails. */
+  /** A task, its lists and status replaced by those that stand for them. */
   encodeBody(task: Fields, status: Fields | undefined): TaskBody {
     const { version } = this;
-    const body = words.bodyToStore(task, this.storedStatus(status), version);
-    const a2a = differenceOf(task, words.bodyFromStore(body, version), version) ?? Object.freeze({ version });
-    return Object.freeze({ ...body, a2a });
+    const said = status ? this.stored<TaskStatus>(status) : words.statusToStore({}, undefined, version, this.#time());
+    const body = words.bodyToStore(task, said, version);
+    const a2a = differenceOf(task, words.bodyFromStore(body, version), version) ?? { version };
+    return copyJson({ ...body, a2a });
   }
 
   decodeBody(body: TaskBody): Fields {
     return settle(words.bodyFromStore(body, this.version), residueOf(body, this.version));
   }
 
+  #time(): string {
+    return isoTime(this.#now());
+  }
+
   #encode<S extends object>(original: Fields, said: S, decode: (stored: S) => Fields): Fields {
-    const difference = differenceOf(original, decode(said), this.version);
-    const stored = Object.freeze(
-      difference ? { ...said, a2a: Object.freeze({ ...((said as Fields).a2a as object), ...difference }) } : said,
-    );
+    const a2a = differenceOf(original, decode(said), this.version);
+    const stored = copyJson(a2a ? { ...said, a2a } : said);
     return this.#settled(decode(stored), stored);
   }
 

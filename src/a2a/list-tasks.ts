@@ -62,7 +62,7 @@ function select(heads: readonly TaskHead[], { status: state, statusTimestampAfte
   const since = statusTimestampAfter ? Date.parse(statusTimestampAfter) : undefined;
   const entries: Entry[] = [];
   for (const head of heads) {
-    const { state: found, timestamp = '' } = codec.decodeStatus(head.body.status, '') ?? {};
+    const { state: found, timestamp = '' } = codec.decodeStatus(head.body, '') ?? {};
     if (state && found !== state) continue;
     // The specification asks for "greater than or equal".
     if (since !== undefined && !(Date.parse(timestamp as string) >= since)) continue;

@@ -1,7 +1,7 @@
 /** Comparing and joining what two savers made of one task. Pure. */
 import { TaskStoreError } from '../core/errors.ts';
 import { type Fields, isObject, isSame } from './plain.ts';
-import type { ArtifactView } from './view.ts';
+import type { ArtifactView, View } from './view.ts';
 
 type Items = readonly Fields[] | undefined;
 
@@ -51,30 +51,25 @@ export function placesOf(base: readonly ArtifactView[], current: readonly Artifa
   return places.length === base.length ? places : undefined;
 }
 
-/** `next`'s changes on top of `current`'s, field by field, and key by key within metadata; `current` itself where there are none. */
-export function mergeFields(next: Fields, base: Fields, current: Fields): Fields {
-  if (next === base || isSame(next, base) || isSame(next, current)) return current;
-  if (base === current || isSame(base, current)) return next;
-  const merged: Fields = {};
-  for (const key of new Set([...Object.keys(current), ...Object.keys(next)])) {
-    const value = mergeField(next[key], base[key], current[key], key);
-    const isGone = value === undefined && !(Object.hasOwn(next, key) && Object.hasOwn(current, key));
-    if (!isGone) Object.defineProperty(merged, key, { value, enumerable: true });
-  }
-  return Object.freeze(merged);
-}
-
-function mergeField(next: unknown, base: unknown, current: unknown, key: string): unknown {
+/**
+ * `next`'s changes on top of `current`'s, key by key, into metadata too; `current` itself where there are none. `what`
+ * names it, where both changed it to different values.
+ */
+export function merge<T>(next: T, base: T | undefined, current: T, what: string): T {
   if (isSame(next, base) || isSame(next, current)) return current;
   if (isSame(base, current)) return next;
-  if (isObject(next) && isObject(current)) return mergeFields(next, isObject(base) ? base : {}, current);
-  throw conflict(key);
+  if (!isObject(next) || !isObject(current)) throw conflict(what);
+  const merged: [string, unknown][] = [];
+  for (const key of new Set([...Object.keys(current), ...Object.keys(next)])) {
+    const value = merge(next[key], isObject(base) ? base[key] : undefined, current[key], key);
+    const isGone = value === undefined && !(Object.hasOwn(next, key) && Object.hasOwn(current, key));
+    if (!isGone) merged.push([key, value]);
+  }
+  return Object.freeze(Object.fromEntries(merged)) as T;
 }
 
-type Status = Fields | undefined;
-
 /** Two changes of the status agree where both say the same state; then the later is kept. */
-export function mergeStatus(next: Status, base: Status, current: Status): Status {
+export function mergeStatus(next: View['status'], base: View['status'], current: View['status']): View['status'] {
   if (isSame(next, base) || isSame(next, current)) return current;
   if (isSame(base, current) || next?.state === current?.state) return next;
   throw conflict('the status');

@@ -2,7 +2,6 @@
  * What the SDK's objects can hold and JSON cannot, as JSON and back: undefined, `-0`, `NaN`, infinities, big integers,
  * bytes and dates become `{ $: kind, value }`.
  */
-import { copyJson } from '../core/json.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
 export type Fields = Record<string, unknown>;
@@ -11,15 +10,11 @@ export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A frozen JSON copy from which `fromPlain` makes the same value again. Throws `INVALID_ARGUMENT` for functions, cycles, … */
-export function toPlain(value: unknown): unknown {
-  return copyJson(tag(value, 0));
-}
-
 /** So deep that `copyJson` refuses it by itself, with the path. */
 const TOO_DEEP = 600;
 
-function tag(value: unknown, depth: number): unknown {
+/** A copy from which `fromPlain` makes the same value again. What it cannot tell (functions, cycles) is left for `copyJson` to refuse. */
+export function toPlain(value: unknown, depth = 0): unknown {
   if (depth > TOO_DEEP) return value;
   if (value === undefined) return { $: 'nothing' };
   if (typeof value === 'bigint') return { $: 'bigint', value: String(value) };
@@ -27,9 +22,9 @@ function tag(value: unknown, depth: number): unknown {
   if (value instanceof Date) return { $: 'date', value: String(value.getTime()) };
   if (Object.is(value, -0)) return { $: 'number', value: '-0' };
   if (typeof value === 'number' && !Number.isFinite(value)) return { $: 'number', value: String(value) };
-  if (Array.isArray(value)) return Array.from(value, (item) => tag(item, depth + 1));
+  if (Array.isArray(value)) return Array.from(value, (item) => toPlain(item, depth + 1));
   if (Object.prototype.toString.call(value) !== '[object Object]') return value;
-  const fields = Object.entries(value as Fields).map(([key, field]) => [key, tag(field, depth + 1)]);
+  const fields = Object.entries(value as Fields).map(([key, field]) => [key, toPlain(field, depth + 1)]);
   const tagged = Object.fromEntries(fields) as Fields;
   return '$' in tagged ? { $: 'object', value: tagged } : tagged;
 }
@@ -41,6 +36,11 @@ const makers: Readonly<Record<string, (text: string) => unknown>> = {
   date: (time) => new Date(Number(time)),
   number: Number,
 };
+
+/** Whether JSON holds it as it is. */
+export function isPlain(value: unknown): boolean {
+  return typeof value === 'string' || isSame(toPlain(value), value);
+}
 
 /** The value that `toPlain` was given; deeply frozen, but for bytes and dates, of which each look gives a fresh copy. */
 export function fromPlain(plain: unknown): unknown {

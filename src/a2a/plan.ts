@@ -6,11 +6,10 @@
  */
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
 import type { ArtifactExtension, Command } from '../core/reduce.ts';
-import type { Artifact, Message, Part } from '../core/task.ts';
+import type { Artifact, Message, Part, TaskStatus } from '../core/task.ts';
 import type { Codec } from './codec.ts';
-import { addedTo, conflict, isTwin, isWithin, mergeFields, mergeStatus, placesOf } from './merge.ts';
+import { addedTo, conflict, isTwin, isWithin, merge, mergeStatus, placesOf } from './merge.ts';
 import type { Fields } from './plain.ts';
-import { residueOf } from './residue.ts';
 import type { ArtifactView, StoredView, View } from './view.ts';
 
 export interface Plan {
@@ -72,13 +71,13 @@ function extension(
   const idOf = (message: Fields) => message.messageId;
   const messages = isMerged ? added.filter((message) => !isTwin(message, current.history, idOf)) : added;
   const view: View = {
-    fields: mergeFields(next.fields, base.fields, current.fields),
+    fields: merge(next.fields, base.fields, current.fields, 'a field'),
     status: mergeStatus(next.status, base.status, current.status),
     history: isMerged ? join(current.history, messages) : next.history,
     artifacts: next.artifacts || current.artifacts ? artifacts.views : undefined,
   };
   const { extensions } = artifacts;
-  const body = extendBody(view, current, codec, messages.length > 0, extensions.length > 0);
+  const body = extendBody(view, current, codec);
   if (body === current.head.body && messages.length + extensions.length === 0) return { command: undefined, view };
   return { command: { type: 'extend', body, messages: storedOf(messages, codec), artifacts: extensions }, view };
 }
@@ -107,11 +106,11 @@ function extendArtifacts(
     if (!old && isMerged && isTwin(artifact, views, ({ header }) => header.artifactId)) continue;
     if (old && !isAppended(artifact, old, there)) return undefined;
     const added = addedTo(old?.parts, artifact.parts) ?? [];
-    let header = old && there ? mergeFields(artifact.header, old.header, there.header) : artifact.header;
+    let header = old && there ? merge(artifact.header, old.header, there.header, 'an artifact') : artifact.header;
     if (header === there?.header && added.length === 0) continue;
     if (header !== there?.header) {
       const before = there && codec.stored<ArtifactHead['header']>(there.header);
-      header = codec.encodeHeader(header, artifact.parts !== undefined, before?.index ?? indexOf(header), before);
+      header = codec.encodeHeader(header, before?.index ?? indexOf(header), before);
     }
     views[slot] = { header, parts: isMerged && there ? join(there.parts, added) : artifact.parts };
     extensions.push({ slot, header: codec.stored(header), parts: storedOf(added, codec) });
@@ -122,32 +121,17 @@ function extendArtifacts(
 function isAppended(artifact: ArtifactView, old: ArtifactView, there: ArtifactView | undefined): boolean {
   return (
     artifact.header.artifactId === old.header.artifactId &&
-    !artifact.parts === !old.parts &&
     addedTo(old.parts, artifact.parts) !== undefined &&
     isWithin(old.parts, there?.parts)
   );
 }
 
 /** The stored body itself where nothing in it changes. */
-function extendBody(
-  view: View,
-  current: StoredView,
-  codec: Codec,
-  addsMessages: boolean,
-  addsArtifacts: boolean,
-): TaskBody {
-  const { body, messageCount, artifacts } = current.head;
-  const isShapeSame =
-    view.fields === current.fields && !view.history === !current.history && !view.artifacts === !current.artifacts;
-  const isOurs = residueOf(body, codec.version) !== undefined;
-  if (isShapeSame && view.status === current.status && (isOurs || !(addsMessages || addsArtifacts))) return body;
-  if (isShapeSame && isOurs) return Object.freeze({ ...body, status: codec.storedStatus(view.status) });
-  // A list without items leaves no trace in the tails.
-  const empty = {
-    ...(view.history && messageCount === undefined && !addsMessages && { history: [] }),
-    ...(view.artifacts && artifacts === undefined && !addsArtifacts && { artifacts: [] }),
-  };
-  return codec.encodeBody({ ...view.fields, ...empty }, view.status);
+function extendBody({ fields, status }: View, current: StoredView, codec: Codec): TaskBody {
+  const { body } = current.head;
+  if (fields !== current.fields) return codec.encodeBody(fields, status);
+  if (!status || status === current.status) return body;
+  return Object.freeze({ ...body, status: codec.stored<TaskStatus>(status) });
 }
 
 function join(list: readonly Fields[] | undefined, added: readonly Fields[]): readonly Fields[] | undefined {

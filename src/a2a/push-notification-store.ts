@@ -1,6 +1,7 @@
 /** The SDK's `PushNotificationStore` over a store of ours. */
 import type { PushNotificationStore as SdkPushNotificationStore } from '@a2a-js/sdk/server';
 import { encodeKey } from '../core/head.ts';
+import { copyJson } from '../core/json.ts';
 import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 import { type Fields, fromPlain, isObject, toPlain } from './plain.ts';
@@ -42,13 +43,13 @@ class A2APushNotificationStore {
     this.#ownerResolver = ownerResolver;
   }
 
-  /** Of 0.3: `save(taskId, config)`. */
-  async save(taskId: string, contextOrConfig: CallContext | Fields, given?: object): Promise<void> {
-    const context = given && (contextOrConfig as CallContext);
-    const config = (given ?? contextOrConfig) as Fields;
+  /** `save(taskId, context, config)`; of 0.3: `save(taskId, config)`. */
+  save(taskId: string, ...given: [...context: CallContext[], config: Fields]): Promise<void> {
+    const [config, context] = given.reverse() as [Fields, CallContext?];
     config.id ||= context ? this.#port.environment.newId() : taskId;
-    const entry = { config: toPlain(config) as Fields, wireVersion: context?.requestedVersion || '0.3' };
-    await this.#change('save', taskId, context, (entries) => [...without(entries, config.id), entry]);
+    const wireVersion = context?.requestedVersion || '0.3';
+    const entry = copyJson({ config: toPlain(config) as Fields, wireVersion });
+    return this.#change('save', taskId, context, config.id, [entry]);
   }
 
   async load(taskId: string, context?: CallContext): Promise<Fields[]> {
@@ -56,47 +57,34 @@ class A2APushNotificationStore {
   }
 
   async loadWithMetadata(taskId: string, context?: CallContext): Promise<Entry[]> {
-    const entries = await this.#port.run('load', taskId, () => this.#read(this.#nameOf(taskId, context)));
-    return entries.map(({ config, wireVersion }) => ({
-      config: structuredClone(fromPlain(config)) as Fields,
-      wireVersion,
-    }));
+    const read = () => this.#port.getMeta(this.#nameOf(taskId, context));
+    return structuredClone(fromPlain((await this.#port.run('load', taskId, read)) ?? [])) as Entry[];
   }
 
-  /** Of 0.3: `delete(taskId, configId?)`. The one named after the task by default, as in the SDK. */
-  async delete(taskId: string, contextOrId?: CallContext | string, configId: unknown = taskId): Promise<void> {
-    const isOld = typeof contextOrId === 'string';
-    const [context, id] = isOld ? [undefined, contextOrId] : [contextOrId, configId];
-    await this.#change('delete', taskId, context, (entries) => without(entries, id));
+  /**
+   * `delete(taskId, context, configId?)`; of 0.3: `delete(taskId, configId?)`. The one named after the task by default, as
+   * in the SDK.
+   */
+  delete(taskId: string, ...given: (CallContext | string | undefined)[]): Promise<void> {
+    const configId = given.find((value) => typeof value === 'string') ?? taskId;
+    return this.#change('delete', taskId, given.find(isObject) as CallContext | undefined, configId, []);
   }
 
-  #change(
-    operation: string,
-    taskId: string,
-    context: CallContext | undefined,
-    change: (entries: readonly Entry[]) => readonly Entry[],
-  ): Promise<void> {
+  #change(operation: string, taskId: string, context: CallContext | undefined, id: unknown, added: readonly Entry[]) {
     const name = this.#nameOf(taskId, context);
-    return this.#port.run(operation, taskId, () => {
-      const changed = this.#changing.then(async () => {
-        const entries = change(await this.#read(name));
-        await this.#port.setMeta(name, entries.length > 0 ? entries : undefined);
+    return this.#port.run(operation, taskId, async () => {
+      const change = this.#changing.then(async () => {
+        const entries = ((await this.#port.getMeta(name)) ?? []) as readonly Entry[];
+        const changed = [...entries.filter(({ config }) => config.id !== id), ...added];
+        await this.#port.setMeta(name, changed.length > 0 ? changed : undefined);
       });
-      this.#changing = changed.catch(() => {});
-      return changed;
+      this.#changing = change.catch(() => {});
+      await change;
     });
-  }
-
-  async #read(name: string): Promise<readonly Entry[]> {
-    return ((await this.#port.getMeta(name)) as readonly Entry[] | undefined) ?? [];
   }
 
   #nameOf(taskId: string, context: CallContext | undefined): string {
     const callerId = callerIdOf(context, this.#ownerResolver);
     return `a2a-push:${encodeKey({ callerId, taskType: 'incoming', taskId })}`;
   }
-}
-
-function without(entries: readonly Entry[], id: unknown): readonly Entry[] {
-  return entries.filter(({ config }) => !isObject(config) || config.id !== id);
 }

@@ -6,11 +6,7 @@ import type { TaskStore } from '../task-store.ts';
 export function requirePort(store: TaskStore, operation: string): StorePort {
   const { port } = store as TaskStore & { readonly port?: StorePort };
   if (port) return port;
-  throw new TaskStoreError(
-    'UNSUPPORTED',
-    'needs a store of this machine, such as openTaskStore gives; mirror it with sync',
-    {
-      operation,
-    },
-  );
+  throw new TaskStoreError('UNSUPPORTED', 'needs a local store, such as openTaskStore gives', {
+    operation,
+  });
 }

@@ -13,8 +13,6 @@ export interface Residue {
   readonly set?: Readonly<Fields>;
   /** Fields that it would add. */
   readonly drop?: readonly string[];
-  /** There was no such object. */
-  readonly none?: boolean;
 }
 
 /** What to remember so that `decoded` can be turned into `original` again; undefined where they are the same. */
@@ -25,11 +23,7 @@ export function differenceOf(original: Fields, decoded: Fields, version: Version
   const drop = Object.keys(decoded).filter((key) => !Object.hasOwn(original, key));
   if (wrong.length === 0 && drop.length === 0) return undefined;
   const set = Object.fromEntries(wrong.map((key) => [key, toPlain(original[key])]));
-  return Object.freeze({
-    version,
-    ...(wrong.length > 0 && { set: Object.freeze(set) }),
-    ...(drop.length > 0 && { drop: Object.freeze(drop) }),
-  });
+  return { version, ...(wrong.length > 0 && { set }), ...(drop.length > 0 && { drop }) };
 }
 
 /** The residue that an object of the store carries for this version. */

@@ -9,8 +9,8 @@ import { Codec } from './codec.ts';
 import { KnownTasks } from './known-tasks.ts';
 import { type ListRequest, listPage } from './list-tasks.ts';
 import { conflict } from './merge.ts';
-import { type Fields, isObject, isSame } from './plain.ts';
-import { type Plan, planSave } from './plan.ts';
+import { type Fields, isSame } from './plain.ts';
+import { planSave } from './plan.ts';
 import { requirePort } from './require-port.ts';
 import type { Version } from './residue.ts';
 import { type CallContext, callerIdOf, versionFor, versionOfTask } from './scope.ts';
@@ -79,19 +79,18 @@ class A2ATaskStore {
 
   async save(task: object, context?: CallContext): Promise<void> {
     const given = task as Fields;
-    if (!isObject(given) || typeof given.id !== 'string' || given.id === '') {
-      throw invalidArgument([{ path: ['id'], message: 'expected a string that is not empty' }], { operation: 'save' });
-    }
-    const key = this.#keyOf(given.id, context);
-    const name = encodeKey(key);
-    const codec = this.#codecs[versionOfTask(given)];
-    await this.#port.run('save', key.taskId, async () => {
+    await this.#port.run('save', given?.id as string, async () => {
+      if (typeof given?.id !== 'string' || given.id === '') {
+        throw invalidArgument([{ path: ['id'], message: 'expected a string that is not empty' }]);
+      }
+      const key = this.#keyOf(given.id, context);
+      const codec = this.#codecs[versionOfTask(given)];
       const seen = this.#seen.get(given);
-      const next = takeApart(given, seen ?? this.#knownView(name, codec), codec);
+      const next = takeApart(given, seen ?? this.#knownView(encodeKey(key), codec), codec);
       // From now on the caller's object stands for this state; another save of it may begin before this one ends.
       this.#seen.set(given, next);
       try {
-        await this.#inTurn(name, () => this.#commit(key, next, seen, codec));
+        await this.#inTurn(encodeKey(key), () => this.#commit(key, next, seen, codec));
       } catch (error) {
         if (this.#seen.get(given) === next) this.#seen.set(given, seen);
         throw error;
@@ -109,15 +108,8 @@ class A2ATaskStore {
   }
 
   async #listed(key: TaskKey, includeArtifacts: boolean): Promise<Fields | undefined> {
-    const codec = this.#codecs['1.0'];
     const record = await this.#port.read(key, selectView({ includeArtifacts }));
-    return (
-      record && {
-        artifacts: [],
-        ...toTask(viewOf(record, codec, includeArtifacts)),
-        ...(!includeArtifacts && { artifacts: [] }),
-      }
-    );
+    return record && toTask(viewOf(record, this.#codecs['1.0'], includeArtifacts));
   }
 
   /** What is stored, from memory where it is still that. */
@@ -142,26 +134,21 @@ class A2ATaskStore {
     let current = this.#knownView(name, codec) ?? (await this.#read(key, () => codec.version));
     const base = seen ?? current;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const plan = planSave(next, base, current, codec);
-      const head = await this.#apply(key, plan, current?.head);
-      if (head) {
-        const { fields, status, history, artifacts } = plan.view;
-        const view = { fields, status, history, artifacts, head, ...(!plan.isMerged && { from: next }) };
-        return this.#known.set(name, view, codec.version);
+      const { command, view, isMerged } = planSave(next, base, current, codec);
+      let isExpected = false;
+      const { record } = await this.#port.transact(key, (head) => {
+        isExpected = isSame(head, current?.head);
+        return isExpected ? command : undefined;
+      });
+      if (isExpected && record) {
+        const { fields, status, history, artifacts } = view;
+        const { head } = record;
+        const stored = { fields, status, history, artifacts, head, ...(!isMerged && { from: next }) };
+        return this.#known.set(name, stored, codec.version);
       }
       current = await this.#read(key, () => codec.version);
     }
     throw conflict('the task');
-  }
-
-  /** The head after the plan, or undefined where the task is not what the plan was made for. */
-  async #apply(key: TaskKey, { command }: Plan, expected: TaskHead | undefined): Promise<TaskHead | undefined> {
-    let isExpected = false;
-    const { record } = await this.#port.transact(key, (head) => {
-      isExpected = isSame(head, expected);
-      return isExpected ? command : undefined;
-    });
-    return isExpected ? record?.head : undefined;
   }
 
   #knownView(name: string, { version }: Codec): StoredView | undefined {

@@ -1,25 +1,24 @@
 /** A task as the SDK sees it, taken apart into frozen pieces that loads and saves share. */
-import type { TaskHead } from '../core/head.ts';
+import type { ArtifactHead, TaskHead } from '../core/head.ts';
 import type { TaskRecord } from '../core/record.ts';
 import type { Codec } from './codec.ts';
 import { type Fields, isObject, isSame } from './plain.ts';
-import { residueOf } from './residue.ts';
-import { without } from './words.ts';
+import { emptyList, someStatus } from './words.ts';
 
 export interface View {
-  /** Everything but what stands below. */
+  /** The task; in place of what stands below, something that says it is there. */
   readonly fields: Fields;
-  /** Undefined where the task has no status that is an object; then `fields` tells what it has there. */
+  /** Undefined where the task has no status that is an object. */
   readonly status: Fields | undefined;
-  /** Undefined where the task has no list there; then `fields` tells, too. */
+  /** Undefined where the task has no list there. */
   readonly history: readonly Fields[] | undefined;
   readonly artifacts: readonly ArtifactView[] | undefined;
 }
 
 export interface ArtifactView {
-  /** Everything but the parts. */
+  /** The artifact; an empty list in place of its parts. */
   readonly header: Fields;
-  /** Undefined where it has no list there; then `header` tells. */
+  /** Undefined where it has no list there. */
   readonly parts: readonly Fields[] | undefined;
 }
 
@@ -30,31 +29,30 @@ export interface StoredView extends View {
   readonly from?: View;
 }
 
-const noList: readonly never[] = Object.freeze([]);
-
 /** Reads all of a record; `withArtifacts: false` where its artifacts were not read. */
 export function viewOf(record: TaskRecord, codec: Codec, withArtifacts = true): StoredView {
   const { head } = record;
   const { body } = head;
-  const decoded = codec.decodeBody(body);
-  // A task that others wrote has no lists where it has nothing in them; 1.0 has empty ones.
-  const isOthers = codec.version === '1.0' && !residueOf(body, codec.version);
-  const emptyList = (name: string) => (isOthers || Array.isArray(decoded[name]) ? noList : undefined);
+  const fields = codec.decodeBody(body);
   const messages = record.messages();
-  const history = messages.map((message, i) => codec.decodeMessage(message, `${body.id}-${i}`));
-  const artifacts = head.artifacts?.map(({ header, partCount }, slot) => {
-    const hasParts = partCount > 0 || !residueOf(header, codec.version)?.none;
-    const parts = hasParts ? record.parts(slot).map((part) => codec.decodePart(part)) : undefined;
-    return { header: codec.decodeHeader(header), parts };
-  });
   // The message of a status that was stored without an id has that of its twin in the history.
   const twin = messages.findLastIndex((message) => isSame(message, body.status.message));
-  const view = {
-    status: codec.decodeStatus(body.status, `${body.id}-${twin < 0 ? 'status' : twin}`),
-    history: head.messageCount === undefined ? emptyList('history') : history,
-    artifacts: withArtifacts ? (artifacts ?? emptyList('artifacts')) : noList,
+  const viewOfArtifact = ({ header: stored }: ArtifactHead, slot: number): ArtifactView => {
+    const header = codec.decodeHeader(stored);
+    return { header, parts: listIn(header.parts, record.parts(slot), (part) => codec.decodePart(part)) };
   };
-  return { ...view, head, fields: rest(decoded, view) };
+  return {
+    head,
+    fields,
+    status: codec.decodeStatus(body, `${body.id}-${twin < 0 ? 'status' : twin}`),
+    history: listIn(fields.history, messages, (message, i) => codec.decodeMessage(message, `${body.id}-${i}`)),
+    artifacts: withArtifacts ? listIn(fields.artifacts, head.artifacts, viewOfArtifact) : [],
+  };
+}
+
+/** A list of the SDK's; `there`: whether it has one where it is empty. */
+function listIn<T, V>(there: unknown, items: readonly T[] = [], decode: (item: T, i: number) => V): V[] | undefined {
+  return items.length > 0 || Array.isArray(there) ? items.map(decode) : undefined;
 }
 
 /**
@@ -63,32 +61,34 @@ export function viewOf(record: TaskRecord, codec: Codec, withArtifacts = true): 
  */
 export function takeApart(task: Fields, base: View | undefined, codec: Codec): View {
   const { status, history, artifacts } = task;
-  const view = {
+  const fields = {
+    ...task,
+    ...(isObject(status) && { status: someStatus }),
+    ...(Array.isArray(history) && { history: emptyList }),
+    ...(Array.isArray(artifacts) && { artifacts: emptyList }),
+  };
+  return {
+    fields: reuse(fields, base?.fields) ?? codec.decodeBody(codec.encodeBody(fields, undefined)),
     status: isObject(status) ? (reuse(status, base?.status) ?? codec.encodeStatus(status)) : undefined,
     history: takeList(history, base?.history, codec, (message) => codec.encodeMessage(message)),
     artifacts: Array.isArray(artifacts)
       ? artifacts.map((artifact: Fields, slot) => takeArtifact(artifact, slot, base?.artifacts?.[slot], codec))
       : undefined,
   };
-  const fields = rest(task, view);
-  return { ...view, fields: reuse(fields, base?.fields) ?? codec.decodeBody(codec.encodeBody(fields, undefined)) };
 }
 
 function takeArtifact(artifact: Fields, slot: number, base: ArtifactView | undefined, codec: Codec): ArtifactView {
-  const { parts, ...header } = artifact;
-  const hasParts = Array.isArray(parts);
-  const given = hasParts ? header : artifact;
-  const same = hasParts === (base?.parts !== undefined) ? base?.header : undefined;
+  const header = { ...artifact, ...(Array.isArray(artifact.parts) && { parts: emptyList }) };
   return {
-    header: reuse(given, same) ?? codec.encodeHeader(given, hasParts, slot),
-    parts: takeList(parts, base?.parts, codec, (part) => codec.encodePart(part)),
+    header: reuse(header, base?.header) ?? codec.encodeHeader(header, slot),
+    parts: takeList(artifact.parts, base?.parts, codec, (part) => codec.encodePart(part)),
   };
 }
 
 /** `base` itself where nothing in it changed. */
 function takeList(
   list: unknown,
-  base: readonly Fields[] = noList,
+  base: readonly Fields[] = emptyList,
   codec: Codec,
   encode: (item: unknown) => Fields,
 ): readonly Fields[] | undefined {
@@ -111,12 +111,11 @@ function reuse(value: unknown, base: Fields | undefined): Fields | undefined {
 
 /** A task of the caller's own: lists and objects of the first level are fresh, what is in them is shared and frozen. */
 export function toTask({ fields, status, history, artifacts }: View): Fields {
-  return {
-    ...thaw(fields),
-    ...(status && { status: { ...status } }),
-    ...(artifacts && { artifacts: artifacts.map(toArtifact) }),
-    ...(history && { history: [...history] }),
-  };
+  const task = thaw(fields);
+  if (status) task.status = { ...status };
+  if (history) task.history = [...history];
+  if (artifacts) task.artifacts = artifacts.map(toArtifact);
+  return task;
 }
 
 function toArtifact({ header, parts }: ArtifactView): Fields {
@@ -133,10 +132,4 @@ function thaw(fields: Fields): Fields {
     else if (Object.prototype.toString.call(value) === '[object Object]') thawed[key] = { ...(value as Fields) };
   }
   return thawed;
-}
-
-/** The fields of a task that the view has nowhere else. */
-function rest(task: Fields, view: Omit<View, 'fields'>): Fields {
-  const elsewhere = Object.keys(view).filter((key) => view[key as keyof typeof view]);
-  return Object.freeze(without(task, elsewhere));
 }

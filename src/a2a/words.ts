@@ -4,10 +4,9 @@
  * list, undefined), the store and 0.3 only those that say something.
  */
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
-import { copyJson } from '../core/json.ts';
 import type { FilePart, Message, Part, TaskState, TaskStatus } from '../core/task.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
-import { type Fields, isObject, isSame } from './plain.ts';
+import { type Fields, isObject, isPlain, isSame } from './plain.ts';
 import type { Version } from './residue.ts';
 
 /** By their number in 1.0. */
@@ -31,7 +30,10 @@ interface Kind {
 }
 
 const metadata = undefined;
-const extensions: readonly never[] = Object.freeze([]);
+
+/** Stand for lists and a status that are kept elsewhere, so that a field says whether there is one. */
+export const emptyList: readonly never[] = Object.freeze([]);
+export const someStatus: Readonly<Fields> = Object.freeze({});
 
 const partKind: Kind = {
   own: ['type', 'kind', 'content', 'text', 'file', 'data', 'a2a'],
@@ -40,11 +42,11 @@ const partKind: Kind = {
 const fileKind: Kind = { ...partKind, own: [...partKind.own, 'filename', 'mediaType'] };
 const messageKind: Kind = {
   own: ['role', 'kind', 'parts', 'a2a'],
-  empty: { metadata, contextId: '', taskId: '', extensions, referenceTaskIds: extensions },
+  empty: { metadata, contextId: '', taskId: '', extensions: emptyList, referenceTaskIds: emptyList },
 };
 const artifactKind: Kind = {
   own: ['index', 'append', 'lastChunk', 'parts', 'a2a'],
-  empty: { metadata, name: '', description: '', extensions },
+  empty: { metadata, name: '', description: '', extensions: emptyList },
 };
 const taskKind: Kind = {
   own: ['id', 'sessionId', 'contextId', 'status', 'history', 'artifacts', 'kind', 'a2a'],
@@ -53,24 +55,14 @@ const taskKind: Kind = {
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 
-/** A frozen JSON copy, or undefined for what JSON cannot hold. */
-function json(value: unknown): unknown {
-  try {
-    return copyJson(value);
-  } catch {
-    return undefined;
-  }
-}
-
 /** The fields that pass to the store; not those that it would refuse, and not those that are empty in 1.0. */
 function passing(fields: Fields, { own, empty }: Kind, version: Version): Fields {
-  const passed = Object.entries(fields).flatMap(([key, value]) => {
-    const isRefused = key === 'metadata' ? !isObject(value) : /^(name|description)$/.test(key) && !isText(value);
-    const isEmpty = version === '1.0' && isSame(value, empty[key]);
-    const copy = own.includes(key) || isRefused || isEmpty ? undefined : json(value);
-    return copy === undefined ? [] : [[key, copy] as const];
-  });
-  return Object.fromEntries(passed);
+  const passes = ([key, value]: [string, unknown]) =>
+    !own.includes(key) &&
+    (key === 'metadata' ? isObject(value) : isText(value) || !/^(name|description)$/.test(key)) &&
+    !(version === '1.0' && isSame(value, empty[key])) &&
+    isPlain(value);
+  return Object.fromEntries(Object.entries(fields).filter(passes));
 }
 
 /** The way back of `passing`. */
@@ -78,7 +70,7 @@ function passed(stored: Readonly<Fields>, { own, empty }: Kind, version: Version
   return { ...(version === '1.0' && empty), ...without(stored, own) };
 }
 
-export function without(from: object, keys: readonly string[]): Fields {
+function without(from: object, keys: readonly string[]): Fields {
   return Object.fromEntries(Object.entries(from).filter(([key]) => !keys.includes(key)));
 }
 
@@ -93,7 +85,7 @@ export function partToStore(part: Fields, version: Version): Part {
 function contentToStore({ content, filename, mediaType }: Fields): Part {
   const { $case, value } = isObject(content) ? content : ({} as Fields);
   if ($case === 'text' && isText(value)) return { type: 'text', text: value };
-  if ($case === 'data') return { type: 'data', data: json(value) ?? null };
+  if ($case === 'data') return { type: 'data', data: isPlain(value) ? value : null };
   const isUrl = $case === 'url' && isText(value);
   if (!isUrl && !($case === 'raw' && value instanceof Uint8Array)) return unsaid;
   const file: FilePart['file'] = {
@@ -101,17 +93,16 @@ function contentToStore({ content, filename, mediaType }: Fields): Part {
     ...(isText(mediaType) && mediaType && { mimeType: mediaType }),
     ...(isUrl ? { uri: value } : { bytes: encodeBase64(value as Uint8Array) }),
   };
-  return { type: 'file', file: Object.freeze(file) };
+  return { type: 'file', file };
 }
 
 function kindToStore({ kind, text, file, data }: Fields): Part {
   if (kind === 'text' && isText(text)) return { type: 'text', text };
-  if (kind === 'data') return { type: 'data', data: json(data) ?? null };
+  if (kind === 'data') return { type: 'data', data: isPlain(data) ? data : null };
   const { bytes, uri, name = '', mimeType = '' } = isObject(file) ? file : ({} as Fields);
   // The store's files have exactly one of the two.
   const isFile = [bytes ?? uri, name, mimeType].every(isText) && (bytes === undefined || uri === undefined);
-  const copy = kind === 'file' && isFile && json(file);
-  return copy ? { type: 'file', file: copy as FilePart['file'] } : unsaid;
+  return kind === 'file' && isFile && isPlain(file) ? { type: 'file', file: file as FilePart['file'] } : unsaid;
 }
 
 export function partFromStore(part: Part, version: Version): Fields {
@@ -176,7 +167,8 @@ export function artifactToStore(artifact: Fields, index: number, version: Versio
 }
 
 export function artifactFromStore(header: ArtifactHead['header'], version: Version): Fields {
-  return { artifactId: `artifact-${header.index ?? 0}`, ...passed(header, artifactKind, version) };
+  const artifactId = `artifact-${header.index ?? 0}`;
+  return { artifactId, parts: emptyList, ...passed(header, artifactKind, version) };
 }
 
 export function bodyToStore(task: Fields, status: TaskStatus, version: Version): TaskBody {
@@ -185,7 +177,9 @@ export function bodyToStore(task: Fields, status: TaskStatus, version: Version):
   return { id: id as string, ...session, status, ...passing(task, taskKind, version) };
 }
 
+/** A task that others wrote has no lists where it has nothing in them; 1.0 has empty ones. */
 export function bodyFromStore(body: TaskBody, version: Version): Fields {
   const { id, sessionId = '' } = body;
-  return { ...(version === '0.3' && { kind: 'task' }), id, contextId: sessionId, ...passed(body, taskKind, version) };
+  const said = version === '0.3' ? { kind: 'task' } : { history: emptyList, artifacts: emptyList };
+  return { ...said, id, contextId: sessionId, status: someStatus, ...passed(body, taskKind, version) };
 }
