@@ -348,6 +348,7 @@ export function testIndexedDbCases(): void {
     const other = await open({ name });
     spoil(await append(other, 't', 'y'));
     spoil(await other.getTask('t'));
+    expect((await other.getTask('t'))?.task.status.state).toBe('submitted');
     await append(other, 't', 'z');
     expect(await texts(other, 't')).toEqual(['first', 'x', 'y', 'z']);
     expect((await other.getTask('t'))?.task.status.state).toBe('submitted');
