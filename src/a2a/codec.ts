@@ -27,11 +27,6 @@ export class Codec {
     this.#now = now;
   }
 
-  /** Whether the codec made it; then it is frozen, and safe to share. */
-  isItem(value: unknown): boolean {
-    return isObject(value) && STORED in value;
-  }
-
   /** What the store has of it. */
   stored<T>(item: Fields): T {
     return (item as Item)[STORED] as T;

@@ -1,42 +1,20 @@
-/** The tasks last loaded or saved, so that the next save reads nothing. Bounded: by how many items they hold together. */
+/** The tasks last loaded or saved, so that the next save reads nothing. */
 import type { Version } from './residue.ts';
-import type { StoredView, View } from './view.ts';
+import type { StoredView } from './view.ts';
 
-/** Messages and parts; some 10 MB of short ones. */
-const MAX_ITEMS = 50_000;
+/** So many that a busy agent's running tasks are among them; each holds what the SDK would hold of it, once. */
+const MAX_TASKS = 64;
 
 export interface KnownTask {
   readonly view: StoredView;
   readonly version: Version;
 }
 
-export class KnownTasks {
-  readonly #tasks = new Map<string, KnownTask & { readonly size: number }>();
-  #size = 0;
-
-  get(key: string): KnownTask | undefined {
-    return this.#tasks.get(key);
-  }
-
-  /** The one set last is kept however long it is. */
-  set(key: string, view: StoredView, version: Version): void {
+export class KnownTasks extends Map<string, KnownTask> {
+  /** The one that was set longest ago makes room. */
+  override set(key: string, task: KnownTask): this {
     this.delete(key);
-    const size = sizeOf(view);
-    this.#tasks.set(key, { view, version, size });
-    this.#size += size;
-    for (const oldest of this.#tasks.keys()) {
-      if (this.#size <= MAX_ITEMS || oldest === key) return;
-      this.delete(oldest);
-    }
+    for (const oldest of this.keys()) if (this.size >= MAX_TASKS) this.delete(oldest);
+    return super.set(key, task);
   }
-
-  delete(key: string): void {
-    this.#size -= this.#tasks.get(key)?.size ?? 0;
-    this.#tasks.delete(key);
-  }
-}
-
-function sizeOf({ history, artifacts }: View): number {
-  const parts = artifacts?.reduce((sum, artifact) => sum + (artifact.parts?.length ?? 0), 0);
-  return 1 + (history?.length ?? 0) + (parts ?? 0);
 }

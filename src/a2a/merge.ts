@@ -1,7 +1,7 @@
 /** Comparing and joining what two savers made of one task. Pure. */
 import { TaskStoreError } from '../core/errors.ts';
 import { type Fields, isObject, isSame } from './plain.ts';
-import type { ArtifactView, View } from './view.ts';
+import type { ArtifactView } from './view.ts';
 
 type Items = readonly Fields[] | undefined;
 
@@ -68,8 +68,10 @@ export function merge<T>(next: T, base: T | undefined, current: T, what: string)
   return Object.freeze(Object.fromEntries(merged)) as T;
 }
 
+type Status = Fields | undefined;
+
 /** Two changes of the status agree where both say the same state; then the later is kept. */
-export function mergeStatus(next: View['status'], base: View['status'], current: View['status']): View['status'] {
+export function mergeStatus(next: Status, base: Status, current: Status): Status {
   if (isSame(next, base) || isSame(next, current)) return current;
   if (isSame(base, current) || next?.state === current?.state) return next;
   throw conflict('the status');

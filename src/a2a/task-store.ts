@@ -125,7 +125,7 @@ class A2ATaskStore {
     if (known && isKnown(record.head)) return known.view;
     const version = versionFor(record.head);
     const view = viewOf(record, this.#codecs[version]);
-    this.#known.set(name, view, version);
+    this.#known.set(name, { view, version });
     return view;
   }
 
@@ -144,7 +144,8 @@ class A2ATaskStore {
         const { fields, status, history, artifacts } = view;
         const { head } = record;
         const stored = { fields, status, history, artifacts, head, ...(!isMerged && { from: next }) };
-        return this.#known.set(name, stored, codec.version);
+        this.#known.set(name, { view: stored, version: codec.version });
+        return;
       }
       current = await this.#read(key, () => codec.version);
     }

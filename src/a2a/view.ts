@@ -70,7 +70,7 @@ export function takeApart(task: Fields, base: View | undefined, codec: Codec): V
   return {
     fields: reuse(fields, base?.fields) ?? codec.decodeBody(codec.encodeBody(fields, undefined)),
     status: isObject(status) ? (reuse(status, base?.status) ?? codec.encodeStatus(status)) : undefined,
-    history: takeList(history, base?.history, codec, (message) => codec.encodeMessage(message)),
+    history: takeList(history, base?.history, (message) => codec.encodeMessage(message)),
     artifacts: Array.isArray(artifacts)
       ? artifacts.map((artifact: Fields, slot) => takeArtifact(artifact, slot, base?.artifacts?.[slot], codec))
       : undefined,
@@ -81,7 +81,7 @@ function takeArtifact(artifact: Fields, slot: number, base: ArtifactView | undef
   const header = { ...artifact, ...(Array.isArray(artifact.parts) && { parts: emptyList }) };
   return {
     header: reuse(header, base?.header) ?? codec.encodeHeader(header, slot),
-    parts: takeList(artifact.parts, base?.parts, codec, (part) => codec.encodePart(part)),
+    parts: takeList(artifact.parts, base?.parts, (part) => codec.encodePart(part)),
   };
 }
 
@@ -89,7 +89,6 @@ function takeArtifact(artifact: Fields, slot: number, base: ArtifactView | undef
 function takeList(
   list: unknown,
   base: readonly Fields[] = emptyList,
-  codec: Codec,
   encode: (item: unknown) => Fields,
 ): readonly Fields[] | undefined {
   if (!Array.isArray(list)) return undefined;
@@ -100,7 +99,7 @@ function takeList(
   const taken = list.slice() as Fields[];
   for (let i = same; i < list.length; i++) {
     const item: unknown = list[i];
-    taken[i] = reuse(item, base[i]) ?? (codec.isItem(item) ? (item as Fields) : encode(item));
+    taken[i] = reuse(item, base[i]) ?? encode(item);
   }
   return taken;
 }
