@@ -13,7 +13,7 @@ import { Low } from 'lowdb';
 import { JSONFile } from 'lowdb/node';
 import { describe, expect, it, vi } from 'vitest';
 import type { BackendContext } from '../src/backends/backend.ts';
-import { jsonFile, openJsonFileReadOnly } from '../src/backends/json-file.ts';
+import { jsonFile } from '../src/backends/json-file.ts';
 import { selectAll, toStoredTask } from '../src/core/record.ts';
 import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
 import { newFolder } from './support/places.ts';
@@ -250,13 +250,15 @@ describe('the index', () => {
 });
 
 describe('reading only', () => {
+  const context: BackendContext = { name: 'tasks', path: undefined, durability: undefined, timeoutMs: 1000 };
+
   it('sees what the process that has the file open has written, and changes nothing', async () => {
     const path = await closedStore();
     await using store = await open(path);
     await store.updateTask('t1', { newMessages: [say('more')] });
     const files = () => readdirSync(dirname(path)).map((name) => [name, statSync(join(dirname(path), name)).mtimeMs]);
     const before = files();
-    const reader = await openJsonFileReadOnly(path);
+    const reader = await jsonFile({ readOnly: true }).open({ ...context, path });
     const record = await reader.read({ callerId: undefined, taskType: 'incoming', taskId: 't1' }, selectAll);
     expect(texts(record && toStoredTask(record, {}))).toEqual(['hello 1', 'more']);
     await expect(reader.setMeta('a', 1)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
@@ -268,7 +270,7 @@ describe('reading only', () => {
   });
 
   it('says that there is no such file', async () => {
-    await expect(openJsonFileReadOnly(newFile())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect(open(newFile(), { readOnly: true })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 });
 

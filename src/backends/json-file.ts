@@ -32,14 +32,6 @@ export function jsonFile(options: JsonFileOptions = {}): BackendFactory {
   };
 }
 
-/**
- * Opens a store's file for reading only, also while another process has it open: what that one had written down at this
- * moment. Every change is refused with `UNSUPPORTED`.
- */
-export function openJsonFileReadOnly(path: string): Promise<Backend> {
-  return openReadOnly(path, realFileSystem);
-}
-
 function fileOf({ path, name }: BackendContext): string {
   return path ?? `${name}.json`;
 }

@@ -1,11 +1,12 @@
 import type { TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { Entry } from './entry.ts';
+import { IndexBuilder } from './index-builder.ts';
 import type { SlicedWriter } from './sliced-writer.ts';
 import type { Snapshot } from './snapshot.ts';
 import { headPrefix, type Layout, MARK_STEP, type Section } from './stored-line.ts';
 import { StoredTail } from './tail.ts';
-import { IndexBuilder, type IndexHeader, type IndexRow, stateCode, type TaskIndex } from './task-index.ts';
+import { type IndexHeader, type IndexRow, stateCode, type TaskIndex } from './task-index.ts';
 import type { Generation } from './task-table.ts';
 
 /** Lines longer than this are described by a layout, so that they need not be read whole. */

@@ -1,22 +1,20 @@
-import { Low } from 'lowdb';
 import { TaskStoreError } from '../../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
-import type { Backend, BackendInfo, Committed, Decide, Durability } from '../backend.ts';
+import type { Backend, BackendInfo, Committed, Decide } from '../backend.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Entry } from './entry.ts';
-import { type FileSystem, ioError, removeFile } from './file-system.ts';
+import { ioError } from './file-system.ts';
 import { Fold } from './fold.ts';
 import { freezeJson } from './freeze.ts';
 import { Journal } from './journal.ts';
 import { toRecord } from './journal-record.ts';
-import { FileLock } from './lock.ts';
+import { type JsonFileSettings, type OpenParts, openParts } from './open-parts.ts';
 import { journalPath } from './paths.ts';
-import { replay, setMeta } from './replay.ts';
+import { setMeta } from './replay.ts';
 import type { Snapshot } from './snapshot.ts';
-import { emptySnapshot, type FileContents, readContents, setAside, TaskFile } from './task-file.ts';
-import { TaskTable } from './task-table.ts';
+import type { TaskTable } from './task-table.ts';
 
 /**
  * The journal is folded into the file when it is larger than the file, but not before it has the size of `foldFrom`; and
@@ -24,26 +22,9 @@ import { TaskTable } from './task-table.ts';
  */
 const FOLD_AT = 32 * 1024 * 1024;
 
-export interface JsonFileSettings {
-  readonly durability: Durability;
-  readonly fs: FileSystem;
-  readonly foldFrom: number;
-}
-
-/** The parts of an open file. */
-interface Opened extends JsonFileSettings {
-  readonly file: string;
-  readonly lock: FileLock;
-  readonly db: Low<FileContents>;
-  readonly table: TaskTable;
-  readonly meta: Map<string, unknown>;
-  /** In order; changes go to the last. */
-  readonly journals: Journal[];
-}
-
 export class JsonFileBackend implements Backend {
   readonly info: BackendInfo;
-  readonly #parts: Opened;
+  readonly #parts: OpenParts;
   readonly #table: TaskTable;
   readonly #log: ChangeLog;
   readonly #strict: boolean;
@@ -52,8 +33,8 @@ export class JsonFileBackend implements Backend {
   /** Whether the values beside the tasks differ from the file's. */
   #metaChanged: boolean;
 
-  private constructor(parts: Opened, metaChanged: boolean) {
-    this.#metaChanged = metaChanged;
+  private constructor(parts: OpenParts) {
+    this.#metaChanged = parts.metaChanged;
     const { file, durability, table, journals, foldFrom } = parts;
     this.#foldFrom = foldFrom;
     this.#strict = durability === 'strict';
@@ -64,26 +45,7 @@ export class JsonFileBackend implements Backend {
   }
 
   static async open(file: string, settings: JsonFileSettings): Promise<JsonFileBackend> {
-    const { fs, durability } = settings;
-    const lock = await acquire(file);
-    try {
-      const adapter = new TaskFile(fs, file);
-      const db = new Low<FileContents>(adapter, emptySnapshot());
-      const snapshot = await readContents(adapter, file, db).catch((error) => {
-        throw setAside(fs, file, error);
-      });
-      const table = new TaskTable(snapshot);
-      const meta = new Map(Object.entries(snapshot.index.header.meta));
-      const replayed = await replay(fs, file, table, meta, (journal, error) => setAside(fs, journal, error));
-      removeFile(fs, `${file}.tmp`);
-      for (const generation of replayed.stale) removeFile(fs, journalPath(file, generation));
-      const journals = openJournals(fs, file, snapshot, replayed.journals, durability);
-      if (adapter.scanned) await adapter.writeIndex(snapshot.index);
-      return new JsonFileBackend({ ...settings, file, lock, db, table, meta, journals }, replayed.metaChanged);
-    } catch (error) {
-      lock.release();
-      throw ioError(error, `${file} cannot be opened`);
-    }
+    return new JsonFileBackend(await openParts(file, settings));
   }
 
   async commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
@@ -266,29 +228,4 @@ export class JsonFileBackend implements Backend {
     });
     for (const journal of journals.splice(0, next ? journals.length - 1 : journals.length)) journal.remove();
   }
-}
-
-async function acquire(file: string): Promise<FileLock> {
-  try {
-    return await FileLock.acquire(file);
-  } catch (error) {
-    throw ioError(error, `${file} cannot be locked`);
-  }
-}
-
-function openJournals(
-  fs: FileSystem,
-  file: string,
-  snapshot: Snapshot,
-  found: readonly { readonly generation: number; readonly end: number }[],
-  durability: Durability,
-): Journal[] {
-  const reserves = durability === 'strict';
-  if (found.length === 0) {
-    const { generation } = snapshot.index.header;
-    return [Journal.create(fs, journalPath(file, generation), generation, reserves)];
-  }
-  return found.map(({ generation, end }) =>
-    Journal.resume(fs, journalPath(file, generation), generation, end, reserves),
-  );
 }

@@ -8,8 +8,9 @@ import { encodeKey } from '../../core/head.ts';
 import { compareNewest } from '../../core/query.ts';
 import { nextTurn } from './file-system.ts';
 import { toRow } from './fold.ts';
+import { IndexBuilder } from './index-builder.ts';
 import { parseForeignLine } from './stored-line.ts';
-import { hashText, IndexBuilder, type IndexHeader, type IndexRow, type TaskIndex } from './task-index.ts';
+import { hashText, type IndexHeader, type IndexRow, type TaskIndex } from './task-index.ts';
 
 export interface ScannedFile {
   readonly bytes: Buffer;

@@ -15,11 +15,12 @@ import {
   writeFullyAsync,
 } from './file-system.ts';
 import { Fold } from './fold.ts';
+import { IndexBuilder } from './index-builder.ts';
 import { scanDocument } from './scan-document.ts';
 import { SlicedWriter } from './sliced-writer.ts';
 import { Snapshot } from './snapshot.ts';
 import { SnapshotFile } from './tail.ts';
-import { IndexBuilder, TaskIndex } from './task-index.ts';
+import { TaskIndex } from './task-index.ts';
 
 /** What lowdb keeps in memory of the file: the file as it is, or the one that is to take its place. */
 export type FileContents = Snapshot | Fold;

@@ -53,10 +53,10 @@ export interface IndexHeader {
   readonly other: Readonly<Record<string, unknown>>;
 }
 
-const wide = ['offset', 'length', 'updatedAt', 'pendingSince', 'layoutStart'] as const;
-const narrow = ['keyHash', 'scopeHash', 'sessionHash', 'layoutLength'] as const;
+export const wide = ['offset', 'length', 'updatedAt', 'pendingSince', 'layoutStart'] as const;
+export const narrow = ['keyHash', 'scopeHash', 'sessionHash', 'layoutLength'] as const;
 
-type Columns = Record<(typeof wide)[number], Float64Array<ArrayBuffer>> &
+export type Columns = Record<(typeof wide)[number], Float64Array<ArrayBuffer>> &
   Record<(typeof narrow)[number], Uint32Array<ArrayBuffer>> & { state: Uint8Array<ArrayBuffer> };
 
 export class TaskIndex {
@@ -171,66 +171,6 @@ export class TaskIndex {
     }
     columns.state = new Uint8Array(bytes.buffer, bytes.byteOffset + at, header.rows);
     return new TaskIndex(header, header.rows, columns, bytes.subarray(at + header.rows, -4));
-  }
-}
-
-/** Collects rows, in the order of lists, for a file that is being written or was read. */
-export class IndexBuilder {
-  readonly #columns: Columns;
-  readonly #layouts: string[] = [];
-  #layoutBytes = 0;
-  #size = 0;
-
-  constructor(capacity: number) {
-    const columns = { state: new Uint8Array(capacity) } as Columns;
-    for (const name of wide) columns[name] = new Float64Array(capacity);
-    for (const name of narrow) columns[name] = new Uint32Array(capacity);
-    this.#columns = columns;
-  }
-
-  /** Answers the new row's number. */
-  add({ layout, ...row }: IndexRow): number {
-    const at = this.#size++;
-    const columns = this.#columns;
-    columns.offset[at] = row.offset;
-    columns.length[at] = row.length;
-    columns.updatedAt[at] = row.updatedAt;
-    columns.pendingSince[at] = row.pendingSince;
-    columns.keyHash[at] = row.keyHash;
-    columns.scopeHash[at] = row.scopeHash;
-    columns.sessionHash[at] = row.sessionHash;
-    columns.state[at] = row.state;
-    if (layout !== '') this.#addLayout(at, layout);
-    return at;
-  }
-
-  /** Takes over a row whose line was moved to `offset` unchanged. */
-  copy(from: TaskIndex, row: number, offset: number): number {
-    const at = this.#size++;
-    const old = from.columns;
-    const own = this.#columns;
-    own.offset[at] = offset;
-    own.length[at] = old.length[row] as number;
-    own.updatedAt[at] = old.updatedAt[row] as number;
-    own.pendingSince[at] = old.pendingSince[row] as number;
-    own.keyHash[at] = old.keyHash[row] as number;
-    own.scopeHash[at] = old.scopeHash[row] as number;
-    own.sessionHash[at] = old.sessionHash[row] as number;
-    own.state[at] = old.state[row] as number;
-    if (old.layoutLength[row]) this.#addLayout(at, from.layoutText(row));
-    return at;
-  }
-
-  finish(header: IndexHeader): TaskIndex {
-    return new TaskIndex(header, this.#size, this.#columns, Buffer.from(this.#layouts.join('')));
-  }
-
-  #addLayout(at: number, layout: string): void {
-    const length = Buffer.byteLength(layout);
-    this.#columns.layoutStart[at] = this.#layoutBytes;
-    this.#columns.layoutLength[at] = length;
-    this.#layoutBytes += length;
-    this.#layouts.push(layout);
   }
 }
 

@@ -1,0 +1,78 @@
+import { Low } from 'lowdb';
+import type { Durability } from '../backend.ts';
+import { type FileSystem, ioError, removeFile } from './file-system.ts';
+import { Journal } from './journal.ts';
+import { FileLock } from './lock.ts';
+import { journalPath } from './paths.ts';
+import { replay } from './replay.ts';
+import type { Snapshot } from './snapshot.ts';
+import { emptySnapshot, type FileContents, readContents, setAside, TaskFile } from './task-file.ts';
+import { TaskTable } from './task-table.ts';
+
+export interface JsonFileSettings {
+  readonly durability: Durability;
+  readonly fs: FileSystem;
+  readonly foldFrom: number;
+}
+
+/** The parts of an open file. */
+export interface OpenParts extends JsonFileSettings {
+  readonly file: string;
+  readonly lock: FileLock;
+  readonly db: Low<FileContents>;
+  readonly table: TaskTable;
+  readonly meta: Map<string, unknown>;
+  /** In order; changes go to the last. */
+  readonly journals: Journal[];
+  /** Whether the values beside the tasks differ from the file's. */
+  readonly metaChanged: boolean;
+}
+
+/** Takes the lock, reads the file and replays its journals. Nothing is held when it rejects. */
+export async function openParts(file: string, settings: JsonFileSettings): Promise<OpenParts> {
+  const { fs, durability } = settings;
+  const lock = await acquire(file);
+  try {
+    const adapter = new TaskFile(fs, file);
+    const db = new Low<FileContents>(adapter, emptySnapshot());
+    const snapshot = await readContents(adapter, file, db).catch((error) => {
+      throw setAside(fs, file, error);
+    });
+    const table = new TaskTable(snapshot);
+    const meta = new Map(Object.entries(snapshot.index.header.meta));
+    const replayed = await replay(fs, file, table, meta, (journal, error) => setAside(fs, journal, error));
+    removeFile(fs, `${file}.tmp`);
+    for (const generation of replayed.stale) removeFile(fs, journalPath(file, generation));
+    const journals = openJournals(fs, file, snapshot, replayed.journals, durability);
+    if (adapter.scanned) await adapter.writeIndex(snapshot.index);
+    return { ...settings, file, lock, db, table, meta, journals, metaChanged: replayed.metaChanged };
+  } catch (error) {
+    lock.release();
+    throw ioError(error, `${file} cannot be opened`);
+  }
+}
+
+async function acquire(file: string): Promise<FileLock> {
+  try {
+    return await FileLock.acquire(file);
+  } catch (error) {
+    throw ioError(error, `${file} cannot be locked`);
+  }
+}
+
+function openJournals(
+  fs: FileSystem,
+  file: string,
+  snapshot: Snapshot,
+  found: readonly { readonly generation: number; readonly end: number }[],
+  durability: Durability,
+): Journal[] {
+  const reserves = durability === 'strict';
+  if (found.length === 0) {
+    const { generation } = snapshot.index.header;
+    return [Journal.create(fs, journalPath(file, generation), generation, reserves)];
+  }
+  return found.map(({ generation, end }) =>
+    Journal.resume(fs, journalPath(file, generation), generation, end, reserves),
+  );
+}
