@@ -8,10 +8,7 @@ type Items = readonly Fields[] | undefined;
 const nothing: readonly never[] = [];
 
 export function conflict(what: string): TaskStoreError {
-  return new TaskStoreError(
-    'CONFLICT',
-    `${what} was changed elsewhere in a way that cannot be combined with this save`,
-  );
+  return new TaskStoreError('CONFLICT', `${what} was changed elsewhere too, not only added to`);
 }
 
 /** The items of `next` after those of `base`; undefined where `next` is something else than `base` with items added. */
@@ -37,7 +34,7 @@ export function isWithin(base: Items, current: Items): boolean {
 /** Whether one of the same id is there already, and is the same. */
 export function isTwin<T>(item: T, list: readonly T[] | undefined, idOf: (item: T) => unknown): boolean {
   const twin = list?.find((other) => idOf(other) === idOf(item));
-  if (twin && !isSame(twin, item)) throw conflict(`what has the id ${String(idOf(item))}`);
+  if (twin && !isSame(twin, item)) throw conflict(String(idOf(item)));
   return twin !== undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the SDK's objects can hold and JSON cannot, as JSON and back: undefined, `-0`, `NaN`, infinities, big integers,
- * bytes and dates become `{ $: kind, value }`.
+ * What the SDK's objects can hold and JSON cannot, as JSON and back: undefined, `-0`, `NaN`, infinities, bytes and dates
+ * become `{ $: kind, value }`.
  */
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
@@ -10,6 +10,11 @@ export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** An object that is nothing but its fields. */
+export function isRecord(value: unknown): value is Fields {
+  return Object.prototype.toString.call(value) === '[object Object]';
+}
+
 /** So deep that `copyJson` refuses it by itself, with the path. */
 const TOO_DEEP = 600;
 
@@ -17,21 +22,19 @@ const TOO_DEEP = 600;
 export function toPlain(value: unknown, depth = 0): unknown {
   if (depth > TOO_DEEP) return value;
   if (value === undefined) return { $: 'nothing' };
-  if (typeof value === 'bigint') return { $: 'bigint', value: String(value) };
   if (value instanceof Uint8Array) return { $: 'bytes', value: encodeBase64(value) };
   if (value instanceof Date) return { $: 'date', value: String(value.getTime()) };
   if (Object.is(value, -0)) return { $: 'number', value: '-0' };
-  if (typeof value === 'number' && !Number.isFinite(value)) return { $: 'number', value: String(value) };
+  if (typeof value === 'number') return Number.isFinite(value) ? value : { $: 'number', value: String(value) };
   if (Array.isArray(value)) return Array.from(value, (item) => toPlain(item, depth + 1));
-  if (Object.prototype.toString.call(value) !== '[object Object]') return value;
-  const fields = Object.entries(value as Fields).map(([key, field]) => [key, toPlain(field, depth + 1)]);
+  if (!isRecord(value)) return value;
+  const fields = Object.entries(value).map(([key, field]) => [key, toPlain(field, depth + 1)]);
   const tagged = Object.fromEntries(fields) as Fields;
   return '$' in tagged ? { $: 'object', value: tagged } : tagged;
 }
 
 const makers: Readonly<Record<string, (text: string) => unknown>> = {
   nothing: () => undefined,
-  bigint: BigInt,
   bytes: decodeBase64,
   date: (time) => new Date(Number(time)),
   number: Number,

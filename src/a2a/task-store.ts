@@ -100,16 +100,14 @@ class A2ATaskStore {
 
   async list(request: ListRequest, context?: CallContext) {
     return this.#port.run('list', undefined, async () => {
-      const callerId = this.#callerIdOf(context);
-      const { heads, ...page } = await listPage(this.#port, callerId, request);
-      const tasks = await Promise.all(heads.map(({ key }) => this.#listed(key, request.includeArtifacts === true)));
-      return { tasks: tasks.filter((task) => task !== undefined), ...page };
+      const { heads, ...page } = await listPage(this.#port, this.#callerIdOf(context), request);
+      const { includeArtifacts = false } = request;
+      const tasks = heads.map(async ({ key }) => {
+        const record = await this.#port.read(key, selectView({ includeArtifacts }));
+        return record ? [toTask(viewOf(record, this.#codecs['1.0'], includeArtifacts))] : [];
+      });
+      return { tasks: (await Promise.all(tasks)).flat(), ...page };
     });
-  }
-
-  async #listed(key: TaskKey, includeArtifacts: boolean): Promise<Fields | undefined> {
-    const record = await this.#port.read(key, selectView({ includeArtifacts }));
-    return record && toTask(viewOf(record, this.#codecs['1.0'], includeArtifacts));
   }
 
   /** What is stored, from memory where it is still that. */

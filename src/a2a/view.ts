@@ -2,7 +2,7 @@
 import type { ArtifactHead, TaskHead } from '../core/head.ts';
 import type { TaskRecord } from '../core/record.ts';
 import type { Codec } from './codec.ts';
-import { type Fields, isObject, isSame } from './plain.ts';
+import { type Fields, isObject, isRecord, isSame } from './plain.ts';
 import { emptyList, someStatus } from './words.ts';
 
 export interface View {
@@ -128,7 +128,7 @@ function thaw(fields: Fields): Fields {
   for (const key of Object.keys(thawed)) {
     const value = thawed[key];
     if (Array.isArray(value)) thawed[key] = [...value];
-    else if (Object.prototype.toString.call(value) === '[object Object]') thawed[key] = { ...(value as Fields) };
+    else if (isRecord(value)) thawed[key] = { ...value };
   }
   return thawed;
 }

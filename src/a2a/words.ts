@@ -40,6 +40,7 @@ const partKind: Kind = {
   empty: { metadata, filename: '', mediaType: '' },
 };
 const fileKind: Kind = { ...partKind, own: [...partKind.own, 'filename', 'mediaType'] };
+const fileNames: Kind = { own: [], empty: { name: '', mimeType: '' } };
 const messageKind: Kind = {
   own: ['role', 'kind', 'parts', 'a2a'],
   empty: { metadata, contextId: '', taskId: '', extensions: emptyList, referenceTaskIds: emptyList },
@@ -59,7 +60,7 @@ const isText = (value: unknown): value is string => typeof value === 'string';
 function passing(fields: Fields, { own, empty }: Kind, version: Version): Fields {
   const passes = ([key, value]: [string, unknown]) =>
     !own.includes(key) &&
-    (key === 'metadata' ? isObject(value) : isText(value) || !/^(name|description)$/.test(key)) &&
+    (key === 'metadata' ? isObject(value) : isText(value) || !/^(name|description|mimeType)$/.test(key)) &&
     !(version === '1.0' && isSame(value, empty[key])) &&
     isPlain(value);
   return Object.fromEntries(Object.entries(fields).filter(passes));
@@ -89,8 +90,7 @@ function contentToStore({ content, filename, mediaType }: Fields): Part {
   const isUrl = $case === 'url' && isText(value);
   if (!isUrl && !($case === 'raw' && value instanceof Uint8Array)) return unsaid;
   const file: FilePart['file'] = {
-    ...(isText(filename) && filename && { name: filename }),
-    ...(isText(mediaType) && mediaType && { mimeType: mediaType }),
+    ...passing({ name: filename, mimeType: mediaType }, fileNames, '1.0'),
     ...(isUrl ? { uri: value } : { bytes: encodeBase64(value as Uint8Array) }),
   };
   return { type: 'file', file };

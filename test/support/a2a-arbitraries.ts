@@ -12,7 +12,7 @@ const timestamp = fc.oneof({ weight: 3, arbitrary: time }, oddTime);
 
 const json = fc.jsonValue({ maxDepth: 3 });
 /** What structured clones hold and JSON does not. */
-const odd = fc.constantFrom<unknown>(undefined, Number.NaN, -0, Number.POSITIVE_INFINITY, 12345678901234567890n);
+const odd = fc.constantFrom<unknown>(undefined, Number.NaN, -0, Number.POSITIVE_INFINITY);
 const oddObject = fc.constantFrom<unknown>({ $: 'bytes' }, { $: 1, a: [undefined] }, new Date(0), [
   new Uint8Array([7]),
 ]);
