@@ -4,7 +4,7 @@
  */
 import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
-import { TaskStoreError } from './core/errors.ts';
+import { inCall, TaskStoreError } from './core/errors.ts';
 import type { ArtifactHead, Change, TaskHead, TaskKey } from './core/head.ts';
 import {
   type SelectRange,
@@ -317,10 +317,7 @@ export class LocalTaskStore implements TaskStore {
 
   #assertOpen(operation: string, taskId?: string): void {
     if (!this.#closing) return;
-    throw new TaskStoreError('STORE_CLOSED', 'the store is closed', {
-      operation,
-      ...(taskId !== undefined && { taskId }),
-    });
+    throw new TaskStoreError('STORE_CLOSED', 'the store is closed', { operation, taskId });
   }
 
   /** Every call's frame: open, not aborted, counted, its errors named. */
@@ -336,7 +333,7 @@ export class LocalTaskStore implements TaskStore {
     try {
       return await (signal ? untilAborted(call(), signal) : call());
     } catch (error) {
-      throw nameError(error, operation, taskId);
+      throw inCall(error, operation, taskId);
     } finally {
       if (--this.#active === 0) this.#idle();
     }
@@ -374,15 +371,6 @@ function toTaskChange(before: TaskHead | undefined, change: Change, source: Task
     updatedAt: head.updatedAt,
     revision: head.revision,
   };
-}
-
-/** Errors of the core know what is wrong but not in which call; those of hosts are not ours to reword. */
-function nameError(error: unknown, operation: string, taskId: string | undefined): unknown {
-  if (!(error instanceof TaskStoreError) || error.operation) return error;
-  const { code, message, issues, status, retryAfterMs, cause } = error;
-  const named = { operation, issues, ...(taskId !== undefined && { taskId }) };
-  const remote = { ...(status !== undefined && { status }), ...(retryAfterMs !== undefined && { retryAfterMs }) };
-  return new TaskStoreError(code, message, { cause, ...named, ...remote });
 }
 
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -1,7 +1,8 @@
 /** Opening a store: which backend it gets and why. Never a weaker one than asked for, unless that was asked for too. */
 import type { Backend, BackendFactory, BackendKind, Durability } from './backends/backend.ts';
 import { memory } from './backends/memory.ts';
-import { invalidArgument, TaskStoreError } from './core/errors.ts';
+import { inCall, TaskStoreError } from './core/errors.ts';
+import { check, id, is, object, oneOf, optional } from './core/shape.ts';
 import { defaultEnvironment, type Environment } from './environment.ts';
 import { LocalTaskStore } from './local-task-store.ts';
 import type { SyncAdapter } from './store-port.ts';
@@ -34,76 +35,62 @@ export interface OpenOptions {
 
 export type OpenTaskStore = (options?: OpenOptions) => Promise<LocalTaskStore>;
 
+const optionsShape = object({
+  name: id,
+  durability: optional(oneOf('strict', 'relaxed')),
+  timeoutMs: is((ms) => typeof ms === 'number' && ms > 0, 'a number over 0'),
+});
+
 /** An `openTaskStore` that knows these backends and, with `'auto'`, tries them in this order. */
 export function createOpenTaskStore(factories: readonly BackendFactory[]): OpenTaskStore {
   return async (options = {}) => {
-    const environment = { ...defaultEnvironment(), ...options.environment };
-    const { backend, reason } = await openBackend(factories, options);
-    return new LocalTaskStore(backend, reason, environment, options.sync);
+    try {
+      const { backend, reason } = await openBackend(factories, options);
+      return new LocalTaskStore(backend, reason, { ...defaultEnvironment(), ...options.environment }, options.sync);
+    } catch (error) {
+      throw inCall(error, 'openTaskStore');
+    }
   };
 }
 
 async function openBackend(
   factories: readonly BackendFactory[],
-  options: OpenOptions,
+  { name = 'holdfast', backend = 'auto', path, durability, timeoutMs = 10_000, fallback }: OpenOptions,
 ): Promise<{ backend: Backend; reason: string }> {
-  const { name = 'holdfast', backend = 'auto', path, durability, timeoutMs = 10_000 } = options;
-  checkOptions(name, durability, timeoutMs);
   const context = { name, path, durability, timeoutMs };
-  const candidates = candidatesFor(backend, factories);
+  check(optionsShape, context);
+  const isAuto = backend === 'auto';
   const refusals: string[] = [];
-  const causes: unknown[] = [];
-  for (const factory of candidates) {
-    const refusal = factory.unsuitable();
+  let cause: unknown;
+  for (const factory of candidatesFor(backend, factories)) {
+    let refusal = factory.unsuitable();
     if (refusal === undefined) {
       try {
-        const reason = backend === 'auto' ? [...refusals, `${factory.kind}: usable here`].join('; ') : 'asked for';
+        const reason = isAuto ? [...refusals, `${factory.kind}: usable here`].join('; ') : 'asked for';
         return { backend: await factory.open(context), reason };
       } catch (error) {
         if (!(error instanceof TaskStoreError) || error.code !== 'STORE_UNAVAILABLE') throw error;
-        refusals.push(`${factory.kind}: ${error.message}`);
-        causes.push(error);
-        // Storage that should be here and is denied must not turn into storage somewhere else unnoticed.
-        break;
+        refusal = error.message;
+        cause = error;
       }
     }
     refusals.push(`${factory.kind}: ${refusal}`);
+    // Storage that should be here and is denied must not turn into storage somewhere else unnoticed.
+    if (cause) break;
   }
-  if (options.fallback === 'memory') {
-    return { backend: await memory().open(context), reason: [...refusals, 'memory: asked for as fallback'].join('; ') };
-  }
-  const message = `no storage is usable here (${refusals.join('; ')})`;
-  throw new TaskStoreError('STORE_UNAVAILABLE', message, { operation: 'openTaskStore', cause: causes[0] });
+  const reasons = refusals.join('; ');
+  if (fallback) return { backend: await memory().open(context), reason: `${reasons}; memory: asked for as fallback` };
+  throw new TaskStoreError('STORE_UNAVAILABLE', `no storage is usable here (${reasons})`, { cause });
 }
 
+/** With `'auto'` memory is never picked by itself: it keeps nothing. */
 function candidatesFor(
   backend: 'auto' | BackendKind | BackendFactory,
   factories: readonly BackendFactory[],
 ): readonly BackendFactory[] {
   if (typeof backend === 'object') return [backend];
-  // Memory is never picked by itself: it keeps nothing.
-  if (backend === 'auto') return factories.filter(({ kind }) => kind !== 'memory');
-  const named = factories.find(({ kind }) => kind === backend);
-  if (named) return [named];
-  const known = factories.map(({ kind }) => kind).join(', ');
-  throw new TaskStoreError(
-    'STORE_UNAVAILABLE',
-    `no backend ${JSON.stringify(backend)} in this build, which has: ${known}`,
-    {
-      operation: 'openTaskStore',
-    },
-  );
-}
-
-function checkOptions(name: unknown, durability: unknown, timeoutMs: unknown): void {
-  const issues = [
-    { path: ['name'], ok: typeof name === 'string' && name !== '', message: 'expected a text that is not empty' },
-    {
-      path: ['durability'],
-      ok: [undefined, 'strict', 'relaxed'].includes(durability as string),
-      message: 'expected strict or relaxed',
-    },
-    { path: ['timeoutMs'], ok: typeof timeoutMs === 'number' && timeoutMs > 0, message: 'expected a number over 0' },
-  ].filter(({ ok }) => !ok);
-  if (issues.length > 0) throw invalidArgument(issues, { operation: 'openTaskStore' });
+  const found = factories.filter(({ kind }) => (backend === 'auto' ? kind !== 'memory' : kind === backend));
+  if (found.length > 0) return found;
+  const known = factories.map(({ kind }) => kind);
+  throw new TaskStoreError('STORE_UNAVAILABLE', `no backend "${backend}" in this build, which has ${known}`);
 }

@@ -1,8 +1,7 @@
 /** Tasks in memory: gone with the process, and by far the fastest. Snapshots share the frozen messages and parts. */
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { encodeKey, encodeScope } from '../core/head.ts';
-import { type HeadQuery, type Listed, takePage } from '../core/query.ts';
-import { RecencyList } from '../core/recency.ts';
+import { compareNewest, type HeadQuery, type Listed, takePage } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Message, Part, TaskState } from '../core/task.ts';
 import type { Backend, BackendFactory, BackendInfo, Committed, Decide } from './backend.ts';
@@ -46,7 +45,8 @@ class Entry implements Listed {
 class MemoryBackend implements Backend {
   readonly info: BackendInfo;
   readonly #entries = new Map<string, Entry>();
-  readonly #recency = new RecencyList<Entry>();
+  /** From the newest to the oldest; undefined since the last change. */
+  #newestFirst: Entry[] | undefined;
   readonly #meta = new Map<string, unknown>();
 
   constructor(name: string) {
@@ -58,9 +58,9 @@ class MemoryBackend implements Backend {
     let entry = this.#entries.get(name);
     const before = entry?.head;
     const decision = decide(before);
+    if (decision) this.#newestFirst = undefined;
     if (decision === 'remove') {
       this.#entries.delete(name);
-      this.#recency.remove(name);
       return { before, decision, record: undefined };
     }
     if (decision) {
@@ -75,7 +75,6 @@ class MemoryBackend implements Backend {
         const tail = (entry.parts[slot] ??= []);
         for (const part of parts) tail.push(part);
       }
-      this.#recency.touch(entry);
     }
     return { before, decision, record: entry && toRecord(entry, select) };
   }
@@ -86,7 +85,9 @@ class MemoryBackend implements Backend {
   }
 
   async list(query: HeadQuery): Promise<readonly TaskHead[]> {
-    return takePage(this.#recency.entries(query.order), query).map((entry) => entry.head);
+    this.#newestFirst ??= [...this.#entries.values()].sort(compareNewest);
+    const ordered = query.order === 'newest' ? this.#newestFirst : [...this.#newestFirst].reverse();
+    return takePage(ordered, query).map((entry) => entry.head);
   }
 
   async pending(limit: number): Promise<readonly TaskHead[]> {

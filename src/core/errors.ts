@@ -98,6 +98,12 @@ export function invalidArgument(
   return new TaskStoreError('INVALID_ARGUMENT', shorten(text.join('; '), 1000), { ...details, issues });
 }
 
+/** Errors of the core know what is wrong but not in which call; those of hosts are not ours to reword. */
+export function inCall(error: unknown, operation: string, taskId?: string): unknown {
+  if (!(error instanceof TaskStoreError) || error.operation) return error;
+  return new TaskStoreError(error.code, error.message, { ...error, cause: error.cause, operation, taskId });
+}
+
 /** `error` itself where it has a code of ours, else wrapped as `code`. */
 export function toTaskStoreError(
   error: unknown,
