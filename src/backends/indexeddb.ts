@@ -22,9 +22,10 @@ export function indexedDb(): BackendFactory {
     kind: 'indexeddb',
     unsuitable: () => (globalThis.indexedDB ? undefined : 'there is no IndexedDB here'),
     open: async (context) => {
-      const backend = new IndexedDbBackend(context);
-      await backend.probe();
-      return backend;
+      const connection = new Connection(context);
+      // Denied storage shows now, not at the first change.
+      await connection.database();
+      return new IndexedDbBackend(context, connection);
     },
   };
 }
@@ -36,18 +37,12 @@ class IndexedDbBackend implements Backend {
   readonly #reads: ReadQueue;
   readonly #channel: BroadcastChannel | undefined;
 
-  constructor(context: BackendContext) {
-    const { name, durability } = context;
+  constructor({ name, durability }: BackendContext, connection: Connection) {
     this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
-    this.#connection = new Connection(context);
+    this.#connection = connection;
     this.#writes = new WriteQueue(this.#connection, (committed) => this.#announce(committed));
     this.#reads = new ReadQueue(this.#connection, this.#writes);
     this.#channel = globalThis.BroadcastChannel && new BroadcastChannel(`holdfast:${name}`);
-  }
-
-  /** Whether the database can be used at all: denied storage shows now, not at the first change. */
-  async probe(): Promise<void> {
-    await this.#connection.database();
   }
 
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {

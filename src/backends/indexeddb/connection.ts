@@ -28,7 +28,7 @@ export class Connection {
   database(): Promise<IDBDatabase> {
     this.#open ??= this.#connect().catch((error) => {
       this.#open = undefined;
-      throw toStoreError(error, 'STORE_UNAVAILABLE', `IndexedDB ${JSON.stringify(this.#name)} cannot be opened`);
+      throw toStoreError(error, 'STORE_UNAVAILABLE', 'IndexedDB cannot be used here');
     });
     return this.#open;
   }
@@ -39,12 +39,7 @@ export class Connection {
     const drop = () => this.drop();
     const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
     const late = () => opening.then((db) => db.close()).catch(() => {});
-    return limited(
-      opening,
-      this.#timeoutMs,
-      'the database did not open; another tab may hold an old version',
-      late,
-    ).then((db) => unwrap(db) as IDBDatabase);
+    return limited(opening, this.#timeoutMs, 'the database did not open', late).then((db) => unwrap(db) as IDBDatabase);
   }
 
   /** Lets go of the connection; the next transaction opens another. */

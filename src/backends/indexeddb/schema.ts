@@ -2,8 +2,8 @@
  * How tasks lie in the database.
  *
  * A small task is one record. Of a long one the record holds the head and the *inline tail*, the last few messages and
- * parts; what came before lies in *segments*, sealed runs of items that are written once. So an append writes a bounded
- * amount, and a whole history is read in few records.
+ * parts; what came before lies in *segments*, sealed runs of items that only ever grow until they are full. So an append
+ * writes a bounded amount, and a whole history is read in few records.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import type { TaskHead } from '../../core/head.ts';

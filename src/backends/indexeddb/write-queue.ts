@@ -7,9 +7,10 @@
  * tasks read inside it.
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
-import type { SelectRange, TailRange } from '../../core/record.ts';
-import type { Committed, Decide, Decision } from '../backend.ts';
+import type { SelectRange } from '../../core/record.ts';
+import type { Committed, Decide } from '../backend.ts';
 import { answerOf, type Connection } from './connection.ts';
+import { apply, type Commit, creates, type Draft, draftOf, hasLanded, type Result, writeDraft } from './draft.ts';
 import { KnownTask } from './known-task.ts';
 import type { TaskRow } from './schema.ts';
 
@@ -18,34 +19,6 @@ const MAX_BATCH = 1_000;
 /** Those not used lately are forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
 const MAX_WEIGHT = 64 * 2 ** 20;
 const TASK_WEIGHT = 2048;
-
-/** One write in so many clears the index of what earlier ones left in it. */
-const SWEEP_EVERY = 16;
-
-interface Commit {
-  readonly key: TaskKey;
-  readonly name: string;
-  readonly decide: Decide;
-  readonly select: SelectRange;
-  readonly resolve: (committed: Committed) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** A task in the course of a transaction. */
-interface Draft {
-  task: KnownTask | undefined;
-  /** What the transaction found: built on this revision of this id; absent where there was no task. */
-  readonly base: { readonly id: number; readonly place: KnownTask['place'] } | undefined;
-  dirty: boolean;
-}
-
-/** What a commit came to; the error of a `decide` is that commit's alone. */
-interface Result {
-  readonly error?: unknown;
-  readonly committed?: Committed;
-  readonly task?: KnownTask | undefined;
-  readonly range?: TailRange | undefined;
-}
 
 /** What one try came to. */
 interface Outcome {
@@ -131,7 +104,7 @@ export class WriteQueue {
     try {
       const stores = ['tasks', 'segments'];
       return await this.#connection.transact(stores, 'readwrite', async (tx) => {
-        if (tried && (await hasLanded(tx, tried))) return tried;
+        if (tried && (await hasLanded(tx, tried.drafts))) return tried;
         const { drafts, checked } = await this.#begin(tx, batch, trusting && !tried);
         tried = { drafts, results: batch.map((commit) => apply(commit, drafts.get(commit.name) as Draft)) };
         for (const { task, range } of tried.results) if (range && task?.lacks(range)) await task.load(tx, range);
@@ -163,7 +136,12 @@ export class WriteQueue {
       drafts.set(name, draftOf(trusted));
       if (trusted) {
         const found = answerOf(tasks.index('place').getKey(trusted.place));
-        checks.push(found.then((key) => (key === name ? undefined : Promise.reject(conflict()))));
+        checks.push(
+          found.then((key) => {
+            // As the browser itself says it where a row is added that is there.
+            if (key !== name) throw new DOMException('', 'ConstraintError');
+          }),
+        );
       } else if (known || !trusting || !creates(commit)) {
         const read = answerOf<TaskRow | undefined>(tasks.get(name)).then((row) => {
           drafts.set(name, draftOf(row && this.recall(name, row)));
@@ -190,77 +168,4 @@ export class WriteQueue {
       committed ? resolve(committed) : reject(error);
     });
   }
-}
-
-/** Whether a change creates its task where there is none. */
-function creates({ decide }: Commit): boolean {
-  try {
-    return typeof decide(undefined) === 'object';
-  } catch {
-    return false;
-  }
-}
-
-/** What the browser raises itself where a row is added that is there. */
-function conflict(): DOMException {
-  return new DOMException('written by another context', 'ConstraintError');
-}
-
-function draftOf(task: KnownTask | undefined): Draft {
-  return { task, base: task && { id: task.id, place: task.place }, dirty: false };
-}
-
-function apply({ decide, select }: Commit, draft: Draft): Result {
-  const before = draft.task?.head;
-  let decision: Decision;
-  try {
-    decision = decide(before);
-  } catch (error) {
-    return { error };
-  }
-  if (decision) {
-    if (!draft.dirty) draft.task?.renew();
-    draft.dirty = true;
-    if (decision === 'remove') draft.task = undefined;
-    else {
-      if (!draft.task || decision.reset) draft.task = KnownTask.create(decision.head);
-      draft.task.append(decision);
-    }
-  }
-  const { task } = draft;
-  const range = task && select(task.head);
-  return { committed: { before, decision, record: range && task?.toRecord(range) }, task, range };
-}
-
-function writeDraft(tx: IDBTransaction, name: string, { task, base }: Draft): void {
-  const tasks = tx.objectStore('tasks');
-  const segments = tx.objectStore('segments');
-  if (base && task?.id !== base.id) segments.delete(IDBKeyRange.bound([base.id], [base.id, []]));
-  if (!task) {
-    tasks.delete(name);
-    return;
-  }
-  for (const { tail, from, items } of task.seal()) segments.put(items, [task.id, tail, from]);
-  base ? tasks.put(task.toRow()) : tasks.add(task.toRow());
-  if (base && Math.random() * SWEEP_EVERY < 1) sweep(tasks, base.place);
-}
-
-/**
- * Chromium leaves the index entries of rows written over where they are, and steps over them at every look; a look from
- * within a writing transaction removes those it meets, from the entry that was just left behind up to the next living one.
- * Without it, listing after 100,000 appends to one task takes 200 ms.
- */
-function sweep(tasks: IDBObjectStore, place: KnownTask['place']): void {
-  tasks.index('place').getKey(IDBKeyRange.bound(place, [place[0], place[1], []]));
-}
-
-/** Whether an earlier try, whose end was not seen, took effect: a transaction does so whole, any task of it tells. */
-async function hasLanded(tx: IDBTransaction, { drafts }: Outcome): Promise<boolean> {
-  for (const [name, { task, base, dirty }] of drafts) {
-    if (!dirty || !(task || base)) continue;
-    const row: TaskRow | undefined = await answerOf(tx.objectStore('tasks').get(name));
-    if (!task) return row?.id !== base?.id;
-    return row !== undefined && [row.token, ...row.earlier].includes(task.tokens[0] as number);
-  }
-  return false;
 }
