@@ -11,6 +11,8 @@ import * as words from './words.ts';
 /** Under it, unseen by who copies or compares an item, stands what the store has of it. */
 const STORED = Symbol('stored');
 
+export type StoredHeader = ArtifactHead['header'];
+
 type Item = { readonly [STORED]?: object };
 
 /**
@@ -72,13 +74,15 @@ export class Codec {
     return this.#settled(words.statusFromStore(status, message, this.version), status);
   }
 
-  /** An artifact, a list that is empty in place of its parts. `before`: what is stored so far; else it gets this `index`. */
-  encodeHeader(header: Fields, index: number, before?: ArtifactHead['header']): Fields {
+  /** An artifact, a list that is empty in place of its parts. `before`: its item so far; else it gets this `index`. */
+  encodeHeader(header: Fields, index: number, before?: Fields): Fields {
     const { version } = this;
-    const said: ArtifactHead['header'] = {
-      ...(before?.append && { append: true }),
-      ...(before?.lastChunk && { lastChunk: true }),
-      ...words.artifactToStore(header, before?.index ?? index, version),
+    const isKnown = before && before.artifactId === header.artifactId;
+    const { append, lastChunk, ...old } = isKnown ? this.stored<StoredHeader>(before) : { index };
+    const said: StoredHeader = {
+      ...(append && { append }),
+      ...(lastChunk && { lastChunk }),
+      ...words.artifactToStore(header, old.index ?? 0, version),
     };
     return this.#encode(header, said, (stored) => words.artifactFromStore(stored, version));
   }

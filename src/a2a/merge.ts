@@ -1,7 +1,6 @@
 /** Comparing and joining what two savers made of one task. Pure. */
 import { TaskStoreError } from '../core/errors.ts';
 import { type Fields, isObject, isSame } from './plain.ts';
-import type { ArtifactView } from './view.ts';
 
 type Items = readonly Fields[] | undefined;
 
@@ -36,16 +35,6 @@ export function isTwin<T>(item: T, list: readonly T[] | undefined, idOf: (item: 
   const twin = list?.find((other) => idOf(other) === idOf(item));
   if (twin && !isSame(twin, item)) throw conflict(String(idOf(item)));
   return twin !== undefined;
-}
-
-/** Where in `current` each artifact of `base` stands; undefined where one is gone. */
-export function placesOf(base: readonly ArtifactView[], current: readonly ArtifactView[]): number[] | undefined {
-  const places: number[] = [];
-  for (const [slot, { header }] of current.entries()) {
-    const wanted = base[places.length];
-    if (wanted && wanted.header.artifactId === header.artifactId) places.push(slot);
-  }
-  return places.length === base.length ? places : undefined;
 }
 
 /**

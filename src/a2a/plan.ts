@@ -4,11 +4,11 @@
  * `base` is what the saver last saw, `next` what it wants, `current` what is stored now. Where somebody else wrote since,
  * both sides' changes are kept if each only added; else the save is refused as `CONFLICT`.
  */
-import type { ArtifactHead, TaskBody } from '../core/head.ts';
+import type { TaskBody } from '../core/head.ts';
 import type { ArtifactExtension, Command } from '../core/reduce.ts';
 import type { Artifact, Message, Part, TaskStatus } from '../core/task.ts';
-import type { Codec } from './codec.ts';
-import { addedTo, conflict, isTwin, isWithin, merge, mergeStatus, placesOf } from './merge.ts';
+import type { Codec, StoredHeader } from './codec.ts';
+import { addedTo, conflict, isTwin, isWithin, merge, mergeStatus } from './merge.ts';
 import type { Fields } from './plain.ts';
 import type { ArtifactView, StoredView, View } from './view.ts';
 
@@ -22,19 +22,19 @@ export interface Plan {
 }
 
 export function planSave(next: View, base: View | undefined, current: StoredView | undefined, codec: Codec): Plan {
-  if (!current) return replacement(next, undefined, codec);
+  if (!current) return replacement(next, codec);
   const isMerged = base !== undefined && base !== current && base !== current.from;
   const plan = extension(next, isMerged ? base : current, current, codec);
   if (!plan && isMerged) throw conflict('the task');
-  return plan ? { ...plan, isMerged } : replacement(next, current, codec);
+  return plan ? { ...plan, isMerged } : replacement(next, codec);
 }
 
-function replacement(next: View, current: StoredView | undefined, codec: Codec): Plan {
+function replacement(next: View, codec: Codec): Plan {
   const { fields, status, history, artifacts } = next;
-  const indexOf = indexes(current, codec);
+  const free = freeIndexes([], codec);
   const stored = artifacts?.map(({ header, parts = [] }): Artifact => {
-    const before = codec.stored<ArtifactHead['header']>(header);
-    return Object.freeze({ ...before, index: indexOf(header), parts: storedOf<Part>(parts, codec) });
+    const before = codec.stored<StoredHeader>(header);
+    return Object.freeze({ ...before, index: free(before.index), parts: storedOf<Part>(parts, codec) });
   });
   const task = Object.freeze({
     ...codec.encodeBody(fields, status),
@@ -44,16 +44,14 @@ function replacement(next: View, current: StoredView | undefined, codec: Codec):
   return { command: { type: 'replace', task }, view: next, isMerged: false };
 }
 
-/** Answers the index that an artifact of this id has already, or a fresh one. */
-function indexes(current: StoredView | undefined, codec: Codec): (header: Fields) => number {
-  const known = new Map(
-    current?.artifacts?.map(({ header }) => [header.artifactId, codec.stored<Artifact>(header).index ?? 0]),
-  );
-  let last = Math.max(-1, ...known.values());
-  return ({ artifactId }) => {
-    const index = known.get(artifactId) ?? ++last;
-    known.delete(artifactId);
-    return index;
+/** Answers the index that was asked for, or the next that none of these artifacts has. */
+function freeIndexes(artifacts: readonly ArtifactView[], codec: Codec): (index: number | undefined) => number {
+  const used = new Set(artifacts.map(({ header }) => codec.stored<StoredHeader>(header).index));
+  return (index = 0) => {
+    let free = index;
+    while (used.has(free)) free++;
+    used.add(free);
+    return free;
   };
 }
 
@@ -94,36 +92,27 @@ function extendArtifacts(
   codec: Codec,
   isMerged: boolean,
 ): ExtendedArtifacts | undefined {
-  const places = placesOf(base ?? [], current.artifacts ?? []);
-  if (!places || (base && (next?.length ?? -1) < base.length)) return undefined;
+  if (base && (next?.length ?? -1) < base.length) return undefined;
   const views = [...(current.artifacts ?? [])];
   const extensions: ArtifactExtension[] = [];
-  const indexOf = indexes(current, codec);
+  const free = freeIndexes(views, codec);
   for (const [i, artifact] of next?.entries() ?? []) {
+    const isIt = (other: ArtifactView | undefined) => other?.header.artifactId === artifact.header.artifactId;
     const old = base?.[i];
-    const slot = places[i] ?? views.length;
-    const there = views[slot];
     if (!old && isMerged && isTwin(artifact, views, ({ header }) => header.artifactId)) continue;
-    if (old && !isAppended(artifact, old, there)) return undefined;
-    const added = addedTo(old?.parts, artifact.parts) ?? [];
+    const slot = !old ? views.length : isMerged ? views.findIndex(isIt) : i;
+    const there = views[slot];
+    const added = addedTo(old?.parts, artifact.parts);
+    if (!added || (old && !(isIt(old) && there && isWithin(old.parts, there.parts)))) return undefined;
     let header = old && there ? merge(artifact.header, old.header, there.header, 'an artifact') : artifact.header;
-    if (header === there?.header && added.length === 0) continue;
     if (header !== there?.header) {
-      const before = there && codec.stored<ArtifactHead['header']>(there.header);
-      header = codec.encodeHeader(header, before?.index ?? indexOf(header), before);
-    }
+      const { index } = codec.stored<StoredHeader>(artifact.header);
+      header = codec.encodeHeader(header, there ? 0 : free(index), there?.header);
+    } else if (added.length === 0) continue;
     views[slot] = { header, parts: isMerged && there ? join(there.parts, added) : artifact.parts };
     extensions.push({ slot, header: codec.stored(header), parts: storedOf(added, codec) });
   }
   return { views, extensions };
-}
-
-function isAppended(artifact: ArtifactView, old: ArtifactView, there: ArtifactView | undefined): boolean {
-  return (
-    artifact.header.artifactId === old.header.artifactId &&
-    addedTo(old.parts, artifact.parts) !== undefined &&
-    isWithin(old.parts, there?.parts)
-  );
 }
 
 /** The stored body itself where nothing in it changes. */

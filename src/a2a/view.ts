@@ -80,7 +80,7 @@ export function takeApart(task: Fields, base: View | undefined, codec: Codec): V
 function takeArtifact(artifact: Fields, slot: number, base: ArtifactView | undefined, codec: Codec): ArtifactView {
   const header = { ...artifact, ...(Array.isArray(artifact.parts) && { parts: emptyList }) };
   return {
-    header: reuse(header, base?.header) ?? codec.encodeHeader(header, slot),
+    header: reuse(header, base?.header) ?? codec.encodeHeader(header, slot, base?.header),
     parts: takeList(artifact.parts, base?.parts, (part) => codec.encodePart(part)),
   };
 }
