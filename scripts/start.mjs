@@ -42,6 +42,10 @@ async function serveDemo() {
     host: values.host ?? '127.0.0.1',
     storePath: values.store ?? `${root}demo-store.json`,
     folder: `${root}demo-dist`,
+  }).catch((error) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    console.error(`Port ${port} is taken. Another: npm start -- --port 8081`);
+    process.exit(1);
   });
   console.log(`The demo page is at ${demo.url}`);
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => demo.close());

@@ -115,6 +115,7 @@ test('a reload in the middle goes on behind the last stored step', async () => {
   await answer(page, 'medium');
   await summaryHasBegun(page);
   await page.reload();
+  await setPace(page, 'fast');
   await expectState(page, 'Completed');
   expectWhole(await readRaw(page), 4);
   await expectEqualSides(page);
@@ -135,6 +136,7 @@ test('two tabs show the same, and when the one that works is closed the other go
   await summaryHasBegun(first);
   await summaryHasBegun(second);
   await second.close({ runBeforeUnload: false });
+  await setPace(first, 'fast');
   await expectState(first, 'Completed');
   expectWhole(await readRaw(first), 7);
   await expectEqualSides(first);
@@ -153,6 +155,7 @@ test('a tab that works and pushes and crashes is succeeded in both', async () =>
   const session = await visitor.context.newCDPSession(first);
   session.send('Page.crash').catch(() => {});
   await second.getByText('Tab B, this one, pushes').waitFor({ timeout: 20_000 });
+  await setPace(second, 'fast');
   await expectState(second, 'Completed');
   expectWhole(await readRaw(second), 4);
   await expectEqualSides(second);
@@ -247,4 +250,26 @@ test('what is exported, deleted and imported again is the same', async () => {
     .waitFor();
   await rows(page).first().click();
   expect(await readRaw(page)).toEqual(before);
+});
+
+test('a task that the remote refuses is set aside, blocks no other, and is retried or discarded', async () => {
+  const page = await (await newVisitor(browser, server.url)).open();
+  await setPace(page, 'at once');
+  // More than the endpoint takes in one request, in one message that cannot be divided.
+  await give(page, 'a'.repeat(2_200_000));
+  const aside = page.getByRole('list', { name: 'Tasks set aside' }).getByRole('listitem');
+  await aside.waitFor({ timeout: 20_000 });
+  expect(await aside.textContent()).toContain('413');
+  await give(page, 'A ship sails. It returns.');
+  await answer(page, 'short');
+  await expectState(page, 'Completed');
+  await expectEqualSides(page);
+  const refused = page.locator('.outcome', { hasText: '413' });
+  const before = await refused.count();
+  await aside.getByRole('button', { name: /^Retry/ }).click();
+  await expect.poll(() => refused.count()).toBeGreaterThan(before);
+  await aside.getByRole('button', { name: /^Discard/ }).click();
+  await aside.waitFor({ state: 'detached' });
+  await page.getByText('The remote has everything.').waitFor();
+  expect(await rows(page).count()).toBe(2);
 });

@@ -23,7 +23,7 @@ export interface Term {
 const abbreviation = /(?:^|[\s(])(?:\p{Lu}|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|z\.B|bzw|ca|Nr|No)\.$/u;
 const word = /\p{L}[\p{L}\p{M}\p{N}]*(?:['’-][\p{L}\p{M}\p{N}]+)*/gu;
 
-export function analyse(text: string, termLimit = 12): Analysis {
+export function analyse(text: string, termLimit = 8): Analysis {
   const sentences = toSentences(text);
   const words = toWords(text);
   return {
