@@ -2,16 +2,24 @@
 import type { Backend, BackendContext, BackendFactory } from './backend.ts';
 import { type FileSystem, realFileSystem } from './json-file/file-system.ts';
 import { JsonFileBackend } from './json-file/json-file-backend.ts';
+import type { JsonFileSettings } from './json-file/open-parts.ts';
 import { prepareFile } from './json-file/paths.ts';
 import { ReadOnlyJsonFile } from './json-file/read-only.ts';
+
+const MEBIBYTE = 1024 * 1024;
 
 export interface JsonFileOptions {
   /** Opens the file for reading only, whoever else has it open; nothing on the disk is changed. @default false */
   readonly readOnly?: boolean;
   /** @internal The file operations to use; for tests that make them fail. */
   readonly fs?: FileSystem;
-  /** @internal The least size of a journal that is folded into the file, in bytes. @default 8 MiB */
+  /**
+   * @internal The journal is folded into the file when it is larger than the file, but not before it has this size, in bytes;
+   * and when it has `foldAt`, however large the file is: what it holds is held in memory too. @default 8 MiB
+   */
   readonly foldFrom?: number;
+  /** @internal @default 32 MiB */
+  readonly foldAt?: number;
 }
 
 /**
@@ -24,11 +32,12 @@ export interface JsonFileOptions {
  * const store = await openTaskStore({ backend: jsonFile(), path: 'data/tasks.json' });
  */
 export function jsonFile(options: JsonFileOptions = {}): BackendFactory {
-  const { readOnly = false, fs = realFileSystem, foldFrom = 8 * 1024 * 1024 } = options;
+  const { readOnly = false, fs = realFileSystem, foldFrom = 8 * MEBIBYTE, foldAt = 32 * MEBIBYTE } = options;
   return {
     kind: 'json-file',
     unsuitable,
-    open: (context) => (readOnly ? openReadOnly(fileOf(context), fs) : openForWriting(context, { fs, foldFrom })),
+    open: (context) =>
+      readOnly ? openReadOnly(fileOf(context), fs) : openForWriting(context, { fs, foldFrom, foldAt }),
   };
 }
 
@@ -42,7 +51,7 @@ async function openReadOnly(path: string, fs: FileSystem): Promise<Backend> {
 
 async function openForWriting(
   context: BackendContext,
-  internals: { fs: FileSystem; foldFrom: number },
+  internals: Omit<JsonFileSettings, 'durability'>,
 ): Promise<Backend> {
   const file = prepareFile(fileOf(context), true);
   return JsonFileBackend.open(file, { durability: context.durability ?? 'strict', ...internals });

@@ -10,7 +10,8 @@ import { openTaskStore } from '../../src/json-file.ts';
 const CALLERS = 8;
 
 const [path = '', durability = 'strict', round = '0'] = process.argv.slice(2);
-const backend = jsonFile({ foldFrom: 64 * 1024 });
+// Small enough for the file to be written anew nearly all the time.
+const backend = jsonFile({ foldFrom: 32 * 1024, foldAt: 32 * 1024 });
 const store = await openTaskStore({ path, durability: durability as Durability, backend });
 writeSync(1, 'open\n');
 await Promise.all(Array.from({ length: CALLERS }, (_, caller) => call(caller)));

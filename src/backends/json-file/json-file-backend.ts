@@ -16,12 +16,6 @@ import { setMeta } from './replay.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { TaskTable } from './task-table.ts';
 
-/**
- * The journal is folded into the file when it is larger than the file, but not before it has the size of `foldFrom`; and
- * when it has this size, however large the file is, since what it holds is held in memory too.
- */
-const FOLD_AT = 32 * 1024 * 1024;
-
 export class JsonFileBackend implements Backend {
   readonly info: BackendInfo;
   readonly #parts: OpenParts;
@@ -167,7 +161,7 @@ export class JsonFileBackend implements Backend {
 
   #foldWhenDue(): void {
     const { end } = this.#log.journal;
-    if (this.#folding || (end < this.#table.snapshot.index.header.fileSize && end < FOLD_AT)) return;
+    if (this.#folding || (end < this.#table.snapshot.index.header.fileSize && end < this.#parts.foldAt)) return;
     this.#folding = this.#fold(false)
       .then(
         () => {

@@ -12,7 +12,9 @@ import { TaskTable } from './task-table.ts';
 export interface JsonFileSettings {
   readonly durability: Durability;
   readonly fs: FileSystem;
+  /** See `JsonFileOptions`. */
   readonly foldFrom: number;
+  readonly foldAt: number;
 }
 
 /** The parts of an open file. */
