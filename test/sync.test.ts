@@ -11,6 +11,8 @@ import { SyncWorld } from './support/sync-world.ts';
 const says = (text: string, role: Message['role'] = 'agent'): Message => ({ role, parts: [{ type: 'text', text }] });
 const texts = (task: Task | undefined) => task?.history?.map(({ parts }) => parts[0]?.text);
 
+const key = { callerId: undefined, taskType: 'incoming', taskId: 't1' } as const;
+
 function elkarWorld() {
   const elkar = elkarImitation();
   return { elkar, world: new SyncWorld(elkar.handle) };
@@ -155,6 +157,27 @@ describe('failures', () => {
     await world.run();
     expect(await sync.blocked()).toMatchObject([{ taskId: 't1', error: { code: 'CONFLICT' } }]);
   });
+});
+
+test('an answer that comes after a successor has gone on acknowledges nothing', async () => {
+  const { elkar, world, store } = await opened();
+  await store.upsertTask({ id: 't1', message: says('1', 'user') });
+  await world.run();
+  world.faults.push('hold');
+  await store.updateTask('t1', { newMessages: [says('2')] });
+  await world.run();
+  // The successor asks, learns that 2 has arrived, and pushes what follows.
+  const successor = await world.open();
+  await successor.updateTask('t1', { newMessages: [says('3')] });
+  await world.run();
+  const { sync } = (await successor.port.read(key, () => ({ messages: [0, 0], parts: () => [0, 0] })))?.head ?? {};
+  await world.release();
+  await world.run();
+  const after = (await successor.port.read(key, () => ({ messages: [0, 0], parts: () => [0, 0] })))?.head;
+  expect(after?.sync).toEqual(sync);
+  expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', '2', '3']);
+  expect(await successor.sync?.blocked()).toEqual([]);
+  expect(elkar.misdeeds).toEqual([]);
 });
 
 describe('flush', () => {

@@ -24,7 +24,9 @@ export type Fault =
   | '401'
   | '413'
   | '429'
-  | 'captive';
+  | 'captive'
+  /** Delivered; the answer comes when it is released. */
+  | 'hold';
 
 const baseUrl = 'http://remote.test/api';
 
@@ -32,6 +34,7 @@ export class SyncWorld {
   readonly #handle: Handle;
   readonly #timers = new Map<number, { at: number; call: () => void }>();
   readonly #late: Request[] = [];
+  readonly #held: (() => void)[] = [];
   readonly faults: Fault[] = [];
   #now = Date.parse('2026-01-01T00:00:00Z');
   #ids = 0;
@@ -105,6 +108,12 @@ export class SyncWorld {
     for (const request of this.#late.splice(0)) await this.#deliver(request);
   }
 
+  /** Lets the answers come that were held. */
+  release(): Promise<void> {
+    for (const release of this.#held.splice(0)) release();
+    return this.rest();
+  }
+
   /** What another client sends. */
   async send(method: string, path: string, body?: unknown): Promise<Response> {
     return this.#deliver(
@@ -147,9 +156,19 @@ export class SyncWorld {
     const refusal = refusals[fault];
     if (refusal) return refusal();
     const answer = await this.#deliver(request);
+    if (fault === 'hold') await new Promise<void>((resolve) => this.#hold(resolve));
     if (fault === 'drop-answer') throw new TypeError('network');
     if (fault === '500-after') return new Response('', { status: 500 });
     return answer;
+  }
+
+  /** What waits for an answer is at rest. */
+  #hold(resolve: () => void): void {
+    this.#busy--;
+    this.#held.push(() => {
+      this.#busy++;
+      resolve();
+    });
   }
 
   #later(ms: number, then: () => void, life: { isOver: boolean }): () => void {
