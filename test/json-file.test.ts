@@ -274,6 +274,37 @@ describe('reading only', () => {
   });
 });
 
+describe('lists', () => {
+  it('go on over tasks of one moment, wherever they lie', async () => {
+    const path = newFile();
+    const environment = { now: () => 0 };
+    const ids = Array.from({ length: 40 }, (_, i) => `t${(i * 7) % 40}`);
+    for (let round = 0; round < 4; round++) {
+      await using store = await open(path, { environment, durability: 'relaxed' });
+      for (const id of ids.slice(round * 10, round * 10 + 10)) await store.upsertTask({ id, message: say('hello') });
+      await store.upsertTask({ id: ids[round * 3] as string, message: say('again') });
+      for (const order of ['newest', 'oldest'] as const) {
+        const seen: string[] = [];
+        let cursor: string | undefined;
+        do {
+          const page = await store.listTasks({ order, limit: 3, cursor, state: ['submitted', 'working'] });
+          seen.push(...page.tasks.map(({ id }) => id));
+          cursor = page.nextCursor;
+        } while (cursor);
+        const sorted = ids.slice(0, round * 10 + 10).sort();
+        expect(seen).toEqual(order === 'newest' ? sorted : sorted.reverse());
+      }
+      await store.close();
+      expect(documentIn(path).tasks.map(({ id }) => id)).toEqual(
+        ids
+          .slice(0, round * 10 + 10)
+          .sort()
+          .reverse(),
+      );
+    }
+  });
+});
+
 describe('the place', () => {
   it('is suitable in Node, not in a window of Electron', () => {
     expect(jsonFile().unsuitable()).toBeUndefined();

@@ -85,11 +85,15 @@ export class ChangeLog {
     await this.#syncing;
   }
 
+  /** A failed sync is no reason to stop: it marks the journal as broken, and memory has everything that was acknowledged. */
   async #afterSync<T>(action: () => T): Promise<T> {
     await this.#syncing;
-    if (!this.journal.broken) {
-      await this.journal.sync();
-      this.journal.syncNow();
+    const { journal } = this;
+    try {
+      if (!journal.broken) await journal.sync();
+      if (!journal.broken && journal.synced < journal.end) journal.syncNow();
+    } catch {
+      // Said above.
     }
     return action();
   }

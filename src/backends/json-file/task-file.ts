@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type Adapter, Low } from 'lowdb';
 import { TaskStoreError } from '../../core/errors.ts';
 import { crc32 } from './crc32.ts';
@@ -182,7 +183,7 @@ export function keepAside(fs: FileSystem, file: string): string | undefined {
     fs.closeSync(fd);
     const copy = `${file}.corrupt-${Math.floor(mtimeMs)}-${size}`;
     try {
-      fs.copyFileSync(file, copy, 1);
+      fs.copyFileSync(file, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error;
     }
