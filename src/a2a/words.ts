@@ -39,6 +39,7 @@ const partKind: Kind = {
   own: ['type', 'kind', 'content', 'text', 'file', 'data', 'a2a'],
   empty: { metadata, filename: '', mediaType: '' },
 };
+const part03Kind: Kind = { own: ['type', 'kind', 'a2a'], empty: {} };
 const fileKind: Kind = { ...partKind, own: [...partKind.own, 'filename', 'mediaType'] };
 const fileNames: Kind = { own: [], empty: { name: '', mimeType: '' } };
 const messageKind: Kind = {
@@ -79,8 +80,20 @@ function without(from: object, keys: readonly string[]): Fields {
 const unsaid = { type: 'data', data: null } as const;
 
 export function partToStore(part: Fields, version: Version): Part {
-  const said = version === '1.0' ? contentToStore(part) : kindToStore(part);
+  if (version === '0.3') {
+    const said = { type: part.kind, ...passing(part, part03Kind, version) };
+    return isPart(said) ? said : unsaid;
+  }
+  const said = contentToStore(part);
   return { ...said, ...passing(part, said.type === 'file' ? fileKind : partKind, version) };
+}
+
+/** A part of 0.3 is one of the store's but for one name, if it is well-formed. */
+function isPart(part: Fields): part is Part {
+  const { type, text, data, file } = part;
+  if (type !== 'file') return type === 'text' ? isText(text) : type === 'data' && data !== undefined;
+  const { bytes, uri, name = '', mimeType = '' } = isObject(file) ? file : ({} as Fields);
+  return [bytes ?? uri, name, mimeType].every(isText) && (bytes === undefined || uri === undefined);
 }
 
 function contentToStore({ content, filename, mediaType }: Fields): Part {
@@ -96,24 +109,12 @@ function contentToStore({ content, filename, mediaType }: Fields): Part {
   return { type: 'file', file };
 }
 
-function kindToStore({ kind, text, file, data }: Fields): Part {
-  if (kind === 'text' && isText(text)) return { type: 'text', text };
-  if (kind === 'data') return { type: 'data', data: isPlain(data) ? data : null };
-  const { bytes, uri, name = '', mimeType = '' } = isObject(file) ? file : ({} as Fields);
-  // The store's files have exactly one of the two.
-  const isFile = [bytes ?? uri, name, mimeType].every(isText) && (bytes === undefined || uri === undefined);
-  return kind === 'file' && isFile && isPlain(file) ? { type: 'file', file: file as FilePart['file'] } : unsaid;
-}
-
 export function partFromStore(part: Part, version: Version): Fields {
-  const { type, text, data, file } = part as Fields & Part;
-  const { name = '', mimeType = '', bytes, uri } = (file ?? {}) as FilePart['file'];
-  if (version === '0.3') {
-    const said = type === 'text' ? { text } : type === 'data' ? { data } : { file };
-    return { kind: type, ...said, ...passed(part, partKind, version) };
-  }
+  const { type } = part;
+  if (version === '0.3') return { kind: type, ...passed(part, part03Kind, version) };
   const given = passed(part, partKind, version);
-  if (type !== 'file') return { content: contentOf(type, type === 'text' ? text : data), ...given };
+  if (type !== 'file') return { content: contentOf(type, part[type]), ...given };
+  const { name = '', mimeType = '', bytes, uri } = part.file;
   const content = bytes === undefined ? contentOf('url', uri) : rawContent(bytes);
   return { content, ...given, filename: name, mediaType: mimeType };
 }
