@@ -330,6 +330,32 @@ export function testIndexedDbCases(): void {
     });
   });
 
+  it('reads a long history right, by however many at once and whatever was read of it before', async () => {
+    const name = newName();
+    const writer = await open({ name });
+    await create(writer, 't');
+    const expected = ['first'];
+    const grow = async (count: number) => {
+      const added = Array.from({ length: count }, (_, i) => `${expected.length + i}`);
+      expected.push(...added);
+      await writer.updateTask('t', { newMessages: added.map(say) });
+    };
+    for (const count of [3, 30, 5, 200, 1, 40]) await grow(count);
+    const reader = await open({ name });
+    const read = async (historyLength?: number) => {
+      const stored = await reader.getTask('t', historyLength === undefined ? {} : { historyLength });
+      expect(stored?.task.history).toEqual(expected.slice(historyLength && -historyLength).map(say));
+    };
+    await read(1);
+    await Promise.all([read(150), read(), read(7), read(), append(reader, 't', 'added by the reader')]);
+    expected.push('added by the reader');
+    await Promise.all([read(), read(60)]);
+    for (const count of [1, 20, 100]) {
+      await grow(count);
+      await Promise.all([read(2), read(), read(50)]);
+    }
+  });
+
   it('hands out snapshots that share nothing with what it keeps', async () => {
     const name = newName();
     const spoil = (answer: StoredTask | undefined) => {

@@ -4,7 +4,7 @@
  * much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
-import { type HeadQuery, takePage, toListed } from '../../core/query.ts';
+import { type HeadQuery, takeHeads } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import type { TaskRow } from './schema.ts';
 
@@ -21,8 +21,8 @@ export async function listHeads(tx: IDBTransaction, query: HeadQuery): Promise<T
   if (sessionId !== undefined) {
     // A session has few tasks.
     const rows = await answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId));
-    const listed = rows.sort(inOrder).map(({ head }) => ({ ...toListed(head), head }));
-    return takePage(listed, query).map(({ head }) => head);
+    const heads = rows.sort(inOrder).map(({ head }) => head);
+    return takeHeads(heads, query);
   }
   const place = tasks.index('place');
   const stretches = await stretchesOf(place, query);
