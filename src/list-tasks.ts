@@ -1,7 +1,7 @@
 /** Listing: from a caller's query to heads, and from heads to summaries and a cursor. */
 import { invalidArgument } from './core/errors.ts';
-import { encodeKey, type TaskHead } from './core/head.ts';
-import type { HeadQuery, ListPosition } from './core/query.ts';
+import type { TaskHead } from './core/head.ts';
+import { type HeadQuery, type ListPosition, positionOf } from './core/query.ts';
 import { isoTime } from './core/reduce.ts';
 import type { TaskState } from './core/task.ts';
 import type { ListQuery, TaskPage, TaskSummary } from './task-store.ts';
@@ -30,11 +30,6 @@ export function toPage(heads: readonly TaskHead[], limit = DEFAULT_LIMIT): TaskP
   return last && heads.length > limit ? { tasks, nextCursor: encodeCursor(positionOf(last)) } : { tasks };
 }
 
-export function positionOf({ updatedAt, key }: TaskHead): ListPosition {
-  return { updatedAt, key: encodeKey(key) };
-}
-
-/** Fields are set one by one: lists make many summaries, and conditional spreads take ten times as long. */
 function toSummary(head: TaskHead): TaskSummary {
   const { key, body } = head;
   const summary: { -readonly [K in keyof TaskSummary]: TaskSummary[K] } = {

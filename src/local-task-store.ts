@@ -5,7 +5,7 @@
 import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
-import type { ArtifactHead, Change, TaskHead, TaskKey } from './core/head.ts';
+import type { Change, TaskHead, TaskKey } from './core/head.ts';
 import {
   type SelectRange,
   selectNothing,
@@ -296,16 +296,10 @@ export class LocalTaskStore implements TaskStore {
     });
     const record = type === 'deleted' ? undefined : await this.#backend.read(key, select);
     if (!record) return this.#hub.tell(changeOf(key, 'elsewhere', type));
-    const { head } = record;
     this.#hub.tell({
-      ...changeOf(key, 'elsewhere', type),
-      ...(statusChanged && { status: head.body.status }),
+      ...changeOf(key, 'elsewhere', type, record.head, statusChanged),
       messages: record.messages(),
-      artifacts: parts.flatMap(({ slot, from }) => {
-        const artifact = head.artifacts?.[slot];
-        return artifact ? [toChunk(artifact, record.parts(slot), from > 0)] : [];
-      }),
-      updatedAt: head.updatedAt,
+      artifacts: parts.flatMap(({ slot, from }) => toChunk(record.head, slot, record.parts(slot), from > 0)),
       revision,
     });
   }
@@ -344,32 +338,43 @@ function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOptions):
   return { callerId, taskType, taskId };
 }
 
+/** A change without its items. */
 function changeOf(
   { taskId, callerId, taskType }: TaskKey,
   source: TaskChange['source'],
   type: TaskChange['type'],
+  head?: TaskHead,
+  statusChanged?: boolean,
 ): TaskChange {
-  return { type, source, taskId, ...(callerId !== undefined && { callerId }), taskType, messages: [], artifacts: [] };
+  return {
+    type,
+    source,
+    taskId,
+    ...(callerId !== undefined && { callerId }),
+    taskType,
+    ...(head && statusChanged && { status: head.body.status }),
+    messages: [],
+    artifacts: [],
+    ...(head && { updatedAt: head.updatedAt, revision: head.revision }),
+  };
 }
 
 /** An artifact with some of its parts. `append` says where they go, whatever was said of it when the artifact began. */
-function toChunk({ header }: ArtifactHead, parts: readonly Part[], follows: boolean): Artifact {
-  const { append: _, ...rest } = header;
-  return { ...rest, ...(follows && { append: true }), parts: [...parts] };
+function toChunk(head: TaskHead, slot: number, parts: readonly Part[], follows: boolean): Artifact[] {
+  const artifact = head.artifacts?.[slot];
+  if (!artifact) return [];
+  const { append: _, ...header } = artifact.header;
+  return [{ ...header, ...(follows && { append: true }), parts: [...parts] }];
 }
 
 function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
   const { head, messages, parts, reset } = change;
   const earlier = reset ? undefined : before?.artifacts;
+  const statusChanged = head.body.status !== before?.body.status;
   return {
-    ...changeOf(head.key, source, before ? 'updated' : 'created'),
-    ...(head.body.status !== before?.body.status && { status: head.body.status }),
+    ...changeOf(head.key, source, before ? 'updated' : 'created', head, statusChanged),
     messages,
-    artifacts: parts.map(({ slot, parts }) =>
-      toChunk(head.artifacts?.[slot] as ArtifactHead, parts, (earlier?.[slot]?.partCount ?? 0) > 0),
-    ),
-    updatedAt: head.updatedAt,
-    revision: head.revision,
+    artifacts: parts.flatMap(({ slot, parts }) => toChunk(head, slot, parts, !!earlier?.[slot]?.partCount)),
   };
 }
 

@@ -1,11 +1,10 @@
 /** Whole stores on the move: export, import, and pruning what is finished. All go through the port, task by task. */
 import { invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
 import { encodeKey, type TaskHead } from './core/head.ts';
-import type { HeadQuery } from './core/query.ts';
+import { type HeadQuery, positionOf } from './core/query.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
 import { validate } from './core/shape.ts';
 import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts';
-import { positionOf } from './list-tasks.ts';
 import type { StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
 

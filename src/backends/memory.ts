@@ -1,9 +1,9 @@
 /** Tasks in memory: gone with the process, and by far the fastest. Snapshots share the frozen messages and parts. */
 import type { TaskHead, TaskKey } from '../core/head.ts';
-import { encodeKey, encodeScope } from '../core/head.ts';
-import { compareNewest, type HeadQuery, type Listed, takePage } from '../core/query.ts';
+import { encodeKey } from '../core/head.ts';
+import { compareNewest, type HeadQuery, positionOf, takeHeads } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
-import type { Message, Part, TaskState } from '../core/task.ts';
+import type { Message, Part } from '../core/task.ts';
 import type { Backend, BackendFactory, BackendInfo, Committed, Decide } from './backend.ts';
 
 /** A backend that keeps everything in memory. */
@@ -16,37 +16,17 @@ export function memory(): BackendFactory {
 }
 
 /** The tails only grow; a change that resets them starts new arrays, so that records handed out stay as they were. */
-class Entry implements Listed {
-  readonly key: string;
-  readonly scope: string;
+interface Entry {
   head: TaskHead;
-  messages: Message[] = [];
-  parts: Part[][] = [];
-
-  constructor(key: string, head: TaskHead) {
-    this.key = key;
-    this.scope = encodeScope(head.key);
-    this.head = head;
-  }
-
-  get updatedAt(): string {
-    return this.head.updatedAt;
-  }
-
-  get state(): TaskState {
-    return this.head.body.status.state;
-  }
-
-  get sessionId(): string | undefined {
-    return this.head.body.sessionId;
-  }
+  messages: Message[];
+  parts: Part[][];
 }
 
 class MemoryBackend implements Backend {
   readonly info: BackendInfo;
   readonly #entries = new Map<string, Entry>();
   /** From the newest to the oldest; undefined since the last change. */
-  #newestFirst: Entry[] | undefined;
+  #newestFirst: TaskHead[] | undefined;
   readonly #meta = new Map<string, unknown>();
 
   constructor(name: string) {
@@ -64,16 +44,13 @@ class MemoryBackend implements Backend {
       return { before, decision, record: undefined };
     }
     if (decision) {
-      if (!entry) this.#entries.set(name, (entry = new Entry(name, decision.head)));
-      if (decision.reset) {
-        entry.messages = [];
-        entry.parts = [];
-      }
-      entry.head = decision.head;
-      for (const message of decision.messages) entry.messages.push(message);
-      for (const { slot, parts } of decision.parts) {
+      const { head, messages, parts, reset } = decision;
+      if (!entry || reset) this.#entries.set(name, (entry = { head, messages: [], parts: [] }));
+      entry.head = head;
+      for (const message of messages) entry.messages.push(message);
+      for (const { slot, parts: added } of parts) {
         const tail = (entry.parts[slot] ??= []);
-        for (const part of parts) tail.push(part);
+        for (const part of added) tail.push(part);
       }
     }
     return { before, decision, record: entry && toRecord(entry, select) };
@@ -85,17 +62,19 @@ class MemoryBackend implements Backend {
   }
 
   async list(query: HeadQuery): Promise<readonly TaskHead[]> {
-    this.#newestFirst ??= [...this.#entries.values()].sort(compareNewest);
-    const ordered = query.order === 'newest' ? this.#newestFirst : [...this.#newestFirst].reverse();
-    return takePage(ordered, query).map((entry) => entry.head);
+    this.#newestFirst ??= this.#heads().sort((a, b) => compareNewest(positionOf(a), positionOf(b)));
+    return takeHeads(query.order === 'newest' ? this.#newestFirst : [...this.#newestFirst].reverse(), query);
   }
 
   async pending(limit: number): Promise<readonly TaskHead[]> {
-    const heads = [...this.#entries.values()].map((entry) => entry.head);
-    return heads
+    return this.#heads()
       .filter((head) => head.pendingSince !== undefined)
       .sort((a, b) => (a.pendingSince as number) - (b.pendingSince as number))
       .slice(0, limit);
+  }
+
+  #heads(): TaskHead[] {
+    return [...this.#entries.values()].map(({ head }) => head);
   }
 
   async getMeta(name: string): Promise<unknown> {
