@@ -19,7 +19,8 @@ const args = process.argv.slice(2);
 if (!args.includes('--no-build')) run('npm', ['run', '--silent', 'build'], process.platform === 'win32');
 
 if (args.some((arg) => !arg.startsWith('-') && existsSync(arg))) {
-  run(process.execPath, ['dist/cli/main.js', 'replay', ...args]);
+  const rest = args.filter((arg) => arg !== '--no-build');
+  run(process.execPath, ['dist/cli/main.js', 'replay', ...rest]);
 } else {
   await serveDemo();
 }

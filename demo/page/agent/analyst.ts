@@ -1,5 +1,5 @@
 /** The agent: one stored step after the other, until the task is finished or its user is asked. */
-import type { LocalTaskStore, TaskStore } from 'holdfast';
+import type { TaskStore } from 'holdfast';
 import type { TaskHandler, TaskModifier } from 'holdfast/task-manager';
 import { type AgentChange, nextChange } from './next-change.ts';
 
@@ -29,7 +29,7 @@ export async function work(turn: Turn, pause: Pause): Promise<void> {
  * A turn whose message is stored already, its handler gone with its tab. The signal is aborted when somebody cancels or
  * deletes the task.
  */
-export async function takeUp(store: TaskStore | LocalTaskStore, taskId: string, pause: Pause): Promise<void> {
+export async function takeUp(store: TaskStore, taskId: string, pause: Pause): Promise<void> {
   const abort = new AbortController();
   const unsubscribe = store.subscribe((change) => {
     if (change.taskId !== taskId || change.taskType !== 'incoming' || change.callerId !== undefined) return;

@@ -68,6 +68,7 @@ export class TaskPage {
       this.#panels.element,
     );
     this.element = el('section', { class: 'card task-page', 'aria-label': 'Chosen task' }, this.#empty, this.#content);
+    this.#badge.element.setAttribute('role', 'status');
     this.#showEmpty(NOTHING_CHOSEN);
   }
 
