@@ -2,12 +2,9 @@
 import type { PushNotificationStore as SdkPushNotificationStore } from '@a2a-js/sdk/server';
 import { encodeKey } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
-import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 import { type Fields, fromPlain, isObject, toPlain } from './plain.ts';
-import { requirePort } from './require-port.ts';
-import { type CallContext, callerIdOf } from './scope.ts';
-import type { A2ATaskStoreOptions, OwnerResolver } from './task-store.ts';
+import { type A2ATaskStoreOptions, type CallContext, ScopedPort } from './scoped-port.ts';
 
 /** A configuration with the A2A version it was registered over. */
 interface Entry {
@@ -27,26 +24,21 @@ interface Entry {
  */
 export function toPushNotificationStore(store: TaskStore, options: A2ATaskStoreOptions = {}): SdkPushNotificationStore {
   return new A2APushNotificationStore(
-    requirePort(store, 'toPushNotificationStore'),
-    options,
+    new ScopedPort(store, options, 'toPushNotificationStore'),
   ) as unknown as SdkPushNotificationStore;
 }
 
 class A2APushNotificationStore {
-  readonly #port: StorePort;
-  readonly #ownerResolver: OwnerResolver | undefined;
-  /** Changes, one after the other: each reads what is there first. */
-  #changing: Promise<unknown> = Promise.resolve();
+  readonly #scoped: ScopedPort;
 
-  constructor(port: StorePort, { ownerResolver }: A2ATaskStoreOptions) {
-    this.#port = port;
-    this.#ownerResolver = ownerResolver;
+  constructor(scoped: ScopedPort) {
+    this.#scoped = scoped;
   }
 
   /** `save(taskId, context, config)`; of 0.3: `save(taskId, config)`. */
   save(taskId: string, ...given: [...context: CallContext[], config: Fields]): Promise<void> {
     const [config, context] = given.reverse() as [Fields, CallContext?];
-    config.id ||= context ? this.#port.environment.newId() : taskId;
+    config.id ||= context ? this.#scoped.port.environment.newId() : taskId;
     const wireVersion = context?.requestedVersion || '0.3';
     const entry = copyJson({ config: toPlain(config) as Fields, wireVersion });
     return this.#change('save', taskId, context, config.id, [entry]);
@@ -57,8 +49,8 @@ class A2APushNotificationStore {
   }
 
   async loadWithMetadata(taskId: string, context?: CallContext): Promise<Entry[]> {
-    const read = () => this.#port.getMeta(this.#nameOf(taskId, context));
-    return structuredClone(fromPlain((await this.#port.run('load', taskId, read)) ?? [])) as Entry[];
+    const read = () => this.#scoped.port.getMeta(this.#nameOf(taskId, context));
+    return structuredClone(fromPlain((await this.#scoped.port.run('load', taskId, read)) ?? [])) as Entry[];
   }
 
   /**
@@ -71,20 +63,17 @@ class A2APushNotificationStore {
   }
 
   #change(operation: string, taskId: string, context: CallContext | undefined, id: unknown, added: readonly Entry[]) {
+    const { port } = this.#scoped;
     const name = this.#nameOf(taskId, context);
-    return this.#port.run(operation, taskId, async () => {
-      const change = this.#changing.then(async () => {
-        const entries = ((await this.#port.getMeta(name)) ?? []) as readonly Entry[];
-        const changed = [...entries.filter(({ config }) => config.id !== id), ...added];
-        await this.#port.setMeta(name, changed.length > 0 ? changed : undefined);
-      });
-      this.#changing = change.catch(() => {});
-      await change;
-    });
+    const change = async () => {
+      const entries = ((await port.getMeta(name)) ?? []) as readonly Entry[];
+      const changed = [...entries.filter(({ config }) => config.id !== id), ...added];
+      await port.setMeta(name, changed.length > 0 ? changed : undefined);
+    };
+    return port.run(operation, taskId, () => this.#scoped.inTurn(name, change));
   }
 
   #nameOf(taskId: string, context: CallContext | undefined): string {
-    const callerId = callerIdOf(context, this.#ownerResolver);
-    return `a2a-push:${encodeKey({ callerId, taskType: 'incoming', taskId })}`;
+    return `a2a-push:${encodeKey(this.#scoped.keyOf(taskId, context))}`;
   }
 }

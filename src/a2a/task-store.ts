@@ -1,5 +1,5 @@
 /** The SDK's `TaskStore` over a store of ours. */
-import type { TaskStore as SdkTaskStore, ServerCallContext } from '@a2a-js/sdk/server';
+import type { TaskStore as SdkTaskStore } from '@a2a-js/sdk/server';
 import { invalidArgument } from '../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
 import { selectAll, selectNothing, selectView } from '../core/record.ts';
@@ -11,19 +11,11 @@ import { type ListRequest, listPage } from './list-tasks.ts';
 import { conflict } from './merge.ts';
 import { type Fields, isSame } from './plain.ts';
 import { planSave } from './plan.ts';
-import { requirePort } from './require-port.ts';
 import type { Version } from './residue.ts';
-import { type CallContext, callerIdOf, versionFor, versionOfTask } from './scope.ts';
+import { type A2ATaskStoreOptions, type CallContext, ScopedPort } from './scoped-port.ts';
 import { Seen } from './seen.ts';
+import { versionFor, versionOfTask } from './version.ts';
 import { type StoredView, takeApart, toTask, type View, viewOf } from './view.ts';
-
-/** Says whose task it is, from the context of a call. */
-export type OwnerResolver = (context: ServerCallContext) => string;
-
-export interface A2ATaskStoreOptions {
-  /** @default the user's name, or 'unknown' for who is not authenticated */
-  readonly ownerResolver?: OwnerResolver | undefined;
-}
 
 /**
  * The store as the official A2A SDK wants one; of 1.x (`save`, `load`, `list`) and 0.3.x (`save`, `load`) alike.
@@ -46,7 +38,7 @@ export interface A2ATaskStoreOptions {
  * const handler = new DefaultRequestHandler(agentCard, toA2ATaskStore(store), executor);
  */
 export function toA2ATaskStore(store: TaskStore, options: A2ATaskStoreOptions = {}): SdkTaskStore {
-  return new A2ATaskStore(requirePort(store, 'toA2ATaskStore'), options) as unknown as SdkTaskStore;
+  return new A2ATaskStore(new ScopedPort(store, options, 'toA2ATaskStore')) as unknown as SdkTaskStore;
 }
 
 /** More writers than this at one task at once are not waited for. */
@@ -54,23 +46,21 @@ const MAX_ATTEMPTS = 100;
 
 class A2ATaskStore {
   readonly #port: StorePort;
-  readonly #ownerResolver: OwnerResolver | undefined;
+  readonly #scoped: ScopedPort;
   readonly #codecs: Readonly<Record<Version, Codec>>;
   readonly #known = new KnownTasks();
   readonly #seen = new Seen();
-  /** The last save of each task, so that they happen in the order of the calls. */
-  readonly #saving = new Map<string, Promise<void>>();
 
-  constructor(port: StorePort, { ownerResolver }: A2ATaskStoreOptions) {
-    this.#port = port;
-    const { now } = port.environment;
+  constructor(scoped: ScopedPort) {
+    this.#scoped = scoped;
+    this.#port = scoped.port;
+    const { now } = scoped.port.environment;
     this.#codecs = { '0.3': new Codec('0.3', now), '1.0': new Codec('1.0', now) };
-    this.#ownerResolver = ownerResolver;
   }
 
   async load(taskId: string, context?: CallContext): Promise<Fields | undefined> {
     if (typeof taskId !== 'string' || taskId === '') return undefined;
-    const key = this.#keyOf(taskId, context);
+    const key = this.#scoped.keyOf(taskId, context);
     return this.#port.run('load', taskId, async () => {
       const view = await this.#read(key, (head) => versionFor(context, head.body));
       return view && this.#seen.handOut(toTask(view), view);
@@ -83,14 +73,14 @@ class A2ATaskStore {
       if (typeof given?.id !== 'string' || given.id === '') {
         throw invalidArgument([{ path: ['id'], message: 'expected a string that is not empty' }]);
       }
-      const key = this.#keyOf(given.id, context);
+      const key = this.#scoped.keyOf(given.id, context);
       const codec = this.#codecs[versionOfTask(given)];
       const seen = this.#seen.get(given);
       const next = takeApart(given, seen ?? this.#knownView(encodeKey(key), codec), codec);
       // From now on the caller's object stands for this state; another save of it may begin before this one ends.
       this.#seen.set(given, next);
       try {
-        await this.#inTurn(encodeKey(key), () => this.#commit(key, next, seen, codec));
+        await this.#scoped.inTurn(encodeKey(key), () => this.#commit(key, next, seen, codec));
       } catch (error) {
         if (this.#seen.get(given) === next) this.#seen.set(given, seen);
         throw error;
@@ -100,7 +90,7 @@ class A2ATaskStore {
 
   async list(request: ListRequest, context?: CallContext) {
     return this.#port.run('list', undefined, async () => {
-      const { heads, ...page } = await listPage(this.#port, this.#callerIdOf(context), request);
+      const { heads, ...page } = await listPage(this.#port, this.#scoped.callerIdOf(context), request);
       const { includeArtifacts = false } = request;
       const tasks = heads.map(async ({ key }) => {
         const record = await this.#port.read(key, selectView({ includeArtifacts }));
@@ -153,24 +143,5 @@ class A2ATaskStore {
   #knownView(name: string, { version }: Codec): StoredView | undefined {
     const known = this.#known.get(name);
     return known?.version === version ? known.view : undefined;
-  }
-
-  async #inTurn(name: string, work: () => Promise<void>): Promise<void> {
-    const turn = (this.#saving.get(name) ?? Promise.resolve()).then(work);
-    const tail = turn.catch(() => {});
-    this.#saving.set(name, tail);
-    try {
-      await turn;
-    } finally {
-      if (this.#saving.get(name) === tail) this.#saving.delete(name);
-    }
-  }
-
-  #keyOf(taskId: string, context: CallContext | undefined): TaskKey {
-    return { callerId: this.#callerIdOf(context), taskType: 'incoming', taskId };
-  }
-
-  #callerIdOf(context: CallContext | undefined): string | undefined {
-    return callerIdOf(context, this.#ownerResolver);
   }
 }

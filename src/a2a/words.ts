@@ -22,45 +22,33 @@ const states = [
   'auth-required',
 ] as const satisfies readonly TaskState[];
 
-interface Kind {
-  /** Fields of either side that do not pass. */
-  readonly own: readonly string[];
-  /** What 1.0 has where the store has nothing. */
-  readonly empty: Readonly<Fields>;
-}
-
 const metadata = undefined;
 
 /** Stand for lists and a status that are kept elsewhere, so that a field says whether there is one. */
 export const emptyList: readonly never[] = Object.freeze([]);
 export const someStatus: Readonly<Fields> = Object.freeze({});
 
-const partKind: Kind = {
-  own: ['type', 'kind', 'content', 'text', 'file', 'data', 'a2a'],
-  empty: { metadata, filename: '', mediaType: '' },
-};
-const part03Kind: Kind = { own: ['type', 'kind', 'a2a'], empty: {} };
-const fileKind: Kind = { ...partKind, own: [...partKind.own, 'filename', 'mediaType'] };
-const fileNames: Kind = { own: [], empty: { name: '', mimeType: '' } };
-const messageKind: Kind = {
-  own: ['role', 'kind', 'parts', 'a2a'],
-  empty: { metadata, contextId: '', taskId: '', extensions: emptyList, referenceTaskIds: emptyList },
-};
-const artifactKind: Kind = {
-  own: ['index', 'append', 'lastChunk', 'parts', 'a2a'],
-  empty: { metadata, name: '', description: '', extensions: emptyList },
-};
-const taskKind: Kind = {
-  own: ['id', 'sessionId', 'contextId', 'status', 'history', 'artifacts', 'kind', 'a2a'],
-  empty: { metadata },
-};
+/** What 1.0 has where the store has nothing. */
+const emptyPart = { metadata, filename: '', mediaType: '' };
+const emptyFile = { name: '', mimeType: '' };
+const emptyMessage = { metadata, contextId: '', taskId: '', extensions: emptyList, referenceTaskIds: emptyList };
+const emptyArtifact = { metadata, name: '', description: '', extensions: emptyList };
+const emptyTask = { metadata };
+
+/** Fields of either side that do not pass. */
+const own = [
+  ...['a2a', 'kind', 'type', 'content', 'text', 'file', 'data', 'role', 'parts', 'index', 'append', 'lastChunk'],
+  ...['id', 'sessionId', 'status', 'history', 'artifacts'],
+];
+const ownOfFile = [...own, 'filename', 'mediaType'];
+const ownOfPart03 = ['a2a', 'kind', 'type'];
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 
 /** The fields that pass to the store; not those that it would refuse, and not those that are empty in 1.0. */
-function passing(fields: Fields, { own, empty }: Kind, version: Version): Fields {
+function passing(fields: Fields, version: Version, empty: Readonly<Fields>, held = own): Fields {
   const passes = ([key, value]: [string, unknown]) =>
-    !own.includes(key) &&
+    !held.includes(key) &&
     (key === 'metadata' ? isObject(value) : isText(value) || !/^(name|description|mimeType)$/.test(key)) &&
     !(version === '1.0' && isSame(value, empty[key])) &&
     isPlain(value);
@@ -68,8 +56,8 @@ function passing(fields: Fields, { own, empty }: Kind, version: Version): Fields
 }
 
 /** The way back of `passing`. */
-function passed(stored: Readonly<Fields>, { own, empty }: Kind, version: Version): Fields {
-  return { ...(version === '1.0' && empty), ...without(stored, own) };
+function passed(stored: Readonly<Fields>, version: Version, empty: Readonly<Fields>, held = own): Fields {
+  return { ...(version === '1.0' && empty), ...without(stored, held) };
 }
 
 function without(from: object, keys: readonly string[]): Fields {
@@ -81,11 +69,11 @@ const unsaid = { type: 'data', data: null } as const;
 
 export function partToStore(part: Fields, version: Version): Part {
   if (version === '0.3') {
-    const said = { type: part.kind, ...passing(part, part03Kind, version) };
+    const said = { type: part.kind, ...passing(part, version, {}, ownOfPart03) };
     return isPart(said) ? said : unsaid;
   }
   const said = contentToStore(part);
-  return { ...said, ...passing(part, said.type === 'file' ? fileKind : partKind, version) };
+  return { ...said, ...passing(part, version, emptyPart, said.type === 'file' ? ownOfFile : own) };
 }
 
 /** A part of 0.3 is one of the store's but for one name, if it is well-formed. */
@@ -103,7 +91,7 @@ function contentToStore({ content, filename, mediaType }: Fields): Part {
   const isUrl = $case === 'url' && isText(value);
   if (!isUrl && !($case === 'raw' && value instanceof Uint8Array)) return unsaid;
   const file: FilePart['file'] = {
-    ...passing({ name: filename, mimeType: mediaType }, fileNames, '1.0'),
+    ...passing({ name: filename, mimeType: mediaType }, '1.0', emptyFile),
     ...(isUrl ? { uri: value } : { bytes: encodeBase64(value as Uint8Array) }),
   };
   return { type: 'file', file };
@@ -111,8 +99,8 @@ function contentToStore({ content, filename, mediaType }: Fields): Part {
 
 export function partFromStore(part: Part, version: Version): Fields {
   const { type } = part;
-  if (version === '0.3') return { kind: type, ...passed(part, part03Kind, version) };
-  const given = passed(part, partKind, version);
+  if (version === '0.3') return { kind: type, ...passed(part, version, {}, ownOfPart03) };
+  const given = passed(part, version, emptyPart);
   if (type !== 'file') return { content: contentOf(type, part[type]), ...given };
   const { name = '', mimeType = '', bytes, uri } = part.file;
   const content = bytes === undefined ? contentOf('url', uri) : rawContent(bytes);
@@ -131,7 +119,7 @@ function rawContent(bytes: string): object {
 
 export function messageToStore(message: Fields, parts: readonly Part[], version: Version): Message {
   const isUser = message.role === (version === '1.0' ? 1 : 'user');
-  return { role: isUser ? 'user' : 'agent', parts: parts as Part[], ...passing(message, messageKind, version) };
+  return { role: isUser ? 'user' : 'agent', parts: parts as Part[], ...passing(message, version, emptyMessage) };
 }
 
 /** `fallbackId`: for messages that others stored without an id. */
@@ -143,7 +131,7 @@ export function messageFromStore(
 ): Fields {
   const { role } = message;
   const said = version === '0.3' ? { kind: 'message', role } : { role: role === 'user' ? 1 : 2 };
-  return { ...said, messageId: fallbackId, parts, ...passed(message, messageKind, version) };
+  return { ...said, messageId: fallbackId, parts, ...passed(message, version, emptyMessage) };
 }
 
 /** A status of the store has a time always; `now` where this one has none that is a time. */
@@ -164,23 +152,23 @@ export function statusFromStore({ state, timestamp }: TaskStatus, message: unkno
 }
 
 export function artifactToStore(artifact: Fields, index: number, version: Version): ArtifactHead['header'] {
-  return { index, ...passing(artifact, artifactKind, version) };
+  return { index, ...passing(artifact, version, emptyArtifact) };
 }
 
 export function artifactFromStore(header: ArtifactHead['header'], version: Version): Fields {
   const artifactId = `artifact-${header.index ?? 0}`;
-  return { artifactId, parts: emptyList, ...passed(header, artifactKind, version) };
+  return { artifactId, parts: emptyList, ...passed(header, version, emptyArtifact) };
 }
 
 export function bodyToStore(task: Fields, status: TaskStatus, version: Version): TaskBody {
   const { id, contextId } = task;
   const session = isText(contextId) && contextId && { sessionId: contextId };
-  return { id: id as string, ...session, status, ...passing(task, taskKind, version) };
+  return { id: id as string, ...session, status, ...passing(task, version, emptyTask) };
 }
 
 /** A task that others wrote has no lists where it has nothing in them; 1.0 has empty ones. */
 export function bodyFromStore(body: TaskBody, version: Version): Fields {
   const { id, sessionId = '' } = body;
   const said = version === '0.3' ? { kind: 'task' } : { history: emptyList, artifacts: emptyList };
-  return { ...said, id, contextId: sessionId, status: someStatus, ...passed(body, taskKind, version) };
+  return { ...said, id, contextId: sessionId, status: someStatus, ...passed(body, version, emptyTask) };
 }
