@@ -3,7 +3,7 @@
  * Items never change under one id, so they stay true whoever else writes; the head may be out of date, which the commit
  * finds out (see `write-queue.ts`).
  */
-import type { Change, SlotParts, TaskHead } from '../../core/head.ts';
+import type { Change, TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
@@ -93,19 +93,15 @@ export class KnownTask {
     return new KnownTask({ id: newNumber(), head, tails: [], token: newNumber(), earlier: [] });
   }
 
-  tail(number: number): Tail {
-    while (this.tails.length <= number) this.tails.push(new Tail({ from: 0, items: [] }));
-    return this.tails[number] as Tail;
-  }
-
   append({ head, messages, parts }: Change): void {
     this.head = head;
     this.#add(0, messages);
-    for (const { slot, parts: items } of parts as readonly SlotParts[]) this.#add(slot + 1, items);
+    for (const { slot, parts: items } of parts) this.#add(slot + 1, items);
   }
 
   #add(number: number, values: readonly unknown[]): void {
-    const tail = this.tail(number);
+    while (this.tails.length <= number) this.tails.push(new Tail({ from: 0, items: [] }));
+    const tail = this.tails[number] as Tail;
     for (const value of values) {
       const item = JSON.stringify(value);
       tail.items.push(item);
@@ -172,15 +168,10 @@ export class KnownTask {
     };
   }
 
-  /** Whether items of this range are in segments only. */
-  lacks(range: TailRange): boolean {
-    return this.tails.some((tail, number) => {
-      const [from, to] = wanted(range, number);
-      return from < to && from < tail.base;
-    });
-  }
-
-  /** Gets what `lacks` found missing: from an earlier view as far as that goes, the rest by requests of this transaction. */
+  /**
+   * Gets the items of this range that are not in memory: from an earlier view as far as that goes, the rest by requests of
+   * this transaction. Asks for nothing where nothing is missing.
+   */
   async load(tx: IDBTransaction, range: TailRange): Promise<void> {
     for (const [number, tail] of this.tails.entries()) {
       const [from, to] = wanted(range, number);

@@ -74,7 +74,7 @@ export class ReadQueue {
     const { head } = task;
     const range = select(head);
     // A commit may begin while this waits, and change the task that both look at; what was read stays as it is.
-    if (task.lacks(range)) await task.load(tx, range);
+    await task.load(tx, range);
     this.#memory.remember(name, task);
     return { ...task.toRecord(range), head };
   }

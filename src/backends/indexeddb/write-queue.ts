@@ -107,7 +107,7 @@ export class WriteQueue {
         if (tried && (await hasLanded(tx, tried.drafts))) return tried;
         const { drafts, checked } = await this.#begin(tx, batch, trusting && !tried);
         tried = { drafts, results: batch.map((commit) => apply(commit, drafts.get(commit.name) as Draft)) };
-        for (const { task, range } of tried.results) if (range && task?.lacks(range)) await task.load(tx, range);
+        for (const { task, range } of tried.results) if (range) await task?.load(tx, range);
         for (const [name, draft] of drafts) if (draft.dirty) writeDraft(tx, name, draft);
         // Said explicitly as soon as nothing more will be asked, the end comes sooner.
         await checked;
