@@ -1,26 +1,22 @@
 /** The life of sync in one context: who leads, when to push, what others are told. */
 import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
-import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
-import { selectNothing } from '../core/record.ts';
-import { finishedStates, type TaskState } from '../core/task.ts';
+import type { TaskKey } from '../core/head.ts';
 import { ElkarTransport } from '../elkar/transport.ts';
 import type { StorePort } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
+import { flush, type Progress } from './flush.ts';
 import { identityOf, settleIdentity } from './identity.ts';
 import { type Election, electByLock, everyoneLeads } from './leader.ts';
 import { defaultPlatform, type SyncOptions, type SyncPlatform } from './options.ts';
+import { pullUnfinished } from './poll.ts';
 import { TaskPush } from './push.ts';
 import { PushLoop } from './push-loop.ts';
 import { Remote } from './remote.ts';
-import { discard, errorOf, listBlocked, retry } from './set-aside.ts';
+import { discard, listBlocked, retry } from './set-aside.ts';
 import { stateOf } from './state.ts';
 
 /** What contexts on the same storage say to each other. */
 type Word = { status: SyncStatus } | { please: 'answer' | 'hurry' | 'pause' | 'resume' };
-
-const unfinished = (['submitted', 'working', 'input-required', 'auth-required', 'unknown'] as TaskState[]).filter(
-  (state) => !finishedStates.has(state),
-);
 
 export class ElkarSync implements TaskSync {
   readonly #port: StorePort;
@@ -84,31 +80,20 @@ export class ElkarSync implements TaskSync {
     const { taskId, signal, timeoutMs } = options;
     const since = this.#port.environment.now();
     const key = taskId === undefined ? undefined : keyOf(taskId, options);
-    let isLate = false;
-    const leave = this.#platform.stay();
-    const cancel =
-      timeoutMs === undefined
-        ? undefined
-        : this.#platform.later(timeoutMs, () => {
-            isLate = true;
-            this.#notify();
-          });
+    let late: TaskStoreError | undefined;
+    const end = () => {
+      const details = { operation: 'flush', cause: this.#status.lastError, ...(taskId !== undefined && { taskId }) };
+      const message = `not everything has reached the remote within ${timeoutMs} ms`;
+      late = new TaskStoreError('REMOTE_UNREACHABLE', message, details);
+      this.#notify();
+    };
+    const cancel = timeoutMs === undefined ? undefined : this.#platform.later(timeoutMs, end);
+    if (key) void this.#loop?.fill();
+    else this.#hurry();
     try {
-      if (!key) this.#hurry();
-      else void this.#loop?.fill();
-      for (;;) {
-        signal?.throwIfAborted();
-        if (this.#isStopped) throw new TaskStoreError('STORE_CLOSED', 'sync has ended', { operation: 'flush' });
-        const change = this.#nextChange(signal);
-        if (key ? await this.#hasReached(key, since) : await this.#haveAllReached(since)) return;
-        const refusal = this.#loop?.pausedBy;
-        if (refusal instanceof TaskStoreError) throw refusal;
-        if (isLate) throw this.#notReached(taskId, timeoutMs);
-        await change;
-      }
+      await flush(this.#progress(), { key, since, signal, lateness: () => late });
     } finally {
       cancel?.();
-      leave();
     }
   }
 
@@ -262,55 +247,27 @@ export class ElkarSync implements TaskSync {
   #poll(everyMs: number): void {
     this.#platform.later(everyMs, async () => {
       if (this.#isStopped) return;
-      await this.#pullUnfinished().catch(() => {});
+      await pullUnfinished(this.#port, async (key) => {
+        const loop = this.#loop;
+        if (!loop || loop.pausedBy) return false;
+        await loop.alone(key, (push) => push.pull());
+        return true;
+      }).catch(() => {});
       this.#poll(everyMs);
     });
   }
 
-  async #pullUnfinished(): Promise<void> {
-    let after: { updatedAt: string; key: string } | undefined;
-    for (;;) {
-      const heads = await this.#port.list({ states: unfinished, order: 'oldest', limit: 100, ...(after && { after }) });
-      const last = heads.at(-1);
-      if (!last) return;
-      after = { updatedAt: last.updatedAt, key: encodeKey(last.key) };
-      for (const head of heads) {
-        if (!this.#loop || this.#loop.pausedBy) return;
-        if (stateOf(head).rowId !== undefined) await this.#loop.alone(head.key, (push) => push.pull());
-      }
-    }
-  }
-
   // Waiting.
 
-  async #hasReached(key: TaskKey, since: number): Promise<boolean> {
-    const head = (await this.#port.read(key, selectNothing))?.head;
-    return !head || this.#isThrough(head, since);
-  }
-
-  async #haveAllReached(since: number): Promise<boolean> {
-    if (this.#loop && !this.#loop.isDrained) return false;
-    const [oldest] = await this.#port.pending(1);
-    if (!oldest || (oldest.pendingSince as number) > since) return true;
-    const heads = await this.#port.pending(1000);
-    if (heads.some((head) => !errorOf(head, this.#identity) && (head.pendingSince as number) <= since)) return false;
-    return this.#isThrough(oldest, since);
-  }
-
-  #isThrough(head: TaskHead, since: number): boolean {
-    const error = errorOf(head, this.#identity);
-    if (error) throw error;
-    return head.pendingSince === undefined || head.pendingSince > since;
-  }
-
-  #notReached(taskId: string | undefined, timeoutMs: number | undefined): TaskStoreError {
-    const { lastError: cause } = this.#status;
-    const details = { operation: 'flush', cause, ...(taskId !== undefined && { taskId }) };
-    return new TaskStoreError(
-      'REMOTE_UNREACHABLE',
-      `not everything has reached the remote within ${timeoutMs} ms`,
-      details,
-    );
+  #progress(): Progress {
+    return {
+      port: this.#port,
+      identity: this.#identity,
+      isStopped: () => this.#isStopped,
+      isDrained: () => this.#loop?.isDrained !== false,
+      refusal: () => (this.#loop?.pausedBy instanceof TaskStoreError ? this.#loop.pausedBy : undefined),
+      nextChange: (signal) => this.#nextChange(signal),
+    };
   }
 
   /** Where another context leads, its word may be missed, so the store is looked at again after a moment. */
