@@ -84,7 +84,7 @@ class IndexedDbBackend implements Backend {
   async close(): Promise<void> {
     await this.#writes.idle();
     this.#channel?.close();
-    await this.#connection.close();
+    await this.#connection.drop();
   }
 
   #request<T>(name: string, mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {

@@ -43,9 +43,10 @@ export class Connection {
   }
 
   /** Lets go of the connection; the next transaction opens another. */
-  drop(): void {
-    this.#open?.then((db) => db.close()).catch(() => {});
+  async drop(): Promise<void> {
+    const open = this.#open;
     this.#open = undefined;
+    (await open?.catch(() => undefined))?.close();
   }
 
   /**
@@ -72,12 +73,6 @@ export class Connection {
         this.drop();
       }
     }
-  }
-
-  async close(): Promise<void> {
-    const open = this.#open;
-    this.#open = undefined;
-    (await open?.catch(() => undefined))?.close();
   }
 }
 

@@ -35,12 +35,8 @@ export interface Result {
 }
 
 /** Whether a change creates its task where there is none. */
-export function creates({ decide }: Commit): boolean {
-  try {
-    return typeof decide(undefined) === 'object';
-  } catch {
-    return false;
-  }
+export function creates(commit: Commit): boolean {
+  return typeof apply(commit, draftOf(undefined)).committed?.decision === 'object';
 }
 
 export function draftOf(task: KnownTask | undefined): Draft {

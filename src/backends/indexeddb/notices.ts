@@ -1,5 +1,4 @@
 /** Tells other contexts on the same database what was committed here: which items were added, not the items. */
-import type { Change, TaskHead } from '../../core/head.ts';
 import type { Committed, Notice } from '../backend.ts';
 
 export function toNotice({ before, decision }: Committed): Notice | undefined {
@@ -8,18 +7,17 @@ export function toNotice({ before, decision }: Committed): Notice | undefined {
     return { key, type: 'deleted', revision, statusChanged: false, messages: [0, 0], parts: [] };
   }
   if (!decision || decision === 'remove' || decision.quiet) return undefined;
-  const { head, parts } = decision as Change;
-  const kept = decision.reset ? undefined : before;
+  const { head, messages, parts } = decision;
+  const { messageCount = 0, artifacts } = head;
   return {
     key: head.key,
     type: before ? 'updated' : 'created',
     revision: head.revision,
     statusChanged: head.body.status !== before?.body.status,
-    messages: [kept?.messageCount ?? 0, head.messageCount ?? 0],
-    parts: parts.map(({ slot }) => ({ slot, from: partCount(kept, slot), to: partCount(head, slot) })),
+    messages: [messageCount - messages.length, messageCount],
+    parts: parts.map(({ slot, parts: { length } }) => {
+      const to = artifacts?.[slot]?.partCount ?? 0;
+      return { slot, from: to - length, to };
+    }),
   };
-}
-
-function partCount(head: TaskHead | undefined, slot: number): number {
-  return head?.artifacts?.[slot]?.partCount ?? 0;
 }
