@@ -177,7 +177,7 @@ it('after a power cut every change acknowledged under strict is there', async ()
   const store = await open(path, { fs: disk.fs, foldFrom: 4000 });
   const written: Record<string, string[]> = {};
   const cuts: { path: string; written: Record<string, string[]> }[] = [];
-  const wanted = scaled(60, 1500);
+  const wanted = scaled(40, 1500);
   disk.onChange = () => {
     if (random() < 0.06) cuts.push({ path: disk.cutPower(path, random), written: structuredClone(written) });
   };

@@ -34,10 +34,11 @@ export interface OpenParts extends JsonFileSettings {
 export async function openParts(file: string, settings: JsonFileSettings): Promise<OpenParts> {
   const { fs, durability } = settings;
   const lock = await acquire(file);
+  let snapshot: Snapshot | undefined;
   try {
     const adapter = new TaskFile(fs, file);
     const db = new Low<FileContents>(adapter, emptySnapshot());
-    const snapshot = await readContents(adapter, file, db).catch((error) => {
+    snapshot = await readContents(adapter, file, db).catch((error) => {
       throw setAside(fs, file, error);
     });
     const table = new TaskTable(snapshot);
@@ -49,6 +50,7 @@ export async function openParts(file: string, settings: JsonFileSettings): Promi
     if (adapter.scanned) await adapter.writeIndex(snapshot.index);
     return { ...settings, file, lock, db, table, meta, journals, metaChanged: replayed.metaChanged };
   } catch (error) {
+    snapshot?.retire();
     lock.release();
     throw ioError(error, `${file} cannot be opened`);
   }
