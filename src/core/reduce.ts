@@ -4,7 +4,7 @@
  * here is frozen too where snapshots share it.
  */
 import { TaskStoreError } from './errors.ts';
-import type { ArtifactHead, Change, SlotParts, TaskBody, TaskHead, TaskKey } from './head.ts';
+import type { ArtifactHead, Change, TaskBody, TaskHead, TaskKey } from './head.ts';
 import type {
   Artifact,
   Message,
@@ -97,63 +97,44 @@ function existing(head: TaskHead | undefined): TaskHead {
   return head;
 }
 
-function create(command: Command & { type: 'upsert' }, context: ReduceContext): Change {
-  const { id, message, metadata, pushNotification, sessionId = command.newSessionId } = command.params;
+function create({ params, isStreaming, newSessionId }: Command & { type: 'upsert' }, context: ReduceContext): Change {
+  const { id, message, metadata, pushNotification, sessionId = newSessionId } = params;
   const status = withTimestamp({ state: 'submitted', message }, context.now);
   const body: TaskBody = { id, sessionId, status, ...(metadata && { metadata }) };
-  const head = newHead(context, {
-    body,
-    messageCount: 1,
-    isStreaming: command.isStreaming,
-    ...(pushNotification && { pushNotification }),
-  });
-  return change(head, [message]);
+  return step(undefined, { body, isStreaming, messages: [message], pushNotification }, context);
 }
 
 function followUp(head: TaskHead, params: TaskSendParams, context: ReduceContext): Change {
   const { message, metadata, pushNotification } = params;
-  const merged = metadata && { ...head.body, metadata: mergeKeys(head.body.metadata, metadata) };
-  const next = nextHead(head, context, {
-    ...(merged && { body: merged }),
-    messageCount: (head.messageCount ?? 0) + 1,
-    ...(pushNotification && { pushNotification }),
-  });
-  return change(next, [message]);
+  // Spreads define own keys, so a key named `__proto__` merges like any other.
+  const merged = metadata && Object.freeze({ ...head.body.metadata, ...metadata });
+  const body = merged ? { ...head.body, metadata: merged } : head.body;
+  return step(head, { body, messages: [message], pushNotification }, context);
 }
 
 function update(head: TaskHead, params: UpdateTaskParams, context: ReduceContext): Change {
   const { metadata, pushNotification, newMessages = [], artifactsUpdates } = params;
   const status = params.status && withTimestamp(params.status, context.now);
-  const messages = status?.message ? [status.message, ...newMessages] : newMessages;
-  const updated = artifactsUpdates && updateArtifacts(head.artifacts ?? [], artifactsUpdates);
-  const next = nextHead(head, context, {
-    ...((status || metadata) && {
-      body: { ...head.body, ...(status && { status }), ...(metadata && { metadata }) },
-    }),
-    ...(messages.length > 0 && { messageCount: (head.messageCount ?? 0) + messages.length }),
-    ...(updated && { artifacts: updated.artifacts }),
-    ...(pushNotification && { pushNotification }),
-  });
-  return change(next, messages, updated?.parts);
+  const changes = { ...(status && { status }), ...(metadata && { metadata }) };
+  const body = status || metadata ? { ...head.body, ...changes } : head.body;
+  const messages = filled(status?.message ? [status.message, ...newMessages] : newMessages);
+  const artifacts = artifactsUpdates && extensionsOf(head.artifacts ?? [], artifactsUpdates);
+  return step(head, { body, messages, artifacts, pushNotification }, context);
 }
 
-function updateArtifacts(before: readonly ArtifactHead[], updates: readonly Artifact[]) {
-  const artifacts = [...before];
+/** What updates by index are to the slots; a slot comes once, whatever the number of its updates. */
+function extensionsOf(before: readonly ArtifactHead[], updates: readonly Artifact[]): ArtifactExtension[] {
+  const headers = before.map(({ header }) => header);
   const added = new Map<number, Part[]>();
-  for (const update of updates) {
-    const { parts, index = 0, ...header } = update;
-    const found = artifacts.findIndex((artifact) => artifact.header.index === index);
-    const slot = found < 0 ? artifacts.length : found;
-    const old = artifacts[slot];
-    if (old?.header.lastChunk)
-      throw new TaskStoreError('ARTIFACT_CLOSED', `artifactsUpdates: artifact ${index} is closed`);
-    artifacts[slot] = {
-      header: old ? laterHeader(old.header, header) : { index, ...header },
-      partCount: (old?.partCount ?? 0) + parts.length,
-    };
+  for (const { parts, index = 0, ...header } of updates) {
+    const found = headers.findIndex((known) => known.index === index);
+    const slot = found < 0 ? headers.length : found;
+    const old = headers[slot];
+    if (old?.lastChunk) throw new TaskStoreError('ARTIFACT_CLOSED', `artifactsUpdates: artifact ${index} is closed`);
+    headers[slot] = old ? laterHeader(old, header) : { index, ...header };
     added.set(slot, [...(added.get(slot) ?? []), ...parts]);
   }
-  return { artifacts, parts: [...added].map(([slot, parts]) => ({ slot, parts })) };
+  return [...added].map(([slot, parts]) => ({ slot, header: headers[slot] as ArtifactHead['header'], parts }));
 }
 
 /** A later chunk's fields win where given, but for two: `append` says how the artifact began, `lastChunk` how this chunk ends it. */
@@ -165,14 +146,19 @@ function laterHeader(old: ArtifactHead['header'], later: ArtifactHead['header'])
 
 function replace(head: TaskHead | undefined, task: Task, agentUrl: string | undefined, context: ReduceContext): Change {
   const { history, artifacts, ...body } = task;
-  const fields = {
+  const whole: Step = {
     body: { ...body, status: withTimestamp(body.status, context.now) },
-    ...tailCounts(history, artifacts),
-    ...(agentUrl !== undefined && { agentUrl }),
+    messages: history,
+    artifacts: artifacts?.map(({ parts, ...header }, slot) => ({
+      slot,
+      header: { ...header, index: header.index ?? 0 },
+      parts,
+    })),
+    agentUrl,
   };
-  if (!head) return change(newHead(context, { ...fields, isStreaming: false }), history, slotParts(artifacts));
+  if (!head) return step(head, whole, context);
   const { messageCount: _, artifacts: __, ...kept } = head;
-  return { ...change(nextHead(kept, context, fields), history, slotParts(artifacts)), reset: true };
+  return { ...step(kept, whole, context), reset: true };
 }
 
 function restore(head: TaskHead | undefined, stored: StoredTask, context: ReduceContext): Change {
@@ -192,29 +178,14 @@ function restore(head: TaskHead | undefined, stored: StoredTask, context: Reduce
 }
 
 function extend(head: TaskHead | undefined, command: Command & { type: 'extend' }, context: ReduceContext): Change {
-  const { body, messages, pushNotification } = command;
-  const artifacts = [...(head?.artifacts ?? [])];
-  for (const { slot, header, parts } of command.artifacts) {
-    artifacts[slot] = { header, partCount: (artifacts[slot]?.partCount ?? 0) + parts.length };
-  }
-  const fields = {
-    body,
-    ...(messages.length > 0 && { messageCount: (head?.messageCount ?? 0) + messages.length }),
-    ...(command.artifacts.length > 0 && { artifacts }),
-    ...(pushNotification && { pushNotification }),
-  };
-  const next = head ? nextHead(head, context, fields) : newHead(context, { ...fields, isStreaming: false });
-  return change(
-    next,
-    messages,
-    command.artifacts.filter(({ parts }) => parts.length > 0).map(({ slot, parts }) => ({ slot, parts })),
-  );
+  const { body, messages, artifacts, pushNotification } = command;
+  return step(head, { body, messages: filled(messages), artifacts: filled(artifacts), pushNotification }, context);
 }
 
 function note(head: TaskHead, { sync, pendingSince }: Command & { type: 'note' }): Change {
   const { pendingSince: _, ...kept } = head;
   const next = { ...kept, revision: head.revision + 1, sync, ...(pendingSince !== undefined && { pendingSince }) };
-  return { ...change(next), quiet: true };
+  return { head: next, messages: [], parts: [], reset: false, quiet: true };
 }
 
 function pull(head: TaskHead, command: Command & { type: 'pull' }, context: ReduceContext): Change {
@@ -229,55 +200,48 @@ function pull(head: TaskHead, command: Command & { type: 'pull' }, context: Redu
   return { ...extended, head: noted, reset: whole };
 }
 
-type Fields = Partial<Omit<TaskHead, 'key' | 'revision' | 'createdAt' | 'updatedAt' | 'pendingSince'>>;
-
-function newHead(
-  { key, now, tracksPending }: ReduceContext,
-  fields: Fields & Pick<TaskHead, 'body' | 'isStreaming'>,
-): TaskHead {
-  const time = isoTime(now);
-  return { key, revision: 1, createdAt: time, updatedAt: time, ...fields, ...(tracksPending && { pendingSince: now }) };
+/** What every change of a task comes down to: a body, items to append, and fields to set where given. */
+interface Step {
+  readonly body: TaskBody;
+  /** Absent: the task has no history if it had none. */
+  readonly messages?: readonly Message[] | undefined;
+  /** As `messages`. */
+  readonly artifacts?: readonly ArtifactExtension[] | undefined;
+  readonly pushNotification?: PushNotificationConfig | undefined;
+  readonly agentUrl?: string | undefined;
+  readonly isStreaming?: boolean;
 }
 
-function nextHead(head: TaskHead, { now, tracksPending }: ReduceContext, fields: Fields): TaskHead {
+function step(head: TaskHead | undefined, change: Step, { key, now, tracksPending }: ReduceContext): Change {
+  const { body, messages, artifacts: extensions, pushNotification, agentUrl, isStreaming = false } = change;
   const time = isoTime(now);
-  return {
-    ...head,
-    ...fields,
-    revision: head.revision + 1,
+  const artifacts = [...(head?.artifacts ?? [])];
+  for (const { slot, header, parts } of extensions ?? []) {
+    artifacts[slot] = { header, partCount: (artifacts[slot]?.partCount ?? 0) + parts.length };
+  }
+  const next: TaskHead = {
+    ...(head ?? { key, isStreaming, createdAt: time }),
+    body,
+    revision: (head?.revision ?? 0) + 1,
     // A clock that was set back must not reorder what was already listed.
-    updatedAt: time > head.updatedAt ? time : head.updatedAt,
-    ...((tracksPending || head.sync) && { pendingSince: head.pendingSince ?? now }),
+    updatedAt: head && head.updatedAt > time ? head.updatedAt : time,
+    ...(messages && { messageCount: (head?.messageCount ?? 0) + messages.length }),
+    ...(extensions && { artifacts }),
+    ...(pushNotification && { pushNotification }),
+    ...(agentUrl !== undefined && { agentUrl }),
+    ...((tracksPending || head?.sync) && { pendingSince: head?.pendingSince ?? now }),
   };
+  const parts = (extensions ?? []).map(({ slot, parts }) => ({ slot, parts }));
+  return { head: next, messages: messages ?? [], parts, reset: false, quiet: false };
 }
 
-function change(head: TaskHead, messages: readonly Message[] = [], parts: readonly SlotParts[] = []): Change {
-  return { head, messages, parts, reset: false, quiet: false };
-}
-
-function tailCounts(history: Task['history'], artifacts: Task['artifacts']) {
-  return {
-    ...(history && { messageCount: history.length }),
-    ...(artifacts && {
-      artifacts: artifacts.map(({ parts, ...header }) => ({
-        header: { ...header, index: header.index ?? 0 },
-        partCount: parts.length,
-      })),
-    }),
-  };
-}
-
-function slotParts(artifacts: Task['artifacts'] = []): SlotParts[] {
-  return artifacts.map(({ parts }, slot) => ({ slot, parts }));
+/** A list that adds nothing says nothing. */
+function filled<T>(items: readonly T[]): readonly T[] | undefined {
+  return items.length > 0 ? items : undefined;
 }
 
 function withTimestamp(status: TaskStatus, now: number): TaskStatus {
   return status.timestamp === undefined ? Object.freeze({ ...status, timestamp: isoTime(now) }) : status;
-}
-
-/** Spreads define own keys, so a key named `__proto__` merges like any other. */
-function mergeKeys(a: Record<string, unknown> | undefined, b: Record<string, unknown>): Record<string, unknown> {
-  return Object.freeze({ ...a, ...b });
 }
 
 let lastMs = Number.NaN;
