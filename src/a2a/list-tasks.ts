@@ -81,8 +81,8 @@ function encodeToken({ timestamp, id }: Place): string {
 }
 
 function decodeToken(token: string): Place {
-  const text = /^[A-Za-z0-9+/]+=*$/.test(token) ? new TextDecoder().decode(decodeBase64(token)) : '';
+  const text = new TextDecoder().decode(decodeBase64(token));
   const bar = text.indexOf('|');
-  if (bar < 0) throw requestMalformed('The page token is not one that a list gave.');
+  if (bar < 0) throw requestMalformed('Invalid page token');
   return { timestamp: text.slice(0, bar), id: text.slice(bar + 1) };
 }

@@ -7,7 +7,7 @@ type Items = readonly Fields[] | undefined;
 const nothing: readonly never[] = [];
 
 export function conflict(what: string): TaskStoreError {
-  return new TaskStoreError('CONFLICT', `${what} was changed elsewhere too, not only added to`);
+  return new TaskStoreError('CONFLICT', `${what} was changed elsewhere too`);
 }
 
 /** The items of `next` after those of `base`; undefined where `next` is something else than `base` with items added. */

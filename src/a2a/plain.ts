@@ -12,7 +12,7 @@ export function isObject(value: unknown): value is Fields {
 
 /** An object that is nothing but its fields. */
 export function isRecord(value: unknown): value is Fields {
-  return Object.prototype.toString.call(value) === '[object Object]';
+  return tagOf(value) === '[object Object]';
 }
 
 /** So deep that `copyJson` refuses it by itself, with the path. */
@@ -63,19 +63,16 @@ function fill(target: object, plain: object): unknown {
 /** Deep equality that tells an absent key from an undefined one, and compares bytes by their content. */
 export function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (kindOf(a) !== kindOf(b)) return false;
-  if (a instanceof Date) return Object.is(a.getTime(), (b as Date).getTime());
-  if (a instanceof Uint8Array) {
-    const other = b as Uint8Array;
-    return a.length === other.length && a.every((byte, i) => byte === other[i]);
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || tagOf(a) !== tagOf(b)) return false;
+  if (!Array.isArray(a) && !isRecord(a)) {
+    const plain = toPlain(a);
+    return plain !== a && isSame(plain, toPlain(b));
   }
   const keys = Object.keys(a);
   if (keys.length !== Object.keys(b).length) return false;
-  for (const key of keys) if (!Object.hasOwn(b, key) || !isSame((a as Fields)[key], (b as Fields)[key])) return false;
-  return true;
+  return keys.every((key) => Object.hasOwn(b, key) && isSame((a as Fields)[key], (b as Fields)[key]));
 }
 
-function kindOf(value: object): unknown {
-  return [Array, Uint8Array, Date].find((kind) => value instanceof kind);
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
 }

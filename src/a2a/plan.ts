@@ -34,13 +34,13 @@ function replacement(next: View, codec: Codec): Plan {
   const free = freeIndexes([], codec);
   const stored = artifacts?.map(({ header, parts = [] }): Artifact => {
     const before = codec.stored<StoredHeader>(header);
-    return Object.freeze({ ...before, index: free(before.index), parts: storedOf<Part>(parts, codec) });
+    return { ...before, index: free(before.index), parts: storedOf<Part>(parts, codec) };
   });
-  const task = Object.freeze({
+  const task = {
     ...codec.encodeBody(fields, status),
     ...(history && { history: storedOf<Message>(history, codec) }),
-    ...(stored && { artifacts: Object.freeze(stored) as Artifact[] }),
-  });
+    ...(stored && { artifacts: stored }),
+  };
   return { command: { type: 'replace', task }, view: next, isMerged: false };
 }
 

@@ -1,9 +1,9 @@
-/** The SDK's `PushNotificationStore` over a store of ours. */
+/** The `PushNotificationStore` of the SDK's 1.x over a store of ours. */
 import type { PushNotificationStore as SdkPushNotificationStore } from '@a2a-js/sdk/server';
 import { encodeKey } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
 import type { TaskStore } from '../task-store.ts';
-import { type Fields, fromPlain, isObject, toPlain } from './plain.ts';
+import { type Fields, fromPlain, toPlain } from './plain.ts';
 import { type A2ATaskStoreOptions, type CallContext, ScopedPort } from './scoped-port.ts';
 
 /** A configuration with the A2A version it was registered over. */
@@ -16,8 +16,6 @@ interface Entry {
  * Where the official A2A SDK keeps a task's push configurations: beside the tasks, as durable as they are, seen by nobody
  * but their owner, and never pushed by sync. A configuration without an `id` gets one, in place. They stay until they are
  * deleted here, also where the task is gone.
- *
- * Of 1.x, and of 0.3.x, whose calls have no context.
  *
  * @throws TaskStoreError `UNSUPPORTED` where the store is not one of this machine
  * @example new DefaultRequestHandler(card, toA2ATaskStore(store), executor, undefined, toPushNotificationStore(store));
@@ -35,34 +33,28 @@ class A2APushNotificationStore {
     this.#scoped = scoped;
   }
 
-  /** `save(taskId, context, config)`; of 0.3: `save(taskId, config)`. */
-  save(taskId: string, ...given: [...context: CallContext[], config: Fields]): Promise<void> {
-    const [config, context] = given.reverse() as [Fields, CallContext?];
-    config.id ||= context ? this.#scoped.port.environment.newId() : taskId;
-    const wireVersion = context?.requestedVersion || '0.3';
+  save(taskId: string, context: CallContext, config: Fields): Promise<void> {
+    config.id ||= this.#scoped.port.environment.newId();
+    const wireVersion = context.requestedVersion || '0.3';
     const entry = copyJson({ config: toPlain(config) as Fields, wireVersion });
     return this.#change('save', taskId, context, config.id, [entry]);
   }
 
-  async load(taskId: string, context?: CallContext): Promise<Fields[]> {
+  async load(taskId: string, context: CallContext): Promise<Fields[]> {
     return (await this.loadWithMetadata(taskId, context)).map(({ config }) => config);
   }
 
-  async loadWithMetadata(taskId: string, context?: CallContext): Promise<Entry[]> {
+  async loadWithMetadata(taskId: string, context: CallContext): Promise<Entry[]> {
     const read = () => this.#scoped.port.getMeta(this.#nameOf(taskId, context));
     return structuredClone(fromPlain((await this.#scoped.port.run('load', taskId, read)) ?? [])) as Entry[];
   }
 
-  /**
-   * `delete(taskId, context, configId?)`; of 0.3: `delete(taskId, configId?)`. The one named after the task by default, as
-   * in the SDK.
-   */
-  delete(taskId: string, ...given: (CallContext | string | undefined)[]): Promise<void> {
-    const configId = given.find((value) => typeof value === 'string') ?? taskId;
-    return this.#change('delete', taskId, given.find(isObject) as CallContext | undefined, configId, []);
+  /** The one named after the task by default, as in the SDK. */
+  delete(taskId: string, context: CallContext, configId = taskId): Promise<void> {
+    return this.#change('delete', taskId, context, configId, []);
   }
 
-  #change(operation: string, taskId: string, context: CallContext | undefined, id: unknown, added: readonly Entry[]) {
+  #change(operation: string, taskId: string, context: CallContext, id: unknown, added: readonly Entry[]) {
     const { port } = this.#scoped;
     const name = this.#nameOf(taskId, context);
     const change = async () => {
@@ -73,7 +65,7 @@ class A2APushNotificationStore {
     return port.run(operation, taskId, () => this.#scoped.inTurn(name, change));
   }
 
-  #nameOf(taskId: string, context: CallContext | undefined): string {
+  #nameOf(taskId: string, context: CallContext): string {
     return `a2a-push:${encodeKey(this.#scoped.keyOf(taskId, context))}`;
   }
 }

@@ -31,8 +31,7 @@ export class ScopedPort {
   /** The SDK writes whole tasks, which only a store with its own transaction can turn into appends. */
   constructor(store: TaskStore, { ownerResolver = defaultOwner }: A2ATaskStoreOptions, operation: string) {
     const { port } = store as TaskStore & { readonly port?: StorePort };
-    if (!port)
-      throw new TaskStoreError('UNSUPPORTED', 'needs a local store, such as openTaskStore gives', { operation });
+    if (!port) throw new TaskStoreError('UNSUPPORTED', 'needs a store of openTaskStore', { operation });
     this.port = port;
     this.#ownerResolver = ownerResolver;
   }

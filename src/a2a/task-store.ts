@@ -59,7 +59,7 @@ class A2ATaskStore {
   }
 
   async load(taskId: string, context?: CallContext): Promise<Fields | undefined> {
-    if (typeof taskId !== 'string' || taskId === '') return undefined;
+    if (!taskId) return undefined;
     const key = this.#scoped.keyOf(taskId, context);
     return this.#port.run('load', taskId, async () => {
       const view = await this.#read(key, (head) => versionFor(context, head.body));
@@ -70,7 +70,7 @@ class A2ATaskStore {
   async save(task: object, context?: CallContext): Promise<void> {
     const given = task as Fields;
     await this.#port.run('save', given?.id as string, async () => {
-      if (typeof given?.id !== 'string' || given.id === '') {
+      if (typeof given?.id !== 'string' || !given.id) {
         throw invalidArgument([{ path: ['id'], message: 'expected a string that is not empty' }]);
       }
       const key = this.#scoped.keyOf(given.id, context);
@@ -129,10 +129,8 @@ class A2ATaskStore {
         return isExpected ? command : undefined;
       });
       if (isExpected && record) {
-        const { fields, status, history, artifacts } = view;
         const { head } = record;
-        const stored = { fields, status, history, artifacts, head, ...(!isMerged && { from: next }) };
-        this.#known.set(name, { view: stored, version: codec.version });
+        this.#known.set(name, { view: { ...view, head, ...(!isMerged && { from: next }) }, version: codec.version });
         return;
       }
       current = await this.#read(key, () => codec.version);
