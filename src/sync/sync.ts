@@ -88,12 +88,15 @@ export class ElkarSync implements TaskSync {
       this.#notify();
     };
     const cancel = timeoutMs === undefined ? undefined : this.#platform.later(timeoutMs, end);
+    // The other timers of sync let a process end; that must not happen to somebody who waits.
+    const leave = this.#platform.stay();
     if (key) void this.#loop?.fill();
     else this.#hurry();
     try {
       await flush(this.#progress(), { key, since, signal, lateness: () => late });
     } finally {
       cancel?.();
+      leave();
     }
   }
 
