@@ -39,7 +39,7 @@ export class Connection {
     const drop = () => this.drop();
     const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
     const late = () => opening.then((db) => db.close()).catch(() => {});
-    return limited(opening, this.#timeoutMs, 'the database did not open', late).then((db) => unwrap(db) as IDBDatabase);
+    return limited(opening, this.#timeoutMs, late).then((db) => unwrap(db) as IDBDatabase);
   }
 
   /** Lets go of the connection; the next transaction opens another. */
@@ -63,11 +63,10 @@ export class Connection {
       const db = await this.database();
       try {
         const tx = db.transaction(stores, mode, { durability: this.#durability });
-        const answer = await limited(run(tx, body), this.#timeoutMs, 'the database did not answer', () => {
+        return await limited(run(tx, body), this.#timeoutMs, () => {
           abort(tx);
           this.drop();
         });
-        return answer;
       } catch (error) {
         if (!isCutOff(error) || attempt === ATTEMPTS) throw toStoreError(error, 'IO_ERROR', 'the database failed');
         this.drop();
@@ -111,10 +110,10 @@ export function answerOf<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-function limited<T>(work: Promise<T>, ms: number, message: string, onTimeout: () => unknown): Promise<T> {
+function limited<T>(work: Promise<T>, ms: number, onTimeout: () => unknown): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new TaskStoreError('STORE_TIMEOUT', `${message} within ${ms} ms`));
+      reject(new TaskStoreError('STORE_TIMEOUT', `the database did not answer within ${ms} ms`));
       onTimeout();
     }, ms);
     work.then(resolve, reject).finally(() => clearTimeout(timer));

@@ -32,8 +32,6 @@ export class Tail {
   /** Where the next segment begins: at `sealed`, or where the last one did that is not full yet. */
   next: number;
   items: Item[];
-  /** How many characters that is. */
-  length: number;
   /** What is known of earlier items; there may be others in between. */
   older: Tail | undefined;
 
@@ -41,7 +39,6 @@ export class Tail {
     this.base = this.sealed = this.next = from;
     this.items = [...items];
     this.stored = this.end;
-    this.length = lengthOf(items);
     this.older = known && known.base < known.sealed ? known : known?.older;
     // Not a chain of all views there ever were.
     if (known) known.older = undefined;
@@ -59,7 +56,6 @@ export class Tail {
   prepend(items: readonly Item[]): void {
     this.items = [...items, ...this.items];
     this.base -= items.length;
-    this.length += lengthOf(items);
   }
 }
 
@@ -69,8 +65,9 @@ export class KnownTask {
   tokens: readonly number[];
   head: TaskHead;
   tails: Tail[];
-  /** How many characters are inline. */
+  /** How many characters of items are inline, and in memory. */
   #inline: number;
+  length: number;
   /** Another context wrote since, so this is no ground to build on; its stored items are still good. */
   stale = false;
   /** What it counts as in memory. */
@@ -85,12 +82,12 @@ export class KnownTask {
     this.tokens = [token, ...earlier];
     this.head = freeze(head);
     this.tails = tails.map((run, number) => new Tail(run, known?.id === id ? known.tails[number] : undefined));
-    this.#inline = this.length;
+    this.#inline = this.length = tails.reduce((sum, { items }) => sum + lengthOf(items), 0);
   }
 
-  /** A task that is not in the database yet. */
+  /** A task that is not in the database yet. By all odds no other has its numbers. */
   static create(head: TaskHead): KnownTask {
-    return new KnownTask({ id: newNumber(), head, tails: [], token: newNumber(), earlier: [] });
+    return new KnownTask({ id: Math.random(), head, tails: [], token: Math.random(), earlier: [] });
   }
 
   append({ head, messages, parts }: Change): void {
@@ -105,7 +102,7 @@ export class KnownTask {
     for (const value of values) {
       const item = JSON.stringify(value);
       tail.items.push(item);
-      tail.length += item.length;
+      this.length += item.length;
       this.#inline += item.length;
     }
   }
@@ -133,14 +130,9 @@ export class KnownTask {
     for (const tail of this.tails) tail.stored = tail.end;
   }
 
-  /** How many characters of items are in memory. */
-  get length(): number {
-    return this.tails.reduce((sum, { length }) => sum + length, 0);
-  }
-
   /** To be called before the first change that a write makes: from then on this is another state than the stored one. */
   renew(): void {
-    this.tokens = [newNumber(), ...this.tokens.slice(0, EARLIER_TOKENS)];
+    this.tokens = [Math.random(), ...this.tokens.slice(0, EARLIER_TOKENS)];
   }
 
   /** Where the index `place` has the row. */
@@ -175,7 +167,7 @@ export class KnownTask {
   async load(tx: IDBTransaction, range: TailRange): Promise<void> {
     for (const [number, tail] of this.tails.entries()) {
       const [from, to] = wanted(range, number);
-      for (let isDone = false; !isDone && from < to && from < tail.base; ) {
+      while (from < to && from < tail.base) {
         const { older, base } = tail;
         const isKnown = older && older.base <= from && from < older.stored;
         const next = isKnown ? Math.min(older.stored, base) : from;
@@ -183,10 +175,13 @@ export class KnownTask {
         // Another reader of the same task may have got them meanwhile.
         if (tail.base !== base) continue;
         // But for what an earlier view holds, whole segments are kept: the base stays where one begins.
-        tail.prepend(isKnown ? items.slice(items.length - (base - next)) : items);
-        if (isKnown) tail.prepend(older.slice(older.base, next));
+        const found = isKnown
+          ? [...older.slice(older.base, next), ...items.slice(items.length - (base - next))]
+          : items;
+        tail.prepend(found);
+        this.length += lengthOf(found);
         tail.older = undefined;
-        isDone = true;
+        break;
       }
     }
   }
@@ -209,11 +204,6 @@ async function loadItems(tx: IDBTransaction, tail: [number, number], from: numbe
   const first = Math.max(0, from - SEGMENT_ITEMS + 1);
   const range = IDBKeyRange.bound([...tail, first], [...tail, to], false, true);
   return (await answerOf<Item[][]>(tx.objectStore('segments').getAll(range))).flat();
-}
-
-/** One that no other has, by all odds. */
-function newNumber(): number {
-  return Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
 }
 
 function lengthOf(items: readonly Item[]): number {
