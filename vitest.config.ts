@@ -22,6 +22,8 @@ type Browser = 'chromium' | 'firefox' | 'webkit';
 function inBrowser(browser: Browser, provider: BrowserProviderOption): TestProjectConfiguration {
   return {
     server,
+    // A page has no environment of its own.
+    define: { 'import.meta.env.HOLDFAST_LONG': JSON.stringify(env.HOLDFAST_LONG) },
     optimizeDeps: {
       include: [
         'idb',

@@ -329,7 +329,7 @@ test('nothing that is sent makes it fail', async () => {
       if (response.headers.get('content-type') === 'text/event-stream') await response.body?.cancel();
       else expect(await response.json()).toHaveProperty('jsonrpc', '2.0');
     }),
-    { ...seeded('requests to an agent'), numRuns: scaled(500, 20_000) },
+    { ...seeded('requests to an agent'), numRuns: scaled(500, 6_000) },
   );
   expect(failures).toEqual([]);
 });

@@ -11,7 +11,7 @@ import { scaled, seeded } from './support/long.ts';
 
 const open = () => openTaskStore({ environment: { now: () => 1_800_000_000_000 } });
 const context = new ServerCallContext();
-const numRuns = scaled(150, 20_000);
+const numRuns = scaled(150, 4_000);
 
 type AnyTask = Record<string, unknown> & { id: string };
 

@@ -99,7 +99,7 @@ test('random saves, loads and lists get the answers of the SDK’s store', async
         }
       }
     }),
-    { numRuns: scaled(150, 10_000), ...seeded('a2a differential') },
+    { numRuns: scaled(150, 2_500), ...seeded('a2a differential') },
   );
 });
 

@@ -56,7 +56,7 @@ it('a whole task, through our endpoint', async () => {
       expect(stored.task).toEqual(withIndexes(task));
       expect((await store.getTaskForClient(task.id))?.task).toEqual(withIndexes(task));
     }),
-    { numRuns: scaled(300, 20_000), ...seeded('tasks through the endpoint') },
+    { numRuns: scaled(300, 4_000), ...seeded('tasks through the endpoint') },
   );
 });
 
@@ -81,7 +81,7 @@ it("a whole task, through Elkar's server", async () => {
           state: { rejected: 'failed', 'auth-required': 'input-required' }[status.state as string] ?? status.state,
         });
     }),
-    { numRuns: scaled(300, 20_000), ...seeded('tasks through Elkar') },
+    { numRuns: scaled(300, 4_000), ...seeded('tasks through Elkar') },
   );
   expect(elkar.misdeeds).toEqual([]);
 });
@@ -106,7 +106,7 @@ it('changes, one by one, through our endpoint as through the store itself', asyn
           expect(there).toEqual(here);
         }
       }),
-      { numRuns: scaled(150, 5_000), ...seeded(`changes, as to ${server}`) },
+      { numRuns: scaled(150, 1_200), ...seeded(`changes, as to ${server}`) },
     );
   }
 });

@@ -59,7 +59,7 @@ function expectAll(texts: string[], who: string, count: number): void {
 
 describe('several contexts on one task', () => {
   it('two tabs lose nothing and agree on the order', async () => {
-    const count = scaled(200, 5000);
+    const count = scaled(200, 2000);
     const tabs = [await openPage(context, site.url), await openPage(context, site.url)] as const;
     await Promise.all([appendFromPage(tabs[0], 'a', count), appendFromPage(tabs[1], 'b', count)]);
     const texts = await textsIn(tabs[0]);
@@ -70,7 +70,7 @@ describe('several contexts on one task', () => {
   });
 
   it('a page and its worker lose nothing and agree on the order', async () => {
-    const count = scaled(200, 5000);
+    const count = scaled(200, 2000);
     const page = await openPage(context, site.url);
     const work = page.evaluate(
       (texts) =>

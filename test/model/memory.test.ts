@@ -3,7 +3,7 @@ import { openTaskStore } from '../../src/memory.ts';
 import { clock, compareWithModel } from '../support/model.ts';
 
 it('memory equals the naive model', async () => {
-  await compareWithModel('memory', { short: 300, long: 20_000 }, async () => ({
+  await compareWithModel('memory', { short: 300, long: 5_000 }, async () => ({
     open: () => openTaskStore(clock),
     persistent: false,
     discard: async () => {},

@@ -1,11 +1,11 @@
+/// <reference types="vite/client" />
 /** How far campaigns go: short in `npm test`, long in `npm run test:long`. */
-const isLong = variable('HOLDFAST_LONG') === '1';
+const isLong = (ofProcess('HOLDFAST_LONG') ?? import.meta.env.HOLDFAST_LONG) === '1';
 
-/** Of the environment: in Node the process's, in browsers what the test server hands on. */
-function variable(name: string): string | undefined {
-  const { env } = import.meta as { env?: Record<string, string> };
+/** In browsers there is no process; what they are told is written into the code (see `vitest.config.ts`). */
+function ofProcess(name: string): string | undefined {
   const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
-  return process?.env?.[name] ?? env?.[name];
+  return process?.env?.[name];
 }
 
 export function scaled(short: number, long: number): number {
@@ -14,7 +14,7 @@ export function scaled(short: number, long: number): number {
 
 /** A seed for fast-check, printed so that a failure can be repeated; `HOLDFAST_SEED` names one. */
 export function seeded(what: string): { seed: number } {
-  const named = variable('HOLDFAST_SEED');
+  const named = ofProcess('HOLDFAST_SEED');
   const seed = named ? Number(named) : Math.floor(Math.random() * 2 ** 31);
   console.log(`${what}: seed ${seed}`);
   return { seed };

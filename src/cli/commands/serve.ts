@@ -49,7 +49,9 @@ Examples
     const authorize = apiKeys(toAgents(given ?? [fresh as string]));
     return useStore(await openTaskStore({ path: values.store }), async (store) => {
       const onError = (error: unknown) => terminal.note(`holdfast serve: ${(error as Error)?.message ?? error}`);
-      const server = createServer(getRequestListener(createElkarHandler({ store, authorize, cors, onError })));
+      const listener = getRequestListener(createElkarHandler({ store, authorize, cors, onError }));
+      // Ids of 10 KB travel in URLs, and a caller beside them.
+      const server = createServer({ maxHeaderSize: 128 * 1024 }, listener);
       await listen(server, port, host);
       const { port: bound } = server.address() as AddressInfo;
       const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}/api`;
