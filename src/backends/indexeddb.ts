@@ -20,7 +20,7 @@ import { WriteQueue } from './indexeddb/write-queue.ts';
 export function indexedDb(): BackendFactory {
   return {
     kind: 'indexeddb',
-    unsuitable: () => (globalThis.indexedDB ? undefined : 'there is no IndexedDB here'),
+    unsuitable: () => (globalThis.indexedDB ? undefined : 'no IndexedDB here'),
     open: async (context) => {
       const connection = new Connection(context);
       // Denied storage shows now, not at the first change.
@@ -82,7 +82,7 @@ class IndexedDbBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    await this.#writes.idle();
+    await this.#writes.idle;
     this.#channel?.close();
     await this.#connection.drop();
   }

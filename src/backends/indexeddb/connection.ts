@@ -28,7 +28,7 @@ export class Connection {
   database(): Promise<IDBDatabase> {
     this.#open ??= this.#connect().catch((error) => {
       this.#open = undefined;
-      throw toStoreError(error, 'STORE_UNAVAILABLE', 'IndexedDB cannot be used here');
+      throw toStoreError(error, 'STORE_UNAVAILABLE', 'IndexedDB cannot be used');
     });
     return this.#open;
   }
@@ -113,7 +113,7 @@ export function answerOf<T>(request: IDBRequest<T>): Promise<T> {
 function limited<T>(work: Promise<T>, ms: number, onTimeout: () => unknown): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new TaskStoreError('STORE_TIMEOUT', `the database did not answer within ${ms} ms`));
+      reject(new TaskStoreError('STORE_TIMEOUT', `no answer within ${ms} ms`));
       onTimeout();
     }, ms);
     work.then(resolve, reject).finally(() => clearTimeout(timer));

@@ -77,8 +77,8 @@ export class WriteQueue {
   }
 
   /** Resolves when nothing is queued any more. */
-  async idle(): Promise<void> {
-    await this.#running;
+  get idle(): Promise<void> | undefined {
+    return this.#running;
   }
 
   async #run(): Promise<void> {
