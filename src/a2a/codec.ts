@@ -35,7 +35,7 @@ export class Codec {
   }
 
   encodePart(value: unknown): Fields {
-    const part = objectOf(value, 'parts');
+    const part = objectOf(value);
     const { version } = this;
     return this.#encode(part, words.partToStore(part, version), (stored) => words.partFromStore(stored, version));
   }
@@ -45,9 +45,11 @@ export class Codec {
   }
 
   encodeMessage(value: unknown): Fields {
-    const message = objectOf(value, 'history');
+    const message = objectOf(value);
     const { version } = this;
-    const items = Object.freeze(listOf(message.parts).map((part) => this.encodePart(part)));
+    const items = Object.freeze(
+      (Array.isArray(message.parts) ? message.parts : []).map((part) => this.encodePart(part)),
+    );
     const parts = items.map((item) => this.stored<Part>(item));
     const decode = (stored: Message) => words.messageFromStore(stored, items, version, '');
     return this.#encode(message, words.messageToStore(message, parts, version), decode);
@@ -120,11 +122,7 @@ export class Codec {
   }
 }
 
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function objectOf(value: unknown, field: string): Fields {
+function objectOf(value: unknown): Fields {
   if (isObject(value)) return value;
-  throw invalidArgument([{ path: [field], message: 'expected an object' }]);
+  throw invalidArgument([{ path: [], message: 'expected an object' }]);
 }

@@ -3,7 +3,7 @@ import type { TaskHead } from '../core/head.ts';
 import type { StorePort } from '../store-port.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { Codec } from './codec.ts';
-import { requestMalformed } from './request-malformed.ts';
+import { RequestMalformedError } from './request-malformed.ts';
 
 /** The SDK's `ListTasksRequest`, as far as a store looks at it. */
 export interface ListRequest {
@@ -73,7 +73,9 @@ function select(heads: readonly TaskHead[], { status: state, statusTimestampAfte
 
 /** The latest status first, then by id from the end; texts are compared as the SDK's own store compares them. */
 function compare(a: Place, b: Place): number {
-  return b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id) || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
+  return (
+    b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id) || Number(a.id < b.id) - Number(a.id > b.id)
+  );
 }
 
 function encodeToken({ timestamp, id }: Place): string {
@@ -83,6 +85,6 @@ function encodeToken({ timestamp, id }: Place): string {
 function decodeToken(token: string): Place {
   const text = new TextDecoder().decode(decodeBase64(token));
   const bar = text.indexOf('|');
-  if (bar < 0) throw requestMalformed('Invalid page token');
+  if (bar < 0) throw new RequestMalformedError('Invalid page token');
   return { timestamp: text.slice(0, bar), id: text.slice(bar + 1) };
 }

@@ -6,7 +6,7 @@ type Items = readonly Fields[] | undefined;
 
 const nothing: readonly never[] = [];
 
-export function conflict(what: string): TaskStoreError {
+export function conflict(what = 'the task'): TaskStoreError {
   return new TaskStoreError('CONFLICT', `${what} was changed elsewhere too`);
 }
 
@@ -33,7 +33,7 @@ export function isWithin(base: Items, current: Items): boolean {
 /** Whether one of the same id is there already, and is the same. */
 export function isTwin<T>(item: T, list: readonly T[] | undefined, idOf: (item: T) => unknown): boolean {
   const twin = list?.find((other) => idOf(other) === idOf(item));
-  if (twin && !isSame(twin, item)) throw conflict(String(idOf(item)));
+  if (twin && !isSame(twin, item)) throw conflict('an id');
   return twin !== undefined;
 }
 
@@ -41,7 +41,7 @@ export function isTwin<T>(item: T, list: readonly T[] | undefined, idOf: (item: 
  * `next`'s changes on top of `current`'s, key by key, into metadata too; `current` itself where there are none. `what`
  * names it, where both changed it to different values.
  */
-export function merge<T>(next: T, base: T | undefined, current: T, what: string): T {
+export function merge<T>(next: T, base: T | undefined, current: T, what?: string): T {
   if (isSame(next, base) || isSame(next, current)) return current;
   if (isSame(base, current)) return next;
   if (!isObject(next) || !isObject(current)) throw conflict(what);

@@ -25,7 +25,7 @@ export function planSave(next: View, base: View | undefined, current: StoredView
   if (!current) return replacement(next, codec);
   const isMerged = base !== undefined && base !== current && base !== current.from;
   const plan = extension(next, isMerged ? base : current, current, codec);
-  if (!plan && isMerged) throw conflict('the task');
+  if (!plan && isMerged) throw conflict();
   return plan ? { ...plan, isMerged } : replacement(next, codec);
 }
 
@@ -69,7 +69,7 @@ function extension(
   const idOf = (message: Fields) => message.messageId;
   const messages = isMerged ? added.filter((message) => !isTwin(message, current.history, idOf)) : added;
   const view: View = {
-    fields: merge(next.fields, base.fields, current.fields, 'a field'),
+    fields: merge(next.fields, base.fields, current.fields),
     status: mergeStatus(next.status, base.status, current.status),
     history: isMerged ? join(current.history, messages) : next.history,
     artifacts: next.artifacts || current.artifacts ? artifacts.views : undefined,
@@ -104,7 +104,7 @@ function extendArtifacts(
     const there = views[slot];
     const added = addedTo(old?.parts, artifact.parts);
     if (!added || (old && !(isIt(old) && there && isWithin(old.parts, there.parts)))) return undefined;
-    let header = old && there ? merge(artifact.header, old.header, there.header, 'an artifact') : artifact.header;
+    let header = old && there ? merge(artifact.header, old.header, there.header) : artifact.header;
     if (header !== there?.header) {
       const { index } = codec.stored<StoredHeader>(artifact.header);
       header = codec.encodeHeader(header, there ? 0 : free(index), there?.header);

@@ -6,19 +6,15 @@
 const BRAND = Symbol.for('@a2a-js/sdk.A2AError');
 
 /** Named at run time: a minifier must not rename it. */
-const { RequestMalformedError } = {
+export const { RequestMalformedError } = {
   RequestMalformedError: class extends Error {
     readonly reason = 'INVALID_PARAMS';
     override readonly name = 'RequestMalformedError';
     readonly [BRAND] = true;
 
     toErrorInfo() {
-      const domain = 'a2a-protocol.org';
-      return { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: this.reason, domain };
+      const { reason } = this;
+      return { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason, domain: 'a2a-protocol.org' };
     }
   },
 };
-
-export function requestMalformed(message: string): Error {
-  return new RequestMalformedError(message);
-}

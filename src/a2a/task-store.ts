@@ -71,7 +71,7 @@ class A2ATaskStore {
     const given = task as Fields;
     await this.#port.run('save', given?.id as string, async () => {
       if (typeof given?.id !== 'string' || !given.id) {
-        throw invalidArgument([{ path: ['id'], message: 'expected a string that is not empty' }]);
+        throw invalidArgument([{ path: ['id'], message: 'expected an id' }]);
       }
       const key = this.#scoped.keyOf(given.id, context);
       const codec = this.#codecs[versionOfTask(given)];
@@ -128,14 +128,14 @@ class A2ATaskStore {
         isExpected = isSame(head, current?.head);
         return isExpected ? command : undefined;
       });
-      if (isExpected && record) {
-        const { head } = record;
+      const { head } = record ?? {};
+      if (isExpected && head) {
         this.#known.set(name, { view: { ...view, head, ...(!isMerged && { from: next }) }, version: codec.version });
         return;
       }
       current = await this.#read(key, () => codec.version);
     }
-    throw conflict('the task');
+    throw conflict();
   }
 
   #knownView(name: string, { version }: Codec): StoredView | undefined {
