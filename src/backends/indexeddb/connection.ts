@@ -68,7 +68,7 @@ export class Connection {
           this.drop();
         });
       } catch (error) {
-        if (!isCutOff(error) || attempt === ATTEMPTS) throw toStoreError(error, 'IO_ERROR', 'the database failed');
+        if (!isCutOff(error) || attempt === ATTEMPTS) throw toStoreError(error, 'IO_ERROR', 'IndexedDB failed');
         this.drop();
       }
     }

@@ -84,7 +84,7 @@ export function writeDraft(tx: IDBTransaction, name: string, { task, base }: Dra
  * Without it, listing after 100,000 appends to one task takes 200 ms.
  */
 function sweep(tasks: IDBObjectStore, place: KnownTask['place']): void {
-  tasks.index('place').getKey(IDBKeyRange.bound(place, [place[0], place[1], []]));
+  tasks.index('place').getKey(IDBKeyRange.bound(place, [...place.slice(0, 2), []]));
 }
 
 /** Whether an earlier try, whose end was not seen, took effect: a transaction does so whole, any task of it tells. */
