@@ -271,5 +271,5 @@ test('a task that the remote refuses is set aside, blocks no other, and is retri
   await aside.getByRole('button', { name: /^Discard/ }).click();
   await aside.waitFor({ state: 'detached' });
   await page.getByText('The remote has everything.').waitFor();
-  expect(await rows(page).count()).toBe(2);
+  await expect.poll(() => rows(page).count()).toBe(2);
 });

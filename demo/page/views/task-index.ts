@@ -5,6 +5,9 @@ import { keyOf, type TaskRef } from '../task-key.ts';
 const PAGE = 500;
 /** Changes that come faster than this are looked up together. */
 const GATHER_MS = 120;
+/** Of the time, reading takes one part in so many at the most: an import of thousands must not keep the page busy. */
+const READING_SHARE = 5;
+const LONGEST_WAIT_MS = 1_000;
 
 export interface Filter {
   readonly text: string;
@@ -19,6 +22,9 @@ export class TaskIndex {
   #newest = '';
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isAllDue = false;
+  #lastReadMs = 0;
+  #reading: Promise<void> = Promise.resolve();
+  #isReading = false;
   readonly #listeners = new Set<() => void>();
   readonly #onError: (error: unknown) => void;
 
@@ -54,7 +60,11 @@ export class TaskIndex {
   }
 
   /** Reads all summaries anew. */
-  async load(): Promise<void> {
+  load(): Promise<void> {
+    return this.#inTurn(() => this.#readAll());
+  }
+
+  async #readAll(): Promise<void> {
     const summaries = new Map<string, TaskSummary>();
     for (let cursor: string | undefined, first = true; first || cursor; first = false) {
       const page = await this.#store.listTasks({ allCallers: true, limit: PAGE, cursor });
@@ -71,6 +81,8 @@ export class TaskIndex {
     const ref = { id: change.taskId, callerId: change.callerId, taskType: change.taskType };
     if (change.type === 'deleted') {
       this.#summaries.delete(keyOf(ref));
+      // What is being read may still hold it.
+      this.#isAllDue ||= this.#isReading;
       this.#changed();
     }
     // An import brings in tasks that are older than what is known.
@@ -79,19 +91,34 @@ export class TaskIndex {
   }
 
   #wake(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#refresh()
-        .catch(this.#onError)
-        .finally(() => {
-          this.#timer = undefined;
-        });
-    }, GATHER_MS);
+    const wait = Math.min(Math.max(GATHER_MS, this.#lastReadMs * READING_SHARE), LONGEST_WAIT_MS);
+    this.#timer ??= setTimeout(() => this.#readOnce(), wait);
+  }
+
+  #readOnce(): void {
+    // A change that comes while reading is under way may be missed by it, and so asks for another.
+    this.#timer = undefined;
+    this.#inTurn(() => this.#refresh()).catch(this.#onError);
+  }
+
+  /** One reading after the other, so that an older answer never replaces a newer one. */
+  #inTurn(read: () => Promise<void>): Promise<void> {
+    const reading = this.#reading.then(async () => {
+      const began = performance.now();
+      this.#isReading = true;
+      await read().finally(() => {
+        this.#isReading = false;
+        this.#lastReadMs = performance.now() - began;
+      });
+    });
+    this.#reading = reading.catch(() => {});
+    return reading;
   }
 
   async #refresh(): Promise<void> {
     if (this.#isAllDue) {
       this.#isAllDue = false;
-      return this.load();
+      return this.#readAll();
     }
     // A millisecond back: two changes may share one.
     const updatedAfter = this.#newest && new Date(Date.parse(this.#newest) - 1).toISOString();
