@@ -262,4 +262,29 @@ describe.each(Object.keys(remotes))('against %s', (name) => {
     );
     await fc.assert(property, { ...seeded(`sync with ${name}`), numRuns: scaled(150, 6000) });
   });
+
+  test('a create that was refused and arrives all the same keeps its message', async () => {
+    const idle: Action = {
+      kind: 'update',
+      task: 0,
+      status: false,
+      state: 0,
+      message: false,
+      more: 0,
+      parts: 0,
+      slot: 0,
+      last: false,
+    };
+    await play(await (remotes[name] as () => Promise<Handle>)(), [
+      { kind: 'fault', faults: ['late', '413'] },
+      { kind: 'upsert', task: 1 },
+      { kind: 'run', timers: 1 },
+      { kind: 'run', timers: 1 },
+      idle,
+      idle,
+      { kind: 'upsert', task: 0 },
+      { kind: 'pull', task: 1 },
+    ]);
+    expect.hasAssertions();
+  });
 });

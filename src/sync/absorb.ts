@@ -156,12 +156,19 @@ function settleStatus(
   // A task that we have just created is shown as submitted, whatever we are about to make of it.
   const isCreated = isFirstSight && history.tail.own > 0 && theirs.state === 'submitted';
   const isTheirs = !(isFirstSight ? isCreated : print === state.remoteStatus) && !(hasArrived && isPrinted);
+  // Created by a request that was given up on: the status it began with is there, and sent again would lose its message.
+  if (isCreated && !mark && isAlike(theirs, ours)) return { mark: markOf(ours) };
   if (!isTheirs) return { mark };
   if (isFirstSight && print === printOf(ours)) return { mark: markOf(ours) };
   // Our own from before, arrived late: ours of now goes again.
   if (state.sent?.some((sent) => sent.print === print)) return { mark: undefined };
   if (mark === markOf(ours) || winsOver(theirs, ours)) return { mark: markOf(theirs), taken: theirs };
   return { mark };
+}
+
+/** Whether two statuses differ in nothing but the time. */
+function isAlike(a: TaskStatus, b: TaskStatus): boolean {
+  return a.state === b.state && markOf(a.message) === markOf(b.message);
 }
 
 /** Where both sides have changed the status: a finished one wins, then the later; the remote's of two that are alike. */
