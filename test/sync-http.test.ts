@@ -4,7 +4,7 @@ import { ElkarTransport } from '../src/elkar/transport.ts';
 import { openTaskStore } from '../src/memory.ts';
 import { createElkarHandler } from '../src/server.ts';
 import { elkarSync } from '../src/sync.ts';
-import { agentRuns, replay } from './support/agent-runs.ts';
+import { agentRuns, type Run, replay, type Step } from './support/agent-runs.ts';
 import { elkarImitation } from './support/elkar-imitation.ts';
 import { type FaultyProxy, faultyProxy } from './support/faulty-proxy.ts';
 import { serveRequests } from './support/http.ts';
@@ -31,12 +31,19 @@ async function settle(proxy: FaultyProxy, flush: () => Promise<void>): Promise<v
   await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
+/** The same run on a task of its own. */
+function renamed({ name, steps }: Run, n: number): Run {
+  const rename = (step: Step) =>
+    'upsert' in step ? { upsert: { ...step.upsert, id: `${step.upsert.id}-${n}` } } : step;
+  return { name, steps: steps.map(rename) };
+}
+
 describe.each(Object.entries(remotes))('against %s', (name, remote) => {
   test('every run arrives, each message and part once, in order', async () => {
     const { seed } = seeded(`sync over HTTP with ${name}`);
     const random = mulberry(seed);
     const server = await serveRequests(await remote());
-    const runs = agentRuns().flatMap((run) => Array.from({ length: scaled(1, 5) }, () => run));
+    const runs = agentRuns().flatMap((run) => Array.from({ length: scaled(1, 5) }, (_, n) => renamed(run, n)));
     const proxy = await faultyProxy(server.origin, 0.3, random);
     const platform = { later, random };
     const sync = elkarSync({ baseUrl: `${proxy.origin}/api`, apiKey: 'secret', platform, maxBackoffMs: 5000 });
