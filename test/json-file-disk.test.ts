@@ -176,17 +176,20 @@ it('after a power cut every change acknowledged under strict is there', async ()
   const disk = new SimulatedDisk();
   const store = await open(path, { fs: disk.fs, foldFrom: 4000 });
   const written: Record<string, string[]> = {};
-  const cuts: { path: string; written: Record<string, string[]> }[] = [];
-  const wanted = scaled(40, 1500);
+  const cuts: { path: string; counts: [id: string, count: number][] }[] = [];
+  const wanted = scaled(40, 300);
   disk.onChange = () => {
-    if (random() < 0.06) cuts.push({ path: disk.cutPower(path, random), written: structuredClone(written) });
+    if (random() >= 0.06) return;
+    const counts = Object.entries(written).map(([id, texts]): [string, number] => [id, texts.length]);
+    cuts.push({ path: disk.cutPower(path, random), counts });
   };
   while (cuts.length < wanted) await growTasks(store, written);
   disk.onChange = () => {};
   await store.close();
   for (const cut of cuts) {
     const reader = await open(cut.path, { durability: 'relaxed' });
-    await verify(reader, cut.written, cut.path, true);
+    const acknowledged = cut.counts.map(([id, count]) => [id, written[id]?.slice(0, count)]);
+    await verify(reader, Object.fromEntries(acknowledged), cut.path, true);
     await reader.close();
   }
 });
