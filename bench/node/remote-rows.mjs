@@ -1,6 +1,9 @@
 /** Over HTTP on this machine: the endpoint, what the client adds to a bare fetch, and sync. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { getRequestListener } from '@hono/node-server';
 import { ElkarClientStore } from '../../dist/elkar.js';
 import { openTaskStore } from '../../dist/index.node.js';
@@ -10,6 +13,7 @@ import { rate, rateOf } from '../lib/measure.mjs';
 import { message, scratch } from '../lib/work.mjs';
 
 const apiKey = 'bench-key';
+const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** An endpoint on a JSON file, or in memory, that counts its requests. */
 async function serve(options) {
@@ -56,14 +60,31 @@ async function withEndpoint(options, work) {
   }
 }
 
-async function updates(figure, count) {
-  return withEndpoint({}, async ({ baseUrl }) => {
-    for (let i = 0; i < 64; i++) await bareCreate(baseUrl, `t${i}`);
-    const body = { new_messages: [message(1)], caller_id: 'bench' };
-    const result = await rateOf(64, count, (i) => call(baseUrl, 'PUT', `/tasks/t${i % 64}`, body));
-    return result[figure];
-  });
+/** `holdfast serve` as a process of its own, as it is used. */
+async function serveAlone(work) {
+  const { folder, remove } = scratch();
+  const args = ['serve', '--port', '0', '--store', join(folder, 'remote.json'), '--api-key', apiKey, '--json'];
+  const server = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    const [said] = await once(server.stdout, 'data');
+    return await work(JSON.parse(String(said)).url);
+  } finally {
+    server.kill();
+    await once(server, 'exit');
+    remove();
+  }
 }
+
+const updates = (figure, count) =>
+  serveAlone(async (baseUrl) => {
+    for (let i = 0; i < 64; i++) await bareCreate(baseUrl, `t${i}`);
+    const update = (i) => {
+      const status = { state: i % 2 ? 'working' : 'input-required', timestamp: new Date().toISOString() };
+      return call(baseUrl, 'PUT', `/tasks/t${i % 64}`, { status, caller_id: 'bench' });
+    };
+    await rateOf(64, count / 4, update);
+    return (await rateOf(64, count, update))[figure];
+  });
 
 /** A store with sync towards this address; nothing is gathered for long, so that the figures are of work. */
 async function synced(baseUrl, name, options = {}) {
@@ -84,7 +105,7 @@ export function remoteRows({ quick }) {
   return [
     {
       id: 'endpoint',
-      title: 'Updates by 64 connections to the endpoint on a JSON file, strict',
+      title: 'Status updates by 64 connections to `holdfast serve` on a JSON file, strict',
       unit: 'ops/s',
       rounds: 3,
       contestants: { Holdfast: () => updates('rate', 10_000 * n) },
