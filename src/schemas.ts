@@ -3,18 +3,19 @@
  * Open objects all: unknown keys pass through. The store's own checks in `core/task.ts` give the same verdicts.
  */
 import * as z from 'zod/mini';
-import type {
-  Artifact,
-  Message,
-  Part,
-  PushNotificationConfig,
-  StoredTask,
-  Task,
-  TaskSendParams,
-  TaskState,
-  TaskStatus,
-  TaskType,
-  UpdateTaskParams,
+import {
+  type Artifact,
+  type Message,
+  type Part,
+  type PushNotificationConfig,
+  type StoredTask,
+  type Task,
+  type TaskSendParams,
+  type TaskState,
+  type TaskStatus,
+  type TaskType,
+  taskStates,
+  type UpdateTaskParams,
 } from './core/task.ts';
 
 const text = z.string();
@@ -24,17 +25,7 @@ const flag = z.optional(z.boolean());
 const count = z.number().check(z.refine((n) => Number.isInteger(n) && n >= 0, 'expected a whole number of 0 or more'));
 const time = text.check(z.refine((s) => !Number.isNaN(Date.parse(s)), 'expected an ISO 8601 time'));
 
-export const taskStateSchema: z.ZodMiniType<TaskState> = z.enum([
-  'submitted',
-  'working',
-  'input-required',
-  'completed',
-  'canceled',
-  'failed',
-  'unknown',
-  'rejected',
-  'auth-required',
-]);
+export const taskStateSchema: z.ZodMiniType<TaskState> = z.enum(taskStates);
 
 export const taskTypeSchema: z.ZodMiniType<TaskType> = z.enum(['incoming', 'outgoing']);
 

@@ -60,16 +60,20 @@ export interface Artifact {
   metadata?: Metadata | undefined;
 }
 
-export type TaskState =
-  | 'submitted'
-  | 'working'
-  | 'input-required'
-  | 'completed'
-  | 'canceled'
-  | 'failed'
-  | 'unknown'
-  | 'rejected'
-  | 'auth-required';
+/** An index on disk holds places in this list: states may be added at its end, nothing else. */
+export const taskStates = [
+  'submitted',
+  'working',
+  'input-required',
+  'completed',
+  'canceled',
+  'failed',
+  'unknown',
+  'rejected',
+  'auth-required',
+] as const;
+
+export type TaskState = (typeof taskStates)[number];
 
 export interface TaskStatus {
   [key: string]: unknown;
@@ -187,19 +191,7 @@ const artifact = object({
   metadata,
 });
 
-const state = oneOf(
-  ...[
-    'submitted',
-    'working',
-    'input-required',
-    'completed',
-    'canceled',
-    'failed',
-    'unknown',
-    'rejected',
-    'auth-required',
-  ],
-);
+const state = oneOf(...taskStates);
 
 const status = object({ state, message: optional(message), timestamp: optional(time) });
 

@@ -1,6 +1,14 @@
 /** Random input for property tests: well-formed tasks, changes and operations, odd texts and ids among them. */
 import fc from 'fast-check';
-import type { Artifact, Message, Metadata, Part, TaskState, UpdateTaskParams } from '../../src/core/task.ts';
+import {
+  type Artifact,
+  type Message,
+  type Metadata,
+  type Part,
+  type TaskState,
+  taskStates,
+  type UpdateTaskParams,
+} from '../../src/core/task.ts';
 
 const oddText = fc.constantFrom('', '\u0000', '\ud800', '__proto__', '\u2028', '"\\\n', '𝕏', 'x'.repeat(5_000));
 export const text: fc.Arbitrary<string> = fc.oneof({ weight: 4, arbitrary: fc.string({ maxLength: 20 }) }, oddText);
@@ -47,17 +55,7 @@ export const artifact: fc.Arbitrary<Artifact> = fc
   })
   .map(compact);
 
-export const state: fc.Arbitrary<TaskState> = fc.constantFrom(
-  'submitted',
-  'working',
-  'input-required',
-  'completed',
-  'canceled',
-  'failed',
-  'unknown',
-  'rejected',
-  'auth-required',
-);
+export const state: fc.Arbitrary<TaskState> = fc.constantFrom(...taskStates);
 
 export const updateParams: fc.Arbitrary<UpdateTaskParams> = fc
   .record({

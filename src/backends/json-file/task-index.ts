@@ -9,21 +9,9 @@
 
 import { encodeScope } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
-import type { TaskState } from '../../core/task.ts';
+import { type TaskState, taskStates } from '../../core/task.ts';
 import { crc32 } from './crc32.ts';
 import type { Layout } from './stored-line.ts';
-
-const states: readonly TaskState[] = [
-  'submitted',
-  'working',
-  'input-required',
-  'completed',
-  'canceled',
-  'failed',
-  'unknown',
-  'rejected',
-  'auth-required',
-];
 
 /** What a row says. Times are ms since 1970; `pendingSince` is NaN where nothing is pending. */
 export interface IndexRow {
@@ -175,7 +163,7 @@ export class TaskIndex {
 }
 
 export function stateCode(state: TaskState): number {
-  return states.indexOf(state);
+  return taskStates.indexOf(state);
 }
 
 /** FNV-1a over UTF-16 units, mixed at the end so that its low bits are good ones; never 0, which means "none". */
