@@ -47,9 +47,9 @@ function overSqlite(Database, synchronous, durable) {
     async open(folder) {
       const db = new Database(join(folder, 'tasks.db'));
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous};
-        CREATE TABLE tasks (id TEXT PRIMARY KEY, session TEXT, state TEXT, updated INTEGER, head TEXT);
-        CREATE INDEX by_state ON tasks (state, updated DESC);
-        CREATE TABLE messages (task TEXT, n INTEGER, message TEXT, PRIMARY KEY (task, n)) WITHOUT ROWID;`);
+        CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, session TEXT, state TEXT, updated INTEGER, head TEXT);
+        CREATE INDEX IF NOT EXISTS by_state ON tasks (state, updated DESC);
+        CREATE TABLE IF NOT EXISTS messages (task TEXT, n INTEGER, message TEXT, PRIMARY KEY (task, n)) WITHOUT ROWID;`);
       const insertTask = db.prepare('INSERT INTO tasks VALUES (?, ?, ?, ?, ?)');
       const insertMessage = db.prepare(
         'INSERT INTO messages VALUES (?, (SELECT COALESCE(MAX(n), 0) + 1 FROM messages WHERE task = ?), ?)',
@@ -215,9 +215,9 @@ function sdkDatabase(folder) {
   const Database = require('better-sqlite3');
   const database = new Database(join(folder, 'sdk.db'));
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-    CREATE TABLE tasks (tenant TEXT, owner TEXT, id TEXT, context_id TEXT, status_last_updated INTEGER, status_state TEXT,
+    CREATE TABLE IF NOT EXISTS tasks (tenant TEXT, owner TEXT, id TEXT, context_id TEXT, status_last_updated INTEGER, status_state TEXT,
       status TEXT, artifacts TEXT, history TEXT, metadata TEXT, protocol_version TEXT, PRIMARY KEY (tenant, owner, id));
-    CREATE INDEX scope_updated ON tasks (tenant, owner, status_last_updated, id);`);
+    CREATE INDEX IF NOT EXISTS scope_updated ON tasks (tenant, owner, status_last_updated, id);`);
   const db = new Kysely({ dialect: new SqliteDialect({ database }) });
   return { store: new DatabaseTaskStore(db), close: () => db.destroy() };
 }

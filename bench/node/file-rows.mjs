@@ -7,9 +7,14 @@ import { adapters } from './adapters.mjs';
 /** Opens a store of `filled` tasks beside the one that is worked on, works, cleans up. */
 async function withStore(name, { filled = 0, history = 1 }, work) {
   const { folder, remove } = scratch();
-  const store = await adapters[name].open(folder);
+  let store = await adapters[name].open(folder);
   try {
     if (filled > 0) await store.fill(Array.from({ length: filled }, (_, i) => storedTask(`filler-${i}`, i)));
+    // A store at rest, not one that is still busy with what filled it.
+    if (filled > 0 && adapters[name].durable !== 'nothing') {
+      await store.close();
+      store = await adapters[name].open(folder);
+    }
     const own = task('own');
     await store.create({ ...own, history: [own.history[0]] });
     for (let i = 1; i < history; i++) await store.append('own', message(i));
