@@ -50,7 +50,8 @@ const works = {
     await store.bulk(list);
     return (count / (performance.now() - start)) * 1000;
   },
-  appends: async (store, { count, from = 1 }) => {
+  appends: async (store, { count, from = 1, filled = 0 }) => {
+    if (filled > 0) await fill(store, tasks(filled));
     await store.create({ ...task('own'), history: history(from) });
     await rate(Math.min(count, 20), (i) => store.append('own', message(i)));
     return rate(count, (i) => store.append('own', message(i)));

@@ -143,6 +143,16 @@ function rows(page, quick) {
       ],
     },
     {
+      id: 'idb-append-beside',
+      title: `Append, awaited, beside ${filled.toLocaleString('en-US')} tasks, and in an empty store`,
+      unit: 'ops/s',
+      contestants: {
+        'Holdfast, full': call('appends', 'Holdfast', { count: 500 * n, filled }),
+        'Holdfast, empty': call('appends', 'Holdfast', { count: 500 * n }),
+      },
+      goals: [goal('Holdfast, empty', 1 / 1.3, 'Holdfast, full')],
+    },
+    {
       id: 'idb-appends-at-once',
       title: '2,000 appends, not awaited one by one',
       unit: 'ops/s',
