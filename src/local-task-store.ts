@@ -41,6 +41,7 @@ import type {
   ListQuery,
   PruneOptions,
   ReadOptions,
+  SyncTaskOptions,
   TaskChange,
   TaskPage,
   TaskStore,
@@ -52,6 +53,11 @@ import type {
 } from './task-store.ts';
 import { exportTasks, importTasks, prune } from './transfer.ts';
 import { watchTask } from './watch.ts';
+
+const same = <T>(result: T) => result;
+
+/** No options. */
+const none = {};
 
 type KeyOptions = { readonly callerId?: string | undefined; readonly taskType?: TaskKey['taskType'] | undefined };
 
@@ -97,7 +103,7 @@ export class LocalTaskStore implements TaskStore {
       pending: (limit) => backend.pending(limit),
       getMeta: (name) => backend.getMeta(name),
       setMeta: (name, value) => backend.setMeta(name, value),
-      run: (operation, taskId, call) => this.#run(operation, taskId, {}, call),
+      run: (operation, taskId, call) => this.#run(operation, taskId, {}, call, same),
       onPending: (listener) => {
         this.#pendingListeners.add(listener);
         return () => this.#pendingListeners.delete(listener);
@@ -106,7 +112,7 @@ export class LocalTaskStore implements TaskStore {
     this.sync = sync?.start(this.port);
   }
 
-  upsertTask(params: TaskSendParams, options: UpsertOptions = {}): Promise<StoredTask> {
+  upsertTask(params: TaskSendParams, options: UpsertOptions = none): Promise<StoredTask> {
     const { callerId, isStreaming = false } = options;
     return this.#write('upsertTask', params?.id, options, () => {
       const valid = validate(taskSendParamsShape, params);
@@ -119,7 +125,7 @@ export class LocalTaskStore implements TaskStore {
     });
   }
 
-  updateTask(taskId: string, params: UpdateTaskParams, options: WriteOptions = {}): Promise<StoredTask> {
+  updateTask(taskId: string, params: UpdateTaskParams, options: WriteOptions = none): Promise<StoredTask> {
     return this.#write('updateTask', taskId, options, () => {
       const valid = validate(updateTaskParamsShape, params);
       const { callerId, taskType = 'incoming' } = valid;
@@ -130,7 +136,7 @@ export class LocalTaskStore implements TaskStore {
   upsertTaskForClient(
     task: Task,
     agentUrl: string,
-    options: WriteOptions & { callerId?: string | undefined } = {},
+    options: WriteOptions & { callerId?: string | undefined } = none,
   ): Promise<StoredTask> {
     // No agentUrl must not pass for an optional one.
     return this.#write('upsertTaskForClient', task?.id, { ...options, agentUrl: agentUrl ?? null }, () => {
@@ -140,32 +146,33 @@ export class LocalTaskStore implements TaskStore {
     });
   }
 
-  getTask(taskId: string, options: ReadOptions = {}): Promise<StoredTask | undefined> {
+  getTask(taskId: string, options: ReadOptions = none): Promise<StoredTask | undefined> {
     return this.#get('getTask', taskId, 'incoming', options);
   }
 
-  getTaskForClient(taskId: string, options: ReadOptions = {}): Promise<StoredTask | undefined> {
+  getTaskForClient(taskId: string, options: ReadOptions = none): Promise<StoredTask | undefined> {
     return this.#get('getTaskForClient', taskId, 'outgoing', options);
   }
 
   listTasks(query: ListQuery = {}): Promise<TaskPage> {
-    return this.#run('listTasks', undefined, query, async () => {
+    const begin = () => {
       check(listQueryShape, query);
-      return toPage(await this.#backend.list(toHeadQuery(query)), query.limit);
-    });
+      return this.#backend.list(toHeadQuery(query));
+    };
+    return this.#run('listTasks', undefined, query, begin, (heads) => toPage(heads, query.limit));
   }
 
-  deleteTask(taskId: string, options: CallOptions & KeyOptions = {}): Promise<boolean> {
-    return this.#run('deleteTask', taskId, options, async () => {
-      check(callShape, { taskId, ...options });
-      const { decision } = await this.#transact(keyOf(taskId, options), (head) => head && 'remove');
-      return decision !== undefined;
-    });
+  deleteTask(taskId: string, options: CallOptions & KeyOptions = none): Promise<boolean> {
+    const begin = () => {
+      checkCall(taskId, options);
+      return this.#transact(keyOf(taskId, options), (head) => head && 'remove');
+    };
+    return this.#run('deleteTask', taskId, options, begin, ({ decision }) => decision !== undefined);
   }
 
   watch(taskId: string, options: WatchOptions = {}): AsyncIterableIterator<StoredTask> {
     this.#assertOpen('watch', taskId);
-    check(callShape, { taskId, ...options });
+    checkCall(taskId, options);
     const key = keyOf(taskId, options);
     const source = {
       read: () => this.#backend.read(key, selectView(options)),
@@ -186,11 +193,11 @@ export class LocalTaskStore implements TaskStore {
   }
 
   importTasks(source: ImportSource, options: ImportOptions = {}): Promise<ImportResult> {
-    return this.#run('importTasks', undefined, options, () => importTasks(this.port, source, options));
+    return this.#run('importTasks', undefined, options, () => importTasks(this.port, source, options), same);
   }
 
   prune(options: PruneOptions): Promise<number> {
-    return this.#run('prune', undefined, options, () => prune(this.port, options));
+    return this.#run('prune', undefined, options, () => prune(this.port, options), same);
   }
 
   close(): Promise<void> {
@@ -215,12 +222,11 @@ export class LocalTaskStore implements TaskStore {
   }
 
   #get(operation: string, taskId: string, taskType: TaskKey['taskType'], options: ReadOptions) {
-    return this.#run(operation, taskId, options, async () => {
-      check(callShape, { taskId, ...options });
-      const { callerId } = options;
-      const record = await this.#backend.read({ callerId, taskType, taskId }, selectView(options));
-      return record && toStoredTask(record, options);
-    });
+    const begin = () => {
+      checkCall(taskId, options);
+      return this.#backend.read({ callerId: options.callerId, taskType, taskId }, selectView(options));
+    };
+    return this.#run(operation, taskId, options, begin, (record) => record && toStoredTask(record, options));
   }
 
   /** `prepare` checks the arguments and says which task, which command, and how much of the task to answer with. */
@@ -230,14 +236,16 @@ export class LocalTaskStore implements TaskStore {
     options: WriteOptions & { readonly agentUrl?: unknown },
     prepare: () => readonly [TaskKey, Command, TaskView],
   ): Promise<StoredTask> {
-    return this.#run(operation, taskId, options, async () => {
-      check(callShape, { taskId, ...options });
-      const [key, command, view] = prepare();
+    let view: TaskView = options;
+    const begin = () => {
+      checkCall(taskId, options);
+      const [key, command, wanted] = prepare();
+      view = wanted;
       const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
-      const { record } = await this.#transact(key, () => command, { select: selectView(view) });
-      if (toRemote) await toRemote.flush({ ...key, signal: options.signal });
-      return toStoredTask(record as TaskRecord, view, true);
-    });
+      const committed = this.#transact(key, () => command, { select: selectView(view) });
+      return toRemote ? reached(committed, toRemote, { ...key, signal: options.signal }) : committed;
+    };
+    return this.#run(operation, taskId, options, begin, ({ record }) => toStoredTask(record as TaskRecord, view, true));
   }
 
   async #transact(
@@ -314,24 +322,36 @@ export class LocalTaskStore implements TaskStore {
     throw new TaskStoreError('STORE_CLOSED', 'the store is closed', { operation, taskId });
   }
 
-  /** Every call's frame: open, not aborted, counted, its errors named. */
-  async #run<T>(
+  /** Every call's frame: open, not aborted, counted, its errors named. `finish` makes the answer of what `begin` came to. */
+  async #run<R, T>(
     operation: string,
     taskId: string | undefined,
     { signal }: CallOptions,
-    call: () => Promise<T>,
+    begin: () => Promise<R>,
+    finish: (result: R) => T,
   ): Promise<T> {
     this.#assertOpen(operation, taskId);
     signal?.throwIfAborted();
     this.#active++;
     try {
-      return await (signal ? untilAborted(call(), signal) : call());
+      return finish(await (signal ? untilAborted(begin(), signal) : begin()));
     } catch (error) {
       throw inCall(error, operation, taskId);
     } finally {
       if (--this.#active === 0) this.#idle();
     }
   }
+}
+
+/** Most calls come with a good id and nothing else. */
+function checkCall(taskId: string, options: object): void {
+  if (options !== none || typeof taskId !== 'string' || !taskId) check(callShape, { taskId, ...options });
+}
+
+async function reached(committed: Promise<Committed>, sync: TaskSync, task: SyncTaskOptions): Promise<Committed> {
+  const result = await committed;
+  await sync.flush(task);
+  return result;
 }
 
 function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOptions): TaskKey {

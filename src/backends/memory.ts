@@ -47,11 +47,8 @@ class MemoryBackend implements Backend {
       const { head, messages, parts, reset } = decision;
       if (!entry || reset) this.#entries.set(name, (entry = { head, messages: [], parts: [] }));
       entry.head = head;
-      for (const message of messages) entry.messages.push(message);
-      for (const { slot, parts: added } of parts) {
-        const tail = (entry.parts[slot] ??= []);
-        for (const part of added) tail.push(part);
-      }
+      entry.messages = extend(entry.messages, messages);
+      for (const { slot, parts: added } of parts) entry.parts[slot] = extend(entry.parts[slot], added);
     }
     return { before, decision, record: entry && toRecord(entry, select) };
   }
@@ -92,12 +89,19 @@ class MemoryBackend implements Backend {
   async close(): Promise<void> {}
 }
 
+/** The tail itself, grown. A first run is copied: a list grown from nothing keeps room for sixteen more. */
+function extend<T>(tail: T[] = [], added: readonly T[]): T[] {
+  if (tail.length === 0) return added.slice();
+  for (const item of added) tail.push(item);
+  return tail;
+}
+
 /** Ranges are settled now, items are picked when asked for: what is appended meanwhile lies past them. */
 function toRecord({ head, messages, parts }: Entry, select: SelectRange): TaskRecord {
   const range = select(head);
   return {
     head,
-    messages: () => messages.slice(...range.messages),
+    messages: () => messages.slice(range.messages[0], range.messages[1]),
     parts: (slot) => (parts[slot] ?? []).slice(...range.parts(slot)),
   };
 }

@@ -1,6 +1,6 @@
 /** Reading a task: which items of its tails are wanted, what comes back, and the snapshot that a caller sees. */
 import type { TaskHead } from './head.ts';
-import type { Message, Part, StoredTask, Task } from './task.ts';
+import type { Artifact, Message, Part, StoredTask, Task } from './task.ts';
 
 /** Which items of the tails are wanted: from one position up to, but not including, another. */
 export interface TailRange {
@@ -59,26 +59,14 @@ export function selectView({ historyLength, includeArtifacts }: TaskView): Selec
  * that a caller who streams chunks and ignores the answers pays nothing for their length.
  */
 export function toStoredTask(record: TaskRecord, view: TaskView, late = false): StoredTask {
-  const { head } = record;
-  const { callerId, taskType, taskId } = head.key;
-  const { isStreaming, createdAt, updatedAt } = head;
-  let task: Task | undefined;
-  const stored: StoredTask =
-    late && (view.historyLength !== 0 || view.includeArtifacts !== false)
-      ? {
-          id: taskId,
-          taskType,
-          isStreaming,
-          get task() {
-            return (task ??= toTask(record, view));
-          },
-          createdAt,
-          updatedAt,
-        }
-      : { id: taskId, taskType, isStreaming, task: toTask(record, view), createdAt, updatedAt };
+  const { key, isStreaming, createdAt, updatedAt, pushNotification, agentUrl } = record.head;
+  const { callerId, taskType, taskId } = key;
+  const stored = { id: taskId, taskType, isStreaming, createdAt, updatedAt } as StoredTask;
+  if (late) postpone(stored, { record, view }, lateTask);
+  else stored.task = toTask(record, view);
   if (callerId !== undefined) stored.callerId = callerId;
-  if (head.pushNotification) stored.pushNotification = head.pushNotification;
-  if (head.agentUrl !== undefined) stored.agentUrl = head.agentUrl;
+  if (pushNotification) stored.pushNotification = pushNotification;
+  if (agentUrl !== undefined) stored.agentUrl = agentUrl;
   return stored;
 }
 
@@ -87,31 +75,70 @@ const LONG = 1_000;
 
 function toTask(record: TaskRecord, view: TaskView): Task {
   const { body, messageCount, artifacts } = record.head;
-  const task: Task = { ...body };
+  const task = { ...body } as Task;
   if (messageCount !== undefined) {
-    const isLong = messageCount > LONG && view.historyLength === undefined;
-    if (isLong) defineLazy(task, 'history', record.messages);
+    if (messageCount > LONG && view.historyLength === undefined) postpone(task, { record, view }, lateHistory);
     else task.history = record.messages();
   }
   if (artifacts && view.includeArtifacts !== false) {
-    const toArtifacts = () => artifacts.map(({ header }, slot) => ({ ...header, parts: record.parts(slot) }));
-    const isLong = artifacts.some(({ partCount }) => partCount > LONG) || artifacts.length > LONG;
-    if (isLong) defineLazy(task, 'artifacts', toArtifacts);
-    else task.artifacts = toArtifacts();
+    const isLong = artifacts.length > LONG || artifacts.some(({ partCount }) => partCount > LONG);
+    if (isLong) postpone(task, { record, view }, lateArtifacts);
+    else task.artifacts = toArtifacts({ record });
   }
   return task;
 }
 
-/** An own property like any other to whoever copies, prints or compares the object, computed at first sight. */
-function defineLazy<T, K extends keyof T>(target: T, key: K, compute: () => T[K]): void {
-  const settle = (value: T[K]) => {
-    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
-    return value;
+function toArtifacts({ record }: Pick<Source, 'record'>): Artifact[] {
+  return (record.head.artifacts ?? []).map(({ header }, slot) => ({ ...header, parts: record.parts(slot) }));
+}
+
+interface Source {
+  readonly record: TaskRecord;
+  readonly view: TaskView;
+}
+
+/** Where an object with late properties keeps what they are made of, out of sight of whoever lists, copies or compares it. */
+const source = Symbol();
+
+interface Late {
+  [source]?: Source;
+}
+
+interface LateProperty {
+  readonly key: string;
+  readonly descriptor: PropertyDescriptor & ThisType<Late>;
+}
+
+const lateTask = lateProperty('task', ({ record, view }) => toTask(record, view));
+const lateHistory = lateProperty('history', ({ record }) => record.messages());
+const lateArtifacts = lateProperty('artifacts', toArtifacts);
+
+/**
+ * An own property like any other to whoever copies, prints or compares the object, computed at first sight. All objects share
+ * its two functions: closures of their own would cost each of them several times what all the rest of it does.
+ */
+function lateProperty(key: string, compute: (source: Source) => unknown): LateProperty {
+  // A frozen object stays as it is: then it is computed at each sight.
+  const settle = (target: object, value: unknown) =>
+    Reflect.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  return {
+    key,
+    descriptor: {
+      get() {
+        const value = compute(this[source] as Source);
+        settle(this, value);
+        return value;
+      },
+      set(value) {
+        settle(this, value);
+      },
+      enumerable: true,
+      configurable: true,
+    },
   };
-  Object.defineProperty(target, key, {
-    get: () => settle(compute()),
-    set: settle,
-    enumerable: true,
-    configurable: true,
-  });
+}
+
+function postpone(target: object, from: Source, { key, descriptor }: LateProperty): void {
+  Object.defineProperty(target, source, { value: from, configurable: true });
+  Object.defineProperty(target, key, descriptor);
 }

@@ -99,8 +99,9 @@ function existing(head: TaskHead | undefined): TaskHead {
 
 function create({ params, isStreaming, newSessionId }: Command & { type: 'upsert' }, context: ReduceContext): Change {
   const { id, message, metadata, pushNotification, sessionId = newSessionId } = params;
-  const status = withTimestamp({ state: 'submitted', message }, context.now);
-  const body: TaskBody = { id, sessionId, status, ...(metadata && { metadata }) };
+  const status: TaskStatus = Object.freeze({ state: 'submitted', message, timestamp: isoTime(context.now) });
+  const body: TaskBody = { id, sessionId, status };
+  if (metadata) body.metadata = metadata;
   return step(undefined, { body, isStreaming, messages: [message], pushNotification }, context);
 }
 
@@ -115,8 +116,9 @@ function followUp(head: TaskHead, params: TaskSendParams, context: ReduceContext
 function update(head: TaskHead, params: UpdateTaskParams, context: ReduceContext): Change {
   const { metadata, pushNotification, newMessages = [], artifactsUpdates } = params;
   const status = params.status && withTimestamp(params.status, context.now);
-  const changes = { ...(status && { status }), ...(metadata && { metadata }) };
-  const body = status || metadata ? { ...head.body, ...changes } : head.body;
+  const body = status || metadata ? { ...head.body } : head.body;
+  if (status) body.status = status;
+  if (metadata) body.metadata = metadata;
   const messages = filled(status?.message ? [status.message, ...newMessages] : newMessages);
   const artifacts = artifactsUpdates && extensionsOf(head.artifacts ?? [], artifactsUpdates);
   return step(head, { body, messages, artifacts, pushNotification }, context);
@@ -212,27 +214,33 @@ interface Step {
   readonly isStreaming?: boolean;
 }
 
+/** On the way of every streamed chunk, so heads are put together field by field: spreads on conditions cost several times that. */
 function step(head: TaskHead | undefined, change: Step, { key, now, tracksPending }: ReduceContext): Change {
-  const { body, messages, artifacts: extensions, pushNotification, agentUrl, isStreaming = false } = change;
+  const { body, messages = none, artifacts: extensions, pushNotification, agentUrl, isStreaming = false } = change;
   const time = isoTime(now);
-  const artifacts = [...(head?.artifacts ?? [])];
-  for (const { slot, header, parts } of extensions ?? []) {
+  const next: { -readonly [K in keyof TaskHead]: TaskHead[K] } = head
+    ? { ...head }
+    : { key, revision: 0, body, isStreaming, createdAt: time, updatedAt: time };
+  next.body = body;
+  next.revision++;
+  // A clock that was set back must not reorder what was already listed.
+  if (time > next.updatedAt) next.updatedAt = time;
+  if (change.messages) next.messageCount = (next.messageCount ?? 0) + messages.length;
+  if (extensions) next.artifacts = extendArtifacts(next.artifacts, extensions);
+  if (pushNotification) next.pushNotification = pushNotification;
+  if (agentUrl !== undefined) next.agentUrl = agentUrl;
+  if (tracksPending || next.sync) next.pendingSince ??= now;
+  return { head: next, messages, parts: extensions ?? none, reset: false, quiet: false };
+}
+
+const none: readonly never[] = [];
+
+function extendArtifacts(before: readonly ArtifactHead[] = none, extensions: readonly ArtifactExtension[]) {
+  const artifacts = before.slice();
+  for (const { slot, header, parts } of extensions) {
     artifacts[slot] = { header, partCount: (artifacts[slot]?.partCount ?? 0) + parts.length };
   }
-  const next: TaskHead = {
-    ...(head ?? { key, isStreaming, createdAt: time }),
-    body,
-    revision: (head?.revision ?? 0) + 1,
-    // A clock that was set back must not reorder what was already listed.
-    updatedAt: head && head.updatedAt > time ? head.updatedAt : time,
-    ...(messages && { messageCount: (head?.messageCount ?? 0) + messages.length }),
-    ...(extensions && { artifacts }),
-    ...(pushNotification && { pushNotification }),
-    ...(agentUrl !== undefined && { agentUrl }),
-    ...((tracksPending || head?.sync) && { pendingSince: head?.pendingSince ?? now }),
-  };
-  const parts = (extensions ?? []).map(({ slot, parts }) => ({ slot, parts }));
-  return { head: next, messages: messages ?? [], parts, reset: false, quiet: false };
+  return artifacts;
 }
 
 /** A list that adds nothing says nothing. */
