@@ -84,6 +84,35 @@ describe.each(['strict', 'relaxed'] as const)('a disk that is full, %s', (durabi
   });
 });
 
+it.each(['strict', 'relaxed'] as const)(
+  'a change that was refused leaves no trace in those that follow, %s',
+  async (durability) => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    const store = await open(path, { durability, fs: disk.fs, foldFrom: 1000 });
+    disk.onChange = (what, file) => {
+      // The task stays where it is, while the journal goes on in another.
+      if (what === 'write' && file.endsWith('.tmp')) throw Object.assign(new Error('simulated'), { code: 'ENOSPC' });
+    };
+    const kept: string[] = [];
+    for (let round = 0; round < 30; round++) {
+      disk.space = 10;
+      await expect(say2(store, 'a', 'refused')).rejects.toMatchObject({ code: 'IO_ERROR' });
+      disk.space = Number.POSITIVE_INFINITY;
+      kept.push(`${round}`);
+      await say2(store, 'a', `${round}`);
+      for (let i = 0; i < 10; i++) {
+        await say2(store, 'b', 'x'.repeat(100));
+        await new Promise(setImmediate);
+      }
+    }
+    await using crashed = await open(crashCopy(path));
+    expect(texts(await crashed.getTask('a'))).toEqual(kept);
+    disk.onChange = () => {};
+    await store.close();
+  },
+);
+
 it('a sync that fails while the file is written anew loses nothing under relaxed', async () => {
   const path = newFile();
   const disk = new SimulatedDisk();

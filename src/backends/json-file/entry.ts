@@ -3,13 +3,14 @@ import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { Listed } from '../../core/query.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Message, Part, TaskState } from '../../core/task.ts';
+import type { Named, Names } from './names.ts';
 import { joinItems, type Tail } from './tail.ts';
 
 /**
  * A task in memory: its head, and the items that are not yet in the file. The arrays only grow, or are replaced by new
  * ones, so that records handed out stay as they were.
  */
-export class Entry implements Listed {
+export class Entry implements Listed, Named {
   readonly key: string;
   readonly scope: string;
   head: TaskHead;
@@ -27,6 +28,8 @@ export class Entry implements Listed {
   nextRow = -1;
   /** The number of the last change, to tell whether it is on the disk yet. */
   change = 0;
+  names: Names | undefined;
+  number = 0;
 
   constructor(key: string, head: TaskHead, row: number, base?: Tail) {
     this.key = key;

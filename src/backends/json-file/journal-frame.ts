@@ -1,16 +1,17 @@
 /**
  * How changes lie in a journal, and what is made of damage.
  *
- * A record is one line: `<crc32> <length> <synced> <json>\n`. `length` is that of the JSON in bytes. `synced` is how much
- * of the journal, in bytes from its start, was known to be on the disk when the record was written; the checksum is over
- * all that follows it. JSON has no raw NUL and no raw newline, so a NUL can only be space that was reserved and never
- * reached the disk, and a newline only the end of a record.
+ * One write is one line, `<crc32> <json>\n` or `<crc32> <synced> <json>\n`, and its JSON is a record or a list of them: changes
+ * that were made at the same time lie in one line together. `synced` is how much of the journal, in bytes from its start, was
+ * known to be on the disk when the line was written; where it does not stand it is as it last stood before. The checksum is over
+ * all that follows it. JSON has no raw NUL and no raw newline, so a NUL can only be space that was reserved and never reached
+ * the disk, and a newline only the end of a line.
  *
- * **Damage.** Reading stops at the first line that is no intact record:
+ * **Damage.** Reading stops at the first line that is not intact:
  * - Nothing but NULs, or nothing at all, follows: the end.
  * - An incomplete last line (no newline, or holes of NULs): a write that was cut off. It was never acknowledged; it is cut.
- * - Intact records follow, but the damage has holes and no later record says that this place had been synced: the one
- *   write that was under way when the power went. Nothing in it was acknowledged as surviving that; it is cut.
+ * - Intact lines follow, but the damage has holes and no later line says that this place had been synced: the one write that was
+ *   under way when the power went. Nothing in it was acknowledged as surviving that; it is cut.
  * - Anything else was written whole and has changed since: corruption, never cut.
  */
 import { crc32 } from './crc32.ts';
@@ -18,23 +19,26 @@ import { crc32 } from './crc32.ts';
 const NEWLINE = 10;
 const SPACE = 32;
 
-/** Bytes before the JSON. Numbers are padded, so that the JSON can be put in its place before its length is known. */
-const HEAD = 'crc-crc- 0123456789 0123456789012 '.length;
+/** Digits of the checksum, and of `synced`. */
+const CRC = 8;
+const SYNCED = 13;
 
-/** How many bytes a record may take. */
+/** How many bytes a line of this JSON may take. */
 export function frameSpace(json: string): number {
-  return HEAD + json.length * 3 + 1;
+  return CRC + SYNCED + 3 + json.length * 3;
 }
 
-/** Puts a record into the buffer and answers its length; there must be `frameSpace` for it. */
-export function putFrame(buffer: Buffer, at: number, json: string, synced: number): number {
-  const length = buffer.write(json, at + HEAD);
-  const end = at + HEAD + length;
-  putNumber(buffer, at + 9, 10, 10, length);
-  putNumber(buffer, at + 20, 13, 10, synced);
-  putNumber(buffer, at, 8, 16, crc32(buffer.subarray(at + 9, end)));
+/** Puts a line into the buffer and answers its length; there must be `frameSpace` for it. */
+export function putFrame(buffer: Buffer, json: string, synced: number | undefined): number {
+  let start = CRC + 1;
+  if (synced !== undefined) {
+    putNumber(buffer, start, SYNCED, 10, synced);
+    start += SYNCED + 1;
+  }
+  const end = start + buffer.write(json, start);
+  putNumber(buffer, 0, CRC, 16, crc32(buffer.subarray(CRC + 1, end)));
   buffer[end] = NEWLINE;
-  return HEAD + length + 1;
+  return end + 1;
 }
 
 /** Padded with zeros, a space behind it. Written digit by digit: making texts of them would take longer than the checksum. */
@@ -50,33 +54,42 @@ function putNumber(buffer: Buffer, at: number, width: number, base: 10 | 16, val
 
 export interface Frame {
   readonly json: string;
+  /** 0 where it does not stand. */
   readonly synced: number;
-  /** Where the next record begins. */
+  /** Where the next line begins. */
   readonly next: number;
 }
 
-/** The intact record at `start`, or undefined. One whose very last byte, the newline, never arrived counts as intact. */
+/** The intact line at `start`, or undefined. One whose very last byte, the newline, never arrived counts as intact. */
 export function readFrame(bytes: Buffer, start: number): Frame | undefined {
-  const lengthEnd = bytes.indexOf(SPACE, start + 9);
-  const syncedEnd = bytes.indexOf(SPACE, lengthEnd + 1);
-  if (bytes[start + 8] !== SPACE || lengthEnd < 0 || syncedEnd < 0 || syncedEnd - start > 48) return undefined;
-  const [crc, length = '', synced] = bytes.toString('latin1', start, syncedEnd).split(' ');
-  const end = syncedEnd + 1 + Number(length);
-  if (!(end <= bytes.length) || ((bytes[end] ?? 0) > 0 && bytes[end] !== NEWLINE)) return undefined;
-  if (
-    crc32(bytes.subarray(start + 9, end))
-      .toString(16)
-      .padStart(8, '0') !== crc
-  )
-    return undefined;
-  return { json: bytes.toString('utf8', syncedEnd + 1, end), synced: Number(synced), next: end + 1 };
+  const end = endOfLine(bytes, start);
+  const body = start + CRC + 1;
+  if (end <= body || bytes[body - 1] !== SPACE) return undefined;
+  const crc = crc32(bytes.subarray(body, end)).toString(16).padStart(CRC, '0');
+  if (bytes.toString('latin1', start, body - 1) !== crc) return undefined;
+  const isPlain = bytes[body + SYNCED] !== SPACE || !isDigit(bytes[body]);
+  const synced = isPlain ? 0 : Number(bytes.toString('latin1', body, body + SYNCED));
+  return { json: bytes.toString('utf8', isPlain ? body : body + SYNCED + 1, end), synced, next: end + 1 };
+}
+
+/** A NUL ends a line, too: it stands where a newline did not reach the disk. */
+function endOfLine(bytes: Buffer, start: number): number {
+  const newline = bytes.indexOf(NEWLINE, start);
+  const end = newline < 0 ? bytes.length : newline;
+  const hole = bytes.subarray(start, end).indexOf(0);
+  return hole < 0 ? end : start + hole;
+}
+
+/** A record begins with a brace or a bracket. */
+function isDigit(byte = 0): boolean {
+  return byte >= 48 && byte < 58;
 }
 
 export type JournalEnd =
   /** Everything up to here is intact; `cut` tells that an unfinished write follows. */
   { readonly end: number; readonly cut: boolean } | { readonly corruptAt: number };
 
-/** What to make of the place where `readFrame` found no record. */
+/** What to make of the place where `readFrame` found no line. */
 export function judgeEnd(bytes: Buffer, at: number): JournalEnd {
   if (at >= bytes.length || isBlank(bytes, at)) return { end: Math.min(at, bytes.length), cut: false };
   const later = nextFrame(bytes, at + 1);
@@ -97,7 +110,7 @@ function isComplete(bytes: Buffer, from: number): boolean {
   return bytes[end - 1] === NEWLINE && !bytes.subarray(from, end).includes(0);
 }
 
-/** The first intact record at or after `from`, with the furthest that any record from there on says was synced. */
+/** The first intact line at or after `from`, with the furthest that any line from there on says was synced. */
 function nextFrame(bytes: Buffer, from: number): { start: number; synced: number } | undefined {
   let first: number | undefined;
   let synced = 0;
@@ -114,7 +127,7 @@ function nextFrame(bytes: Buffer, from: number): { start: number; synced: number
   return first === undefined ? undefined : { start: first, synced };
 }
 
-/** Records begin after a newline, or after a hole whose end swallowed the newline. */
+/** Lines begin after a newline, or after a hole whose end swallowed the newline. */
 function nextStart(bytes: Buffer, at: number): number {
   const newline = bytes.indexOf(NEWLINE, at);
   const hole = bytes.indexOf(0, at);

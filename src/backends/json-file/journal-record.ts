@@ -1,17 +1,27 @@
 /** What a journal says: the fields of a head that a change touched, and the items it added. Never a whole task for an append. */
 import type { ArtifactHead, Change, SlotParts, TaskBody, TaskHead, TaskKey } from '../../core/head.ts';
+import { isoTime } from '../../core/reduce.ts';
 import type { Message, Part } from '../../core/task.ts';
 
 export type JournalRecord =
   | { readonly journal: 1; readonly generation: number }
   | { readonly meta: string; readonly value?: unknown }
-  | { readonly key: string; readonly removed: true }
+  | TaskRemoval
   | WholeTask
   | TaskDelta;
 
+/** Which task a record is of: its number in this journal, and where the number is new the encoded key that it stands for. */
+export interface TaskName {
+  readonly key?: string;
+  readonly task: number;
+}
+
+interface TaskRemoval extends TaskName {
+  readonly removed: true;
+}
+
 /** A task that is new, or begins anew. */
-interface WholeTask {
-  readonly key: string;
+interface WholeTask extends TaskName {
   readonly head: Omit<TaskHead, 'key' | 'messageCount' | 'artifacts'>;
   /** Absent where the task has none, which is not the same as an empty one. */
   readonly history?: readonly Message[];
@@ -19,10 +29,11 @@ interface WholeTask {
 }
 
 /** Counts are not written: they follow from what is appended to what. */
-interface TaskDelta {
-  readonly key: string;
-  readonly revision: number;
-  readonly updatedAt?: string;
+interface TaskDelta extends TaskName {
+  /** Absent where it is one more than before. */
+  readonly revision?: number;
+  /** `updatedAt`, in milliseconds since 1970; absent where it is as before. */
+  readonly at?: number;
   /** Other fields of the head that changed; null where a field is gone. */
   readonly set?: Record<string, unknown>;
   /** Fields of the body that changed, and the names of those that are gone. */
@@ -31,19 +42,20 @@ interface TaskDelta {
   /** By slot: headers that are new or changed. */
   readonly headers?: readonly (readonly [slot: number, header: ArtifactHead['header']])[];
   readonly messages?: readonly Message[];
-  readonly parts?: readonly SlotParts[];
+  readonly parts?: readonly (readonly [slot: number, parts: readonly Part[]])[];
 }
 
 const settable = ['createdAt', 'isStreaming', 'pushNotification', 'agentUrl', 'pendingSince', 'sync'] as const;
 
-export function toRecord(key: string, before: TaskHead | undefined, change: Change): WholeTask | TaskDelta {
-  return before && !change.reset ? toDelta(key, before, change) : toWhole(key, change);
+export function toRecord(name: TaskName, before: TaskHead | undefined, decision: Change | 'remove'): JournalRecord {
+  if (decision === 'remove') return { ...name, removed: true };
+  return before && !decision.reset ? toDelta(name, before, decision) : toWhole(name, decision);
 }
 
-function toWhole(name: string, { head, messages, parts }: Change): WholeTask {
+function toWhole(name: TaskName, { head, messages, parts }: Change): WholeTask {
   const { key: _, messageCount, artifacts, ...rest } = head;
   return {
-    key: name,
+    ...name,
     head: rest,
     ...(messageCount !== undefined && { history: messages }),
     ...(artifacts && {
@@ -56,17 +68,18 @@ function toWhole(name: string, { head, messages, parts }: Change): WholeTask {
 }
 
 /** The reducer shares what it leaves alone, so identity tells what changed. */
-function toDelta(key: string, before: TaskHead, { head, messages, parts }: Change): TaskDelta {
-  const delta: { -readonly [K in keyof TaskDelta]: TaskDelta[K] } = { key, revision: head.revision };
-  if (head.updatedAt !== before.updatedAt) delta.updatedAt = head.updatedAt;
-  for (const name of settable) if (head[name] !== before[name]) (delta.set ??= {})[name] = head[name] ?? null;
+function toDelta(name: TaskName, before: TaskHead, { head, messages, parts }: Change): TaskDelta {
+  const delta: { -readonly [K in keyof TaskDelta]: TaskDelta[K] } = name;
+  if (head.revision !== before.revision + 1) delta.revision = head.revision;
+  if (head.updatedAt !== before.updatedAt) delta.at = Date.parse(head.updatedAt);
+  for (const field of settable) if (head[field] !== before[field]) (delta.set ??= {})[field] = head[field] ?? null;
   if (head.body !== before.body) compareBodies(delta, before.body, head.body);
   if (head.artifacts !== before.artifacts) {
     const headers = changedHeaders(before.artifacts, head.artifacts ?? []);
     if (headers.length > 0 || !before.artifacts) delta.headers = headers;
   }
   if (messages.length > 0) delta.messages = messages;
-  if (parts.length > 0) delta.parts = parts;
+  if (parts.length > 0) delta.parts = parts.map(({ slot, parts }) => [slot, parts] as const);
   return delta;
 }
 
@@ -123,7 +136,9 @@ function fromWhole({ head, history, artifacts }: WholeTask, key: TaskKey, reset:
 }
 
 function fromDelta(record: TaskDelta, before: TaskHead): Change {
-  const { revision, updatedAt = before.updatedAt, set = {}, messages = [], parts = [] } = record;
+  const { revision = before.revision + 1, at, set = {}, messages = [] } = record;
+  const parts = (record.parts ?? []).map(([slot, parts]) => ({ slot, parts }));
+  const updatedAt = at === undefined ? before.updatedAt : isoTime(at);
   const head: { -readonly [K in keyof TaskHead]: TaskHead[K] } = { ...before, revision, updatedAt };
   for (const [name, value] of Object.entries(set)) {
     if (value === null) delete head[name as 'sync'];

@@ -10,7 +10,8 @@ import {
   writeFully,
 } from './file-system.ts';
 import { frameSpace, judgeEnd, putFrame, readFrame } from './journal-frame.ts';
-import type { JournalRecord } from './journal-record.ts';
+import type { JournalRecord, TaskName } from './journal-record.ts';
+import { type Named, Names } from './names.ts';
 
 /** Space reserved ahead with zeros: a sync that need not also record a new file size is faster by a fifth. */
 const RESERVE = 256 * 1024;
@@ -31,6 +32,8 @@ export class Journal {
   readonly #fd: number;
   readonly #reserves: boolean;
   #reserved: number;
+  #saidSynced = -1;
+  #names = new Names();
   #buffer = Buffer.allocUnsafe(64 * 1024);
 
   constructor(fs: FileSystem, fd: number, file: string, generation: number, end: number, reserves: boolean) {
@@ -50,7 +53,7 @@ export class Journal {
     try {
       const json = JSON.stringify({ journal: 1, generation } satisfies JournalRecord);
       const header = Buffer.alloc(frameSpace(json));
-      const length = putFrame(header, 0, json, 0);
+      const length = putFrame(header, json, 0);
       writeFully(fs, fd, header.subarray(0, length), 0);
       fs.fsyncSync(fd);
       syncFolder(fs, file);
@@ -75,13 +78,13 @@ export class Journal {
     }
   }
 
-  /** Appends records; after a failure the journal is as it was. */
+  /** Appends records as one line; after a failure the journal is as it was. */
   write(records: readonly string[]): void {
-    let length = 0;
-    for (const record of records) {
-      this.#makeRoom(length, frameSpace(record));
-      length += putFrame(this.#buffer, length, record, this.synced);
-    }
+    const json = records.length === 1 ? (records[0] as string) : `[${records.join(',')}]`;
+    const space = frameSpace(json);
+    if (space > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(2 * space);
+    const length = putFrame(this.#buffer, json, this.synced === this.#saidSynced ? undefined : this.synced);
+    this.#saidSynced = this.synced;
     try {
       const written = this.#fs.writeSync(this.#fd, this.#buffer, 0, length, this.end);
       if (written < length) writeFully(this.#fs, this.#fd, this.#buffer.subarray(written, length), this.end + written);
@@ -92,13 +95,6 @@ export class Journal {
     if (this.#buffer.length > 1024 * 1024) this.#buffer = Buffer.allocUnsafe(64 * 1024);
     this.end += length;
     if (this.#reserves && this.#reserved - this.end < RESERVE / 16) this.#reserve();
-  }
-
-  #makeRoom(used: number, more: number): void {
-    if (used + more <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe(2 * (used + more));
-    this.#buffer.copy(larger, 0, 0, used);
-    this.#buffer = larger;
   }
 
   /** Brings to the disk what was written before the call. */
@@ -133,9 +129,16 @@ export class Journal {
     removeFile(this.#fs, this.file);
   }
 
-  /** Forgets what was written behind `end`. */
+  /** What the journal calls a task: its key and a number at first, from then on the number alone. */
+  nameOf(task: Named, key: string): TaskName {
+    return this.#names.of(task, key);
+  }
+
+  /** Forgets what was written behind `end`, and every name that may have been given there. */
   cutTo(end: number): void {
     this.end = end;
+    this.#saidSynced = -1;
+    this.#names = new Names(this.#names.given);
     try {
       this.#fs.ftruncateSync(this.#fd, end);
       this.#reserved = end;
@@ -190,8 +193,9 @@ export async function readJournal(
   let at = 0;
   let sliceEnd = performance.now() + 8;
   for (let found = readFrame(bytes, at); found; found = readFrame(bytes, at)) {
-    const record = JSON.parse(found.json) as JournalRecord;
-    if (at === 0) checkHeader(record, generation);
+    const record = JSON.parse(found.json) as JournalRecord | readonly JournalRecord[];
+    if (at === 0) checkHeader(record as JournalRecord, generation);
+    else if (isList(record)) record.forEach(apply);
     else apply(record);
     at = found.next;
     if (performance.now() < sliceEnd) continue;
@@ -206,6 +210,10 @@ export async function readJournal(
     );
   }
   return at === 0 ? undefined : { end: at, cut: ending.cut };
+}
+
+function isList<T>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value);
 }
 
 function checkHeader(record: JournalRecord, generation: number): void {

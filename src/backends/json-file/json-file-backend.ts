@@ -52,11 +52,9 @@ export class JsonFileBackend implements Backend {
       await this.#untilSettled(name);
       return { before, decision: undefined, record: found?.toRecord(select) };
     }
-    const record = JSON.stringify(
-      decision === 'remove' ? { key: name, removed: true } : toRecord(name, before, decision),
-    );
-    if (!this.#strict) this.#log.writeNow(record);
     const entry = found ? this.#table.toChange(found) : this.#table.create(name, (decision as { head: TaskHead }).head);
+    const record = JSON.stringify(toRecord(this.#log.journal.nameOf(entry, name), before, decision));
+    if (!this.#strict) this.#log.writeNow(record);
     const undo = this.#strict ? this.#undoOf(entry) : undefined;
     this.#table.apply(entry, decision);
     const answer = { before, decision, record: entry.removed ? undefined : entry.toRecord(select) };

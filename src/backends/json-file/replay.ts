@@ -3,6 +3,7 @@ import type { FileSystem } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { readJournal } from './journal.ts';
 import { decodeKey, type JournalRecord, toChange } from './journal-record.ts';
+import { KnownNames } from './names.ts';
 import { journalGenerations, journalPath } from './paths.ts';
 import type { TaskTable } from './task-table.ts';
 
@@ -30,10 +31,11 @@ export async function replay(
   const journals: { generation: number; end: number; cut: boolean }[] = [];
   for (const generation of generations.slice(stale.length)) {
     const journal = journalPath(file, generation);
+    const names = new KnownNames();
     try {
       const read = await readJournal(fs, journal, generation, (record) => {
         metaChanged ||= 'meta' in record;
-        applyRecord(table, meta, record);
+        applyRecord(table, meta, names, record);
       });
       if (!read) {
         stale.push(generation);
@@ -52,18 +54,19 @@ export async function replay(
   return { journals, stale, metaChanged };
 }
 
-function applyRecord(table: TaskTable, meta: Map<string, unknown>, record: JournalRecord): void {
+function applyRecord(table: TaskTable, meta: Map<string, unknown>, names: KnownNames, record: JournalRecord): void {
   if ('meta' in record) {
     setMeta(meta, record.meta, freezeJson(record.value));
     return;
   }
   if ('journal' in record) throw new TaskStoreError('STORE_CORRUPT', 'the journal has two beginnings');
-  const found = table.find(record.key);
+  const name = names.keyOf(record);
+  const found = table.find(name);
   if ('removed' in record) {
     if (found) table.apply(table.toChange(found), 'remove');
     return;
   }
-  const key = found?.head.key ?? decodeKey(record.key);
+  const key = found?.head.key ?? decodeKey(name);
   const change = toChange(freezeJson(record), key, found?.head);
   if (!change) {
     throw new TaskStoreError(
@@ -71,7 +74,7 @@ function applyRecord(table: TaskTable, meta: Map<string, unknown>, record: Journ
       `a change of task ${JSON.stringify(key.taskId)}, which is not in the file`,
     );
   }
-  table.apply(found ? table.toChange(found) : table.create(record.key, change.head), change);
+  table.apply(found ? table.toChange(found) : table.create(name, change.head), change);
 }
 
 /** Undefined is the absence of a value. */

@@ -1,0 +1,36 @@
+import { TaskStoreError } from '../../core/errors.ts';
+import type { TaskName } from './journal-record.ts';
+
+/** What a task remembers of the name it was given last. */
+export interface Named {
+  names: Names | undefined;
+  number: number;
+}
+
+/** Numbers for the tasks of one journal: keys may be long, and a streamed chunk is often shorter than one. */
+export class Names {
+  given: number;
+
+  constructor(given = 0) {
+    this.given = given;
+  }
+
+  of(task: Named, key: string): TaskName {
+    if (task.names === this) return { task: task.number };
+    task.names = this;
+    task.number = ++this.given;
+    return { key, task: task.number };
+  }
+}
+
+/** The names as a journal gives them, read back. */
+export class KnownNames {
+  readonly #keys = new Map<number, string>();
+
+  keyOf({ key, task }: TaskName): string {
+    if (key !== undefined) this.#keys.set(task, key);
+    const known = this.#keys.get(task);
+    if (known === undefined) throw new TaskStoreError('STORE_CORRUPT', `the journal names no task ${task}`);
+    return known;
+  }
+}
