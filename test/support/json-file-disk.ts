@@ -92,6 +92,11 @@ export class SimulatedDisk {
       contents.since.push({ at, bytes: Buffer.from(bytes.subarray(offset, offset + room)) });
       return nodeFs.writeSync(fd, bytes, offset, room, at);
     };
+    const unlinkSync = (path: nodeFs.PathLike) => {
+      this.onChange('remove', String(path));
+      nodeFs.unlinkSync(path);
+      this.#files.delete(String(path));
+    };
     return {
       openSync: ((path: string, flags: string, mode?: number) => {
         if (flags !== 'r') this.onChange('open', path);
@@ -128,6 +133,10 @@ export class SimulatedDisk {
           callback(null, count);
         });
       }) as unknown as FileSystem['write'],
+      close: ((fd: number, callback: nodeFs.NoParamCallback) => {
+        this.#open.delete(fd);
+        nodeFs.close(fd, callback);
+      }) as unknown as FileSystem['close'],
       ftruncateSync: (fd, length = 0) => {
         this.onChange('truncate', this.#open.get(fd)?.path ?? '');
         this.#open.get(fd)?.contents.since.push({ truncate: length ?? 0 });
@@ -143,11 +152,17 @@ export class SimulatedDisk {
         this.#files.set(String(to), this.#files.get(String(from)) as Contents);
         this.#files.delete(String(from));
       },
-      unlinkSync: (path) => {
-        this.onChange('remove', String(path));
-        nodeFs.unlinkSync(path);
-        this.#files.delete(String(path));
-      },
+      unlinkSync,
+      unlink: ((path: string, callback: (error: unknown) => void) => {
+        setImmediate(() => {
+          try {
+            unlinkSync(path);
+          } catch (error) {
+            return callback(error);
+          }
+          callback(null);
+        });
+      }) as unknown as FileSystem['unlink'],
     };
   }
 }

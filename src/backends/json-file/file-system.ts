@@ -7,6 +7,7 @@ import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
 export type FileSystem = Pick<
   typeof nodeFs,
   | 'openSync'
+  | 'close'
   | 'closeSync'
   | 'fstatSync'
   | 'readSync'
@@ -19,6 +20,7 @@ export type FileSystem = Pick<
   | 'fdatasync'
   | 'fdatasyncSync'
   | 'renameSync'
+  | 'unlink'
   | 'unlinkSync'
   | 'readdirSync'
   | 'mkdirSync'
@@ -98,14 +100,19 @@ export function syncAsync(fs: FileSystem, fd: number): Promise<void> {
 }
 
 /** Makes created, renamed and removed names last. Windows has no such call, and needs none. */
-export function syncFolder(fs: FileSystem, file: string): void {
+export async function syncFolder(fs: FileSystem, file: string): Promise<void> {
   if (process.platform === 'win32') return;
   const fd = fs.openSync(path.dirname(file), 'r');
   try {
-    fs.fsyncSync(fd);
+    await syncAsync(fs, fd);
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/** Closes a file that may have no name any more: giving back the space of a large one takes a while. */
+export function closeLater(fs: FileSystem, fd: number): Promise<void> {
+  return new Promise((resolve) => fs.close(fd, () => resolve()));
 }
 
 /** On Windows a virus scanner or an indexer may hold a file for a moment; only the rename is repeated. */
@@ -127,6 +134,13 @@ export function removeFile(fs: FileSystem, file: string): void {
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
   }
+}
+
+/** As `removeFile`, without blocking the event loop. */
+export function removeLater(fs: FileSystem, file: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.unlink(file, (error) => (error && errorCode(error) !== 'ENOENT' ? reject(error) : resolve()));
+  });
 }
 
 /** Lets everything else that waits have its turn. */

@@ -1,11 +1,13 @@
 import { TaskStoreError } from '../../core/errors.ts';
 import {
+  closeLater,
   type FileSystem,
   ioError,
   nextTurn,
   openExisting,
   readFully,
-  removeFile,
+  removeLater,
+  syncAsync,
   syncFolder,
   writeFully,
 } from './file-system.ts';
@@ -47,16 +49,16 @@ export class Journal {
     this.synced = end;
   }
 
-  /** A new journal, on the disk when this returns. */
-  static create(fs: FileSystem, file: string, generation: number, reserves: boolean): Journal {
+  /** A new journal, on the disk when this resolves. */
+  static async create(fs: FileSystem, file: string, generation: number, reserves: boolean): Promise<Journal> {
     const fd = fs.openSync(file, 'w+');
     try {
       const json = JSON.stringify({ journal: 1, generation } satisfies JournalRecord);
       const header = Buffer.alloc(frameSpace(json));
       const length = putFrame(header, json, 0);
       writeFully(fs, fd, header.subarray(0, length), 0);
-      fs.fsyncSync(fd);
-      syncFolder(fs, file);
+      await syncAsync(fs, fd);
+      await syncFolder(fs, file);
       return new Journal(fs, fd, file, generation, length, reserves);
     } catch (error) {
       fs.closeSync(fd);
@@ -124,9 +126,9 @@ export class Journal {
   }
 
   /** Ends it and its file: the changes are in the file itself. */
-  remove(): void {
-    this.close();
-    removeFile(this.#fs, this.file);
+  async remove(): Promise<void> {
+    await removeLater(this.#fs, this.file);
+    await closeLater(this.#fs, this.#fd);
   }
 
   /** What the journal calls a task: its key and a number at first, from then on the number alone. */

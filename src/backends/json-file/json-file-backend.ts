@@ -119,7 +119,7 @@ export class JsonFileBackend implements Backend {
       await this.#log.close();
       await this.#folding?.catch(() => {});
       if (this.#needsFolding()) await this.#fold(true);
-      for (const journal of journals.splice(0)) journal.remove();
+      for (const journal of journals.splice(0)) await journal.remove();
     } catch (error) {
       for (const journal of journals) journal.close();
       throw ioError(error, 'every change is kept in the journal, but it could not be folded into the file');
@@ -197,7 +197,7 @@ export class JsonFileBackend implements Backend {
     const generation = (journals.at(-1) as Journal).generation + 1;
     const next = last
       ? undefined
-      : Journal.create(fs, journalPath(file, generation), generation, durability === 'strict');
+      : await Journal.create(fs, journalPath(file, generation), generation, durability === 'strict');
     const fold = await this.#log.atQuietPoint(() => {
       if (next) journals.push((this.#log.journal = next));
       this.#metaChanged = false;
@@ -218,6 +218,6 @@ export class JsonFileBackend implements Backend {
       table.finishFolding(db.data as Snapshot, (entry) => fold.rowOf(entry));
       before.retire();
     });
-    for (const journal of journals.splice(0, next ? journals.length - 1 : journals.length)) journal.remove();
+    for (const journal of journals.splice(0, next ? journals.length - 1 : journals.length)) await journal.remove();
   }
 }

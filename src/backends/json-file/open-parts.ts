@@ -46,7 +46,7 @@ export async function openParts(file: string, settings: JsonFileSettings): Promi
     const replayed = await replay(fs, file, table, meta, (journal, error) => setAside(fs, journal, error));
     removeFile(fs, `${file}.tmp`);
     for (const generation of replayed.stale) removeFile(fs, journalPath(file, generation));
-    const journals = openJournals(fs, file, snapshot, replayed.journals, durability);
+    const journals = await openJournals(fs, file, snapshot, replayed.journals, durability);
     if (adapter.scanned) await adapter.writeIndex(snapshot.index);
     return { ...settings, file, lock, db, table, meta, journals, metaChanged: replayed.metaChanged };
   } catch (error) {
@@ -64,17 +64,17 @@ async function acquire(file: string): Promise<FileLock> {
   }
 }
 
-function openJournals(
+async function openJournals(
   fs: FileSystem,
   file: string,
   snapshot: Snapshot,
   found: readonly { readonly generation: number; readonly end: number }[],
   durability: Durability,
-): Journal[] {
+): Promise<Journal[]> {
   const reserves = durability === 'strict';
   if (found.length === 0) {
     const { generation } = snapshot.index.header;
-    return [Journal.create(fs, journalPath(file, generation), generation, reserves)];
+    return [await Journal.create(fs, journalPath(file, generation), generation, reserves)];
   }
   return found.map(({ generation, end }) =>
     Journal.resume(fs, journalPath(file, generation), generation, end, reserves),

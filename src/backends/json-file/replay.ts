@@ -32,8 +32,11 @@ export async function replay(
   for (const generation of generations.slice(stale.length)) {
     const journal = journalPath(file, generation);
     const names = new KnownNames();
+    const before = journals.at(-1);
     try {
       const read = await readJournal(fs, journal, generation, (record) => {
+        // A journal is created while changes still go to the one before, but takes none until all of those are on the disk.
+        if (before?.cut) throw new TaskStoreError('STORE_CORRUPT', 'the journal before this one has lost its end');
         metaChanged ||= 'meta' in record;
         applyRecord(table, meta, names, record);
       });
@@ -41,11 +44,9 @@ export async function replay(
         stale.push(generation);
         continue;
       }
-      const before = journals.at(-1);
       if (generation !== (before ? before.generation + 1 : first)) {
         throw new TaskStoreError('STORE_CORRUPT', `the journal belongs to another file, not to generation ${first}`);
       }
-      if (before?.cut) throw new TaskStoreError('STORE_CORRUPT', 'the journal before this one has lost its end');
       journals.push({ generation, ...read });
     } catch (error) {
       throw onError(journal, error);

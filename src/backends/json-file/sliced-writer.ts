@@ -1,8 +1,11 @@
-import { type FileSystem, nextTurn, readFullyAsync, writeFullyAsync } from './file-system.ts';
+import { type FileSystem, nextTurn, readFullyAsync, syncAsync, writeFullyAsync } from './file-system.ts';
 import type { SnapshotFile } from './tail.ts';
 
 /** Bytes gathered before they are written, and read at a time. */
 const CHUNK = 256 * 1024;
+
+/** So much is synced at a time: all of it at the end would keep the disk from everybody else for long. */
+const SYNC_BYTES = 16 * 1024 * 1024;
 
 /** How long to go on before everything else gets its turn, in milliseconds. */
 const SLICE_MS = 4;
@@ -15,7 +18,9 @@ export class SlicedWriter {
   readonly #fd: number;
   #buffer = Buffer.allocUnsafe(2 * CHUNK);
   #filled = 0;
-  #window = Buffer.alloc(0);
+  #synced = 0;
+  readonly #space = Buffer.allocUnsafeSlow(4 * CHUNK);
+  #window = this.#space.subarray(0, 0);
   #windowStart = 0;
   #sliceEnd = performance.now() + SLICE_MS;
 
@@ -65,6 +70,10 @@ export class SlicedWriter {
     const bytes = this.#buffer.subarray(0, this.#filled);
     await writeFullyAsync(this.#fs, this.#fd, bytes, this.position - this.#filled);
     this.#filled = 0;
+    if (this.position - this.#synced >= SYNC_BYTES) {
+      await syncAsync(this.#fs, this.#fd);
+      this.#synced = this.position;
+    }
     if (this.#buffer.length > 8 * CHUNK) this.#buffer = Buffer.allocUnsafe(2 * CHUNK);
     this.#sliceEnd = performance.now() + SLICE_MS;
   }
@@ -85,7 +94,8 @@ export class SlicedWriter {
 
   async #load(from: SnapshotFile, start: number, length: number): Promise<void> {
     const size = this.#fs.fstatSync(from.fd).size;
-    const window = Buffer.allocUnsafe(Math.min(length, size - start));
+    const window = this.#space.subarray(0, Math.min(length, size - start));
+    this.#window = window.subarray(0, 0);
     await readFullyAsync(this.#fs, from.fd, window, start);
     this.#window = window;
     this.#windowStart = start;

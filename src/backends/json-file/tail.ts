@@ -1,6 +1,6 @@
 /** The items of a task that lie somewhere already: in the file, or in changes that are being folded into it. */
 import type { Message, Part } from '../../core/task.ts';
-import { type FileSystem, readFully } from './file-system.ts';
+import { closeLater, type FileSystem, readFully } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { type Layout, MARK_STEP, type ParsedTask, parseLine, type Section } from './stored-line.ts';
 
@@ -41,7 +41,7 @@ export class SnapshotFile {
 
   retire(): void {
     const { fs, fd } = this;
-    const close = () => fs.closeSync(fd);
+    const close = () => void closeLater(fs, fd);
     if (this.#lent) whenUnreachable.register(this, close);
     else close();
   }

@@ -69,7 +69,7 @@ export class TaskFile implements Adapter<FileContents> {
       await syncAsync(fs, fd);
       const { size, mtimeMs } = fs.fstatSync(fd);
       await renameWithPatience(fs, temporary, this.#file);
-      syncFolder(fs, this.#file);
+      await syncFolder(fs, this.#file);
       const index = contents.finish({ fileSize: size, fileTime: mtimeMs });
       this.#written = new Snapshot(index, new SnapshotFile(fs, fd));
     } catch (error) {
