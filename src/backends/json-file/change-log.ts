@@ -10,11 +10,24 @@ const RELAXED_SYNC_MS = 100;
  */
 const QUICK_SYNC_MS = 1;
 
-interface Waiting {
-  readonly record: string;
-  readonly undo: () => void;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+/** With so many waiting, the write begins while others of the same turn are still being made. */
+const MANY = 64;
+
+/** Changes that share one write and one sync. */
+class Batch {
+  readonly records: string[] = [];
+  /** What takes each of them back. */
+  readonly undos: (() => void)[] = [];
+  readonly saved: Promise<void>;
+  resolve!: () => void;
+  reject!: (error: unknown) => void;
+
+  constructor() {
+    this.saved = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
 }
 
 /**
@@ -29,8 +42,9 @@ export class ChangeLog {
   /** How often changes were taken back. */
   failures = 0;
   readonly #strict: boolean;
-  #queue: Waiting[] = [];
+  #next = new Batch();
   #running = false;
+  #scheduled: NodeJS.Immediate | undefined;
   /** How long the last sync took, in milliseconds, and how many changes shared it. */
   #syncMs = Number.POSITIVE_INFINITY;
   #shared = 0;
@@ -53,10 +67,11 @@ export class ChangeLog {
   /** Takes a change that is made in memory already; `undo` takes it back. Resolves when it is on the disk. */
   submit(record: string, undo: () => void): Promise<void> {
     this.submitted++;
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ record, undo, resolve, reject });
-      this.#start();
-    });
+    const { records, undos, saved } = this.#next;
+    undos.push(undo);
+    if (records.push(record) === MANY && this.#scheduled) this.#run();
+    else this.#start();
+    return saved;
   }
 
   /** When everything submitted so far is acknowledged or taken back. */
@@ -102,11 +117,13 @@ export class ChangeLog {
     if (this.#running) return;
     this.#running = true;
     // Whoever else has something to write in this turn is to share the sync.
-    setImmediate(() => this.#run());
+    this.#scheduled = setImmediate(() => this.#run());
   }
 
   async #run(): Promise<void> {
-    while (this.#queue.length > 0 || this.#quiet.length > 0) {
+    clearImmediate(this.#scheduled);
+    this.#scheduled = undefined;
+    while (this.#next.records.length > 0 || this.#quiet.length > 0) {
       if (this.#quiet.length > 0) this.#beQuiet();
       else await this.#writeBatch();
       this.#wake();
@@ -115,13 +132,18 @@ export class ChangeLog {
     this.#wake();
   }
 
+  #takeNext(): Batch {
+    const batch = this.#next;
+    this.#next = new Batch();
+    return batch;
+  }
+
   async #writeBatch(): Promise<void> {
-    const batch = this.#queue;
-    this.#queue = [];
+    const batch = this.#takeNext();
     const start = this.journal.end;
     try {
-      this.journal.write(batch.map(({ record }) => record));
-      await this.#sync(batch.length);
+      this.journal.write(batch.records);
+      await this.#sync(batch.records.length);
     } catch (error) {
       return this.#takeBack(batch, start, error);
     }
@@ -143,12 +165,11 @@ export class ChangeLog {
 
   /** Everything here is synchronous, so that no change can come between. */
   #beQuiet(): void {
-    const batch = this.#queue;
-    this.#queue = [];
-    if (batch.length > 0) {
+    if (this.#next.records.length > 0) {
+      const batch = this.#takeNext();
       const start = this.journal.end;
       try {
-        this.journal.write(batch.map(({ record }) => record));
+        this.journal.write(batch.records);
         this.journal.syncNow();
         this.#settle(batch);
       } catch (error) {
@@ -160,20 +181,21 @@ export class ChangeLog {
     for (const action of actions) action();
   }
 
-  #settle(batch: readonly Waiting[]): void {
-    this.settled += batch.length;
-    for (const { resolve } of batch) resolve();
+  #settle(batch: Batch): void {
+    this.settled += batch.records.length;
+    batch.resolve();
   }
 
   /** What came after the batch was made on top of it, and goes with it. */
-  #takeBack(batch: readonly Waiting[], start: number, error: unknown): void {
-    const lost = [...batch, ...this.#queue];
-    this.#queue = [];
+  #takeBack(batch: Batch, start: number, error: unknown): void {
+    const later = this.#takeNext();
     this.failures++;
     if (this.journal.end !== start) this.journal.cutTo(start);
-    for (const { undo } of lost.toReversed()) undo();
-    this.settled += lost.length;
-    for (const { reject } of lost) reject(error);
+    for (const { undos } of [later, batch]) for (const undo of undos.toReversed()) undo();
+    this.settled += batch.records.length + later.records.length;
+    // Nobody may be waiting for the later ones.
+    later.saved.catch(() => {});
+    for (const { reject } of [batch, later]) reject(error);
   }
 
   #wake(): void {

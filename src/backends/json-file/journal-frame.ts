@@ -18,24 +18,35 @@ import { crc32 } from './crc32.ts';
 
 const NEWLINE = 10;
 const SPACE = 32;
+const OPEN = 91;
+const COMMA = 44;
+const CLOSE = 93;
 
 /** Digits of the checksum, and of `synced`. */
 const CRC = 8;
 const SYNCED = 13;
 
-/** How many bytes a line of this JSON may take. */
-export function frameSpace(json: string): number {
-  return CRC + SYNCED + 3 + json.length * 3;
+/** How many bytes a line with these records may take. */
+export function frameSpace(records: readonly string[]): number {
+  let space = CRC + SYNCED + 5;
+  for (const { length } of records) space += 3 * length + 1;
+  return space;
 }
 
 /** Puts a line into the buffer and answers its length; there must be `frameSpace` for it. */
-export function putFrame(buffer: Buffer, json: string, synced: number | undefined): number {
-  let start = CRC + 1;
+export function putFrame(buffer: Buffer, records: readonly string[], synced: number | undefined): number {
+  let end = CRC + 1;
   if (synced !== undefined) {
-    putNumber(buffer, start, SYNCED, 10, synced);
-    start += SYNCED + 1;
+    putNumber(buffer, end, SYNCED, 10, synced);
+    end += SYNCED + 1;
   }
-  const end = start + buffer.write(json, start);
+  const isList = records.length > 1;
+  const start = end;
+  for (const record of records) {
+    if (isList) buffer[end] = end++ === start ? OPEN : COMMA;
+    end += buffer.write(record, end);
+  }
+  if (isList) buffer[end++] = CLOSE;
   putNumber(buffer, 0, CRC, 16, crc32(buffer.subarray(CRC + 1, end)));
   buffer[end] = NEWLINE;
   return end + 1;

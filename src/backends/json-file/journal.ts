@@ -18,6 +18,9 @@ import { type Named, Names } from './names.ts';
 /** Space reserved ahead with zeros: a sync that need not also record a new file size is faster by a fifth. */
 const RESERVE = 256 * 1024;
 
+/** A buffer larger than this is not kept. */
+const LARGE = 4 * 1024 * 1024;
+
 const NEWLINE = Buffer.from('\n');
 
 /** One journal file, open for writing: the changes since one generation of the file. */
@@ -53,9 +56,9 @@ export class Journal {
   static async create(fs: FileSystem, file: string, generation: number, reserves: boolean): Promise<Journal> {
     const fd = fs.openSync(file, 'w+');
     try {
-      const json = JSON.stringify({ journal: 1, generation } satisfies JournalRecord);
-      const header = Buffer.alloc(frameSpace(json));
-      const length = putFrame(header, json, 0);
+      const records = [JSON.stringify({ journal: 1, generation } satisfies JournalRecord)];
+      const header = Buffer.alloc(frameSpace(records));
+      const length = putFrame(header, records, 0);
       writeFully(fs, fd, header.subarray(0, length), 0);
       await syncAsync(fs, fd);
       await syncFolder(fs, file);
@@ -82,10 +85,9 @@ export class Journal {
 
   /** Appends records as one line; after a failure the journal is as it was. */
   write(records: readonly string[]): void {
-    const json = records.length === 1 ? (records[0] as string) : `[${records.join(',')}]`;
-    const space = frameSpace(json);
+    const space = frameSpace(records);
     if (space > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(2 * space);
-    const length = putFrame(this.#buffer, json, this.synced === this.#saidSynced ? undefined : this.synced);
+    const length = putFrame(this.#buffer, records, this.synced === this.#saidSynced ? undefined : this.synced);
     this.#saidSynced = this.synced;
     try {
       const written = this.#fs.writeSync(this.#fd, this.#buffer, 0, length, this.end);
@@ -94,7 +96,7 @@ export class Journal {
       this.cutTo(this.end);
       throw ioError(error, 'the change could not be written');
     }
-    if (this.#buffer.length > 1024 * 1024) this.#buffer = Buffer.allocUnsafe(64 * 1024);
+    if (this.#buffer.length > LARGE) this.#buffer = Buffer.allocUnsafe(64 * 1024);
     this.end += length;
     if (this.#reserves && this.#reserved - this.end < RESERVE / 16) this.#reserve();
   }
