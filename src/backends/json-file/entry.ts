@@ -94,17 +94,9 @@ export class Entry implements Listed, Named {
     }
     return {
       head,
-      messages: () => [
-        ...joinItems((from, to) => base.messages(from, to), base.messageCount, messages, range.messages),
-      ],
-      parts: (slot) => [
-        ...joinItems(
-          (from, to) => base.parts(slot, from, to),
-          base.partCount(slot),
-          parts[slot] ?? [],
-          range.parts(slot),
-        ),
-      ],
+      messages: () => joinItems((from, to) => base.messages(from, to), base.messageCount, messages, range.messages),
+      parts: (slot) =>
+        joinItems((from, to) => base.parts(slot, from, to), base.partCount(slot), parts[slot] ?? [], range.parts(slot)),
     };
   }
 

@@ -67,7 +67,7 @@ export class JsonFileBackend implements Backend {
     return answer;
   }
 
-  async read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined> {
+  read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined> {
     const name = encodeKey(key);
     return this.#whenSaved(
       () => this.#table.find(name)?.toRecord(select),
@@ -138,7 +138,8 @@ export class JsonFileBackend implements Backend {
     for (;;) {
       const { failures } = this.#log;
       const seen = look();
-      if (this.#log.settled < this.#log.submitted) await settle();
+      if (this.#log.settled === this.#log.submitted) return seen;
+      await settle();
       if (failures === this.#log.failures) return seen;
     }
   }

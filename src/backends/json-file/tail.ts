@@ -4,12 +4,12 @@ import { closeLater, type FileSystem, readFully } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { type Layout, MARK_STEP, type ParsedTask, parseLine, type Section } from './stored-line.ts';
 
-/** Never changes: whoever holds one reads the same items for as long as it likes. */
+/** Never changes: whoever holds one reads the same items for as long as it likes, each time in an array of their own. */
 export interface Tail {
   readonly messageCount: number;
   partCount(slot: number): number;
-  messages(from: number, to: number): readonly Message[];
-  parts(slot: number, from: number, to: number): readonly Part[];
+  messages(from: number, to: number): Message[];
+  parts(slot: number, from: number, to: number): Part[];
 }
 
 /** So many items of a long tail are parsed at a time. */
@@ -89,12 +89,12 @@ export class StoredTail implements Tail, LineRange {
     return this.#partCounts[slot] ?? 0;
   }
 
-  messages(from: number, to: number): readonly Message[] {
+  messages(from: number, to: number): Message[] {
     if (this.layout) return this.#items<Message>(this.layout.history, from, to);
     return this.whole().messages.slice(from, to);
   }
 
-  parts(slot: number, from: number, to: number): readonly Part[] {
+  parts(slot: number, from: number, to: number): Part[] {
     if (this.layout) return this.#items<Part>(this.layout.artifacts?.[slot]?.section, from, to);
     return (this.whole().parts[slot] ?? []).slice(from, to);
   }
@@ -109,7 +109,7 @@ export class StoredTail implements Tail, LineRange {
     return parsed;
   }
 
-  #items<T>(section: Section | undefined, from: number, to: number): readonly T[] {
+  #items<T>(section: Section | undefined, from: number, to: number): T[] {
     if (!section || from >= to) return [];
     const items: T[] = [];
     for (let at = from - (from % MARK_STEP); at < to; at += ITEMS_AT_ONCE) {
@@ -129,13 +129,13 @@ export class StoredTail implements Tail, LineRange {
   }
 }
 
-/** Items of a stored tail and of what was appended to it since. */
+/** Items of a stored tail and of what was appended to it since; `stored` answers a fresh array. */
 export function joinItems<T>(
-  stored: (from: number, to: number) => readonly T[],
+  stored: (from: number, to: number) => T[],
   storedCount: number,
   appended: readonly T[],
   [from, to]: readonly [from: number, to: number],
-): readonly T[] {
+): T[] {
   if (from >= storedCount) return appended.slice(from - storedCount, Math.max(0, to - storedCount));
   if (to <= storedCount) return stored(from, to);
   return stored(from, storedCount).concat(appended.slice(0, to - storedCount));
