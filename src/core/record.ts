@@ -75,7 +75,8 @@ const LONG = 1_000;
 
 function toTask(record: TaskRecord, view: TaskView): Task {
   const { body, messageCount, artifacts } = record.head;
-  const task = { ...body } as Task;
+  // A spread that gets another property takes an engine ten times as long.
+  const task = Object.assign({}, body) as Task;
   if (messageCount !== undefined) {
     if (messageCount > LONG && view.historyLength === undefined) postpone(task, { record, view }, lateHistory);
     else task.history = record.messages();
@@ -89,7 +90,9 @@ function toTask(record: TaskRecord, view: TaskView): Task {
 }
 
 function toArtifacts({ record }: Pick<Source, 'record'>): Artifact[] {
-  return (record.head.artifacts ?? []).map(({ header }, slot) => ({ ...header, parts: record.parts(slot) }));
+  return (record.head.artifacts ?? []).map(({ header }, slot) =>
+    Object.assign({}, header, { parts: record.parts(slot) }),
+  );
 }
 
 interface Source {

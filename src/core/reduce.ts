@@ -141,8 +141,10 @@ function extensionsOf(before: readonly ArtifactHead[], updates: readonly Artifac
 
 /** A later chunk's fields win where given, but for two: `append` says how the artifact began, `lastChunk` how this chunk ends it. */
 function laterHeader(old: ArtifactHead['header'], later: ArtifactHead['header']): ArtifactHead['header'] {
-  const { lastChunk: _, ...kept } = old;
-  const { append: __, ...given } = later;
+  const { append: _, ...given } = later;
+  // Most chunks bring parts and nothing else.
+  if (old.lastChunk === undefined && Object.keys(given).length === 0) return old;
+  const { lastChunk: __, ...kept } = old;
   return { ...kept, ...given };
 }
 
