@@ -10,24 +10,24 @@ export function conflict(what = 'the task'): TaskStoreError {
   return new TaskStoreError('CONFLICT', `${what} was changed elsewhere too`);
 }
 
-/** The items of `next` after those of `base`; undefined where `next` is something else than `base` with items added. */
-export function addedTo(base: Items, next: Items): readonly Fields[] | undefined {
+/**
+ * The items of `next` after those of `base`; undefined where `next` is something else than `base` with items added. That it
+ * begins with `grown` is known.
+ */
+export function addedTo(base: Items, next: Items, grown?: Items): readonly Fields[] | undefined {
   if (base === next) return nothing;
-  if (!next || next.length < (base?.length ?? 0)) return undefined;
-  if (!base) return next;
-  for (let i = 0; i < base.length; i++) if (next[i] !== base[i] && !isSame(next[i], base[i])) return undefined;
-  return next.slice(base.length);
+  const { length } = base ?? nothing;
+  if (!next) return undefined;
+  for (let i = base === grown ? length : 0; i < length; i++) if (!isSame(next[i], base?.[i])) return undefined;
+  return next.slice(length);
 }
 
 /** Whether `current` is `base` with items added, wherever they stand. */
-export function isWithin(base: Items, current: Items): boolean {
+export function isWithin(base: Items = nothing, current: Items = nothing): boolean {
   if (base === current) return true;
   let found = 0;
-  for (const item of current ?? nothing) {
-    const wanted = base?.[found];
-    if (wanted !== undefined && (item === wanted || isSame(item, wanted))) found++;
-  }
-  return found === (base?.length ?? 0);
+  for (const item of current) if (found < base.length && isSame(item, base[found])) found++;
+  return found === base.length;
 }
 
 /** Whether one of the same id is there already, and is the same. */

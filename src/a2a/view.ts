@@ -20,6 +20,8 @@ export interface ArtifactView {
   readonly header: Fields;
   /** Undefined where it has no list there. */
   readonly parts: readonly Fields[] | undefined;
+  /** The list, seen before, that the parts are known to begin with: a long one is not to be compared twice. */
+  readonly grown?: readonly Fields[] | undefined;
 }
 
 /** What is stored, with the head it was read or written with. */
@@ -70,7 +72,7 @@ export function takeApart(task: Fields, base: View | undefined, codec: Codec): V
   return {
     fields: reuse(fields, base?.fields) ?? codec.decodeBody(codec.encodeBody(fields, undefined)),
     status: isObject(status) ? (reuse(status, base?.status) ?? codec.encodeStatus(status)) : undefined,
-    history: takeList(history, base?.history, (message) => codec.encodeMessage(message)),
+    history: takeList(history, base?.history, (message) => codec.encodeMessage(message)).parts,
     artifacts: Array.isArray(artifacts)
       ? artifacts.map((artifact: Fields, slot) => takeArtifact(artifact, slot, base?.artifacts?.[slot], codec))
       : undefined,
@@ -81,7 +83,7 @@ function takeArtifact(artifact: Fields, slot: number, base: ArtifactView | undef
   const header = { ...artifact, ...(Array.isArray(artifact.parts) && { parts: emptyList }) };
   return {
     header: reuse(header, base?.header) ?? codec.encodeHeader(header, slot, base?.header),
-    parts: takeList(artifact.parts, base?.parts, (part) => codec.encodePart(part)),
+    ...takeList(artifact.parts, base?.parts, (part) => codec.encodePart(part)),
   };
 }
 
@@ -90,18 +92,15 @@ function takeList(
   list: unknown,
   base: readonly Fields[] = emptyList,
   encode: (item: unknown) => Fields,
-): readonly Fields[] | undefined {
-  if (!Array.isArray(list)) return undefined;
-  const shared = Math.min(list.length, base.length);
+): Pick<ArtifactView, 'parts' | 'grown'> {
+  if (!Array.isArray(list)) return { parts: undefined };
   let same = 0;
-  while (same < shared && list[same] === base[same]) same++;
-  if (same === list.length && same === base.length) return base;
-  const taken = list.slice() as Fields[];
-  for (let i = same; i < list.length; i++) {
-    const item: unknown = list[i];
-    taken[i] = reuse(item, base[i]) ?? encode(item);
-  }
-  return taken;
+  while (same < base.length && list[same] === base[same]) same++;
+  const grown = same === base.length ? base : undefined;
+  if (grown && same === list.length) return { parts: base };
+  const parts = list.slice() as Fields[];
+  for (; same < list.length; same++) parts[same] = reuse(list[same], base[same]) ?? encode(list[same]);
+  return { parts, grown };
 }
 
 function reuse(value: unknown, base: Fields | undefined): Fields | undefined {
