@@ -1,6 +1,6 @@
 /** Reading a task: which items of its tails are wanted, what comes back, and the snapshot that a caller sees. */
 import type { TaskHead } from './head.ts';
-import type { Artifact, Message, Part, StoredTask, Task } from './task.ts';
+import type { Message, Part, StoredTask, Task } from './task.ts';
 
 /** Which items of the tails are wanted: from one position up to, but not including, another. */
 export interface TailRange {
@@ -62,86 +62,49 @@ export function toStoredTask(record: TaskRecord, view: TaskView, late = false): 
   const { key, isStreaming, createdAt, updatedAt, pushNotification, agentUrl } = record.head;
   const { callerId, taskType, taskId } = key;
   const stored = { id: taskId, taskType, isStreaming, createdAt, updatedAt } as StoredTask;
-  if (late) postpone(stored, { record, view }, lateTask);
-  else stored.task = toTask(record, view);
+  if (late) {
+    Object.defineProperty(stored, source, { value: () => toTask(record, view) });
+    Object.defineProperty(stored, 'task', lateTask);
+  } else stored.task = toTask(record, view);
   if (callerId !== undefined) stored.callerId = callerId;
   if (pushNotification) stored.pushNotification = pushNotification;
   if (agentUrl !== undefined) stored.agentUrl = agentUrl;
   return stored;
 }
 
-/** A tail longer than this is put together only when looked at. */
-const LONG = 1_000;
+/** Where an answer keeps what makes its task, out of sight of whoever lists, copies or compares it. */
+const source = Symbol();
+
+type Late = { readonly [source]: () => Task };
+
+/**
+ * An own property like any other to whoever copies, prints or compares the object, computed at first sight. All answers share
+ * its two functions: closures of their own would cost each several times what all the rest of it does.
+ */
+const lateTask: PropertyDescriptor & ThisType<Late> = {
+  get() {
+    return settle(this, this[source]());
+  },
+  set(task) {
+    settle(this, task);
+  },
+  enumerable: true,
+  configurable: true,
+};
+
+/** A frozen answer stays as it is: then its task is put together at each sight. */
+function settle<T>(stored: object, value: T): T {
+  Reflect.defineProperty(stored, 'task', { value, writable: true, enumerable: true, configurable: true });
+  return value;
+}
 
 function toTask(record: TaskRecord, view: TaskView): Task {
   const { body, messageCount, artifacts } = record.head;
   // A spread that gets another property takes an engine ten times as long.
   const task = Object.assign({}, body) as Task;
-  if (messageCount !== undefined) {
-    if (messageCount > LONG && view.historyLength === undefined) postpone(task, { record, view }, lateHistory);
-    else task.history = record.messages();
-  }
+  if (messageCount !== undefined) task.history = record.messages();
   if (artifacts && view.includeArtifacts !== false) {
-    const isLong = artifacts.length > LONG || artifacts.some(({ partCount }) => partCount > LONG);
-    if (isLong) postpone(task, { record, view }, lateArtifacts);
-    else task.artifacts = toArtifacts({ record });
+    task.artifacts = artifacts.map(({ header }, slot) => Object.assign({}, header, { parts: record.parts(slot) }));
   }
   return task;
-}
-
-function toArtifacts({ record }: Pick<Source, 'record'>): Artifact[] {
-  return (record.head.artifacts ?? []).map(({ header }, slot) =>
-    Object.assign({}, header, { parts: record.parts(slot) }),
-  );
-}
-
-interface Source {
-  readonly record: TaskRecord;
-  readonly view: TaskView;
-}
-
-/** Where an object with late properties keeps what they are made of, out of sight of whoever lists, copies or compares it. */
-const source = Symbol();
-
-interface Late {
-  [source]?: Source;
-}
-
-interface LateProperty {
-  readonly key: string;
-  readonly descriptor: PropertyDescriptor & ThisType<Late>;
-}
-
-const lateTask = lateProperty('task', ({ record, view }) => toTask(record, view));
-const lateHistory = lateProperty('history', ({ record }) => record.messages());
-const lateArtifacts = lateProperty('artifacts', toArtifacts);
-
-/**
- * An own property like any other to whoever copies, prints or compares the object, computed at first sight. All objects share
- * its two functions: closures of their own would cost each of them several times what all the rest of it does.
- */
-function lateProperty(key: string, compute: (source: Source) => unknown): LateProperty {
-  // A frozen object stays as it is: then it is computed at each sight.
-  const settle = (target: object, value: unknown) =>
-    Reflect.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
-  return {
-    key,
-    descriptor: {
-      get() {
-        const value = compute(this[source] as Source);
-        settle(this, value);
-        return value;
-      },
-      set(value) {
-        settle(this, value);
-      },
-      enumerable: true,
-      configurable: true,
-    },
-  };
-}
-
-function postpone(target: object, from: Source, { key, descriptor }: LateProperty): void {
-  Object.defineProperty(target, source, { value: from, configurable: true });
-  Object.defineProperty(target, key, descriptor);
 }
