@@ -21,6 +21,7 @@ import { cpus } from 'node:os';
  * @property {Goal[]} [goals]
  * @property {Record<string, string>} [notes] by contestant, such as that it is not durable
  * @property {number} [rounds] at most so many
+ * @property {boolean} [scale] contestants are named after the sizes that they measure: the slope is reported
  */
 
 /** Runs a row. @returns {Promise<object>} medians, spreads and goals, ready for the report */
@@ -48,13 +49,32 @@ export async function measure(row, { rounds, log }) {
     ...(errors[name] && { error: errors[name] }),
   }));
   const goals = (row.goals ?? []).map((goal) => judge(goal, results));
+  const slope = row.scale && slopeOf(results);
   log(`${row.title} (${row.unit})`);
   for (const { name, median, spread, note, error } of results) {
     const figure = error ? `failed: ${error}` : `${format(median)} ±${Math.round(spread * 100)} %`;
     log(`  ${name.padEnd(36)} ${figure}${note ? `  (${note})` : ''}`);
   }
   for (const { text, reached, ratio } of goals) log(`  ${reached ? 'reached' : 'MISSED '}  ${text}: ${format(ratio)}`);
-  return { id: row.id, title: row.title, unit: row.unit, rounds: count, results, goals };
+  if (slope !== undefined) log(`  slope    ${slope.toFixed(3)}`);
+  return {
+    id: row.id,
+    title: row.title,
+    unit: row.unit,
+    rounds: count,
+    results,
+    goals,
+    ...(slope !== undefined && { slope }),
+  };
+}
+
+/** How the cost grows with the size that each contestant is named after: 0 not at all, 1 with it, by least squares of logarithms. */
+function slopeOf(results) {
+  const points = results.map(({ name, median }) => [Math.log(Number(name)), Math.log(median)]);
+  const mean = (axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
+  const [x, y] = [mean(0), mean(1)];
+  const covariance = points.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0);
+  return covariance / points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0);
 }
 
 function summarise(values) {
@@ -67,7 +87,7 @@ function summarise(values) {
 function judge({ of, against, atLeast, atMost }, results) {
   const figure = (name) => results.find((result) => result.name === name)?.median ?? Number.NaN;
   const ratio = against === undefined ? figure(of) : figure(of) / figure(against);
-  const limit = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
+  const limit = atLeast === undefined ? `at most ${format(atMost)}` : `at least ${format(atLeast)}`;
   return {
     text: against === undefined ? `${of}, ${limit}` : `${of} against ${against}, ${limit} ×`,
     ratio,

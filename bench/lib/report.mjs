@@ -11,6 +11,7 @@ export function writeReport(results, folder) {
     `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${machine.platform}; ${measuredAt.slice(0, 10)}${quick ? '; a quick run' : ''}.`,
     'Medians; ± is half the spread between the rounds. Within a row all contestants run interleaved, so ratios count, not the',
     'figures of a shared machine. Repeat with `npm run bench`.',
+    ...summary(Object.values(groups).flatMap(({ rows }) => rows)),
   ];
   for (const [group, { rows, versions }] of Object.entries(groups)) {
     lines.push('', `## ${group}`);
@@ -24,6 +25,9 @@ export function writeReport(results, folder) {
     for (const row of rows) {
       writeFileSync(`${folder}/charts/${row.id}.svg`, chart(row));
       lines.push('', `### ${row.title}`, '', `![${row.title}](charts/${row.id}.svg)`, '', ...table(row));
+      if (row.slope !== undefined) {
+        lines.push('', `Slope ${row.slope.toFixed(3)}: ten times the size, ${format(10 ** row.slope)} × the cost.`);
+      }
       if (row.goals.length > 0) {
         lines.push('', '| goal | measured | |', '|---|---:|---|');
         for (const { text, ratio, reached } of row.goals) {
@@ -33,6 +37,17 @@ export function writeReport(results, folder) {
     }
   }
   writeFileSync(`${folder}/README.md`, `${lines.join('\n')}\n`);
+}
+
+/** What was aimed at, and where it was missed. */
+function summary(rows) {
+  const goals = rows.flatMap((row) => row.goals.map((goal) => ({ ...goal, title: row.title })));
+  const missed = goals.filter(({ reached }) => !reached);
+  const lines = ['', `${goals.length - missed.length} of ${goals.length} goals are reached.`];
+  if (missed.length === 0) return lines;
+  lines.push('', '| missed | goal | measured |', '|---|---|---:|');
+  for (const { title, text, ratio } of missed) lines.push(`| ${title} | ${text} | ${format(ratio)} |`);
+  return lines;
 }
 
 function table({ unit, results }) {
