@@ -4,6 +4,7 @@
  */
 import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
+import { untilAborted } from './core/abort.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
 import type { Change, TaskHead, TaskKey } from './core/head.ts';
 import {
@@ -376,12 +377,4 @@ function toTaskChange(before: TaskHead | undefined, change: Change, source: Task
     messages,
     artifacts: parts.flatMap(({ slot, parts }) => toChunk(head, slot, parts, !!earlier?.[slot]?.partCount)),
   };
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort);
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

@@ -12,6 +12,7 @@ import {
   type Json,
   type OutgoingArtifact,
   type RemoteTask,
+  tagOf,
   updateBody,
 } from './wire.ts';
 
@@ -42,7 +43,7 @@ export class RemoteTasks {
 
   async find(key: RemoteKey, call: Call, historyLength?: number): Promise<RemoteTask | undefined> {
     const { taskId, taskType, callerId } = key;
-    if (this.#isElkar) assertSendable({ callerId }, { taskId });
+    if (this.#isElkar) assertSendable({ callerId }, taskId);
     // Elkar ignores the length; what it would cut off, were it to honour it, holds what is to be put back.
     const query = { ...call, callerId, ...(!this.#isElkar && { historyLength }) };
     const method = taskType === 'incoming' ? 'getTask' : 'getClientTask';
@@ -72,7 +73,7 @@ export class RemoteTasks {
   /** May be repeated: it stores the whole. */
   replace(key: RemoteKey, task: Task, agentUrl: string, call: Call): Promise<RemoteTask> {
     const status = { ...task.status, timestamp: task.status.timestamp ?? this.#now() };
-    const body = clientTaskBody({ task: { ...task, status }, agentUrl, callerId: key.callerId });
+    const body = clientTaskBody({ ...task, status }, agentUrl, key.callerId);
     return this.#send(key, body, [], call, 'upsertClientTask');
   }
 
@@ -128,7 +129,7 @@ export class RemoteTasks {
     route: 'createTask' | 'updateTask' | 'upsertClientTask',
   ): Promise<RemoteTask> {
     const { taskId } = key;
-    if (this.#isElkar) assertSendable(body, { taskId });
+    if (this.#isElkar) assertSendable(body, taskId);
     try {
       const transport = this.#transport;
       const sent = route === 'updateTask' ? transport.updateTask(taskId, body, call) : transport[route](body, call);
@@ -189,8 +190,9 @@ function isUncertain(error: unknown): boolean {
   );
 }
 
-function hasOp({ messages, artifacts }: RemoteTask, op: string): boolean {
-  return messages.some((item) => item.op === op) || artifacts.some(({ parts }) => parts.some((item) => item.op === op));
+function hasOp({ task: { history = [], artifacts = [] } }: RemoteTask, op: string): boolean {
+  const items: readonly unknown[] = [history, ...artifacts.map(({ parts }) => parts)].flat();
+  return items.some((item) => tagOf(item).op === op);
 }
 
 export function closedArtifact(index: number, cause?: unknown): TaskStoreError {

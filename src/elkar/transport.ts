@@ -1,9 +1,9 @@
 /** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
-import { invalidArgument, TaskStoreError } from '../core/errors.ts';
+import { untilAborted } from '../core/abort.ts';
+import { TaskStoreError } from '../core/errors.ts';
+import { check, is, object } from '../core/shape.ts';
 import { type Answer, type Fail, retryAfter, understand } from './answer.ts';
-import { untilAborted } from './turns.ts';
-import { encodeId, type RemoteTask, readTaskResponse } from './wire.ts';
-import type { Json } from './wire-items.ts';
+import { encodeId, type Json, type RemoteTask, readTaskResponse } from './wire.ts';
 
 /** Asked before the first request, and again when the server refused the key. */
 export type ApiKey = string | (() => string | Promise<string>);
@@ -31,12 +31,9 @@ export interface GetTaskQuery extends RequestOptions {
   readonly historyLength?: number | undefined;
 }
 
-interface Target {
-  readonly method: 'GET' | 'POST' | 'PUT';
-  readonly route: '/tasks' | '/client-side/tasks' | '/tasks/list';
+/** Stands in the path, and in errors. */
+interface TaskId {
   readonly taskId?: string | undefined;
-  readonly query?: string | undefined;
-  readonly body?: Json | undefined;
 }
 
 /**
@@ -58,62 +55,78 @@ export class ElkarTransport {
   readonly #timeoutMs: number;
   #key: Promise<string> | undefined;
 
-  constructor({ baseUrl, apiKey, fetch: ownFetch, timeoutMs = 30_000 }: ElkarTransportOptions) {
-    checkOptions(baseUrl, apiKey, timeoutMs);
+  constructor(options: ElkarTransportOptions) {
+    const { baseUrl, apiKey, timeoutMs = 30_000 } = options;
+    check(optionsShape, { baseUrl, apiKey, timeoutMs });
     this.#baseUrl = baseUrl.replace(/\/+$/, '');
     this.#apiKey = apiKey;
     // Called as a plain function: browsers refuse a `fetch` that is another object's method.
-    this.#fetch = ownFetch ?? ((...args) => fetch(...args));
+    this.#fetch = options.fetch ?? ((...args) => fetch(...args));
     this.#timeoutMs = timeoutMs;
   }
 
-  createTask(body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
-    return this.#request({ method: 'POST', route: '/tasks', body }, options, readTaskResponse);
+  createTask(body: Json, options?: RequestOptions): Promise<RemoteTask> {
+    return this.#request('POST', '/tasks', body, options);
+  }
+
+  updateTask(taskId: string, body: Json, options?: RequestOptions): Promise<RemoteTask> {
+    return this.#request('PUT', '/tasks', body, { ...options, taskId });
+  }
+
+  upsertClientTask(body: Json, options?: RequestOptions): Promise<RemoteTask> {
+    return this.#request('POST', '/client-side/tasks', body, options);
   }
 
   getTask(taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
-    return this.#get('/tasks', taskId, query);
-  }
-
-  updateTask(taskId: string, body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
-    return this.#request({ method: 'PUT', route: '/tasks', taskId, body }, options, readTaskResponse);
-  }
-
-  upsertClientTask(body: Json, options: RequestOptions = {}): Promise<RemoteTask> {
-    return this.#request({ method: 'POST', route: '/client-side/tasks', body }, options, readTaskResponse);
+    return this.#request('GET', '/tasks', undefined, { ...query, taskId });
   }
 
   getClientTask(taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
-    return this.#get('/client-side/tasks', taskId, query);
+    return this.#request('GET', '/client-side/tasks', undefined, { ...query, taskId });
   }
 
-  /** A route of our endpoint alone; it takes a `ListQuery`. `read` throws where the answer is no `TaskPage`. */
-  listTasks<T>(body: Json, read: (answer: unknown) => T, options: RequestOptions = {}): Promise<T> {
-    return this.#request({ method: 'POST', route: '/tasks/list', body }, options, read);
+  /** Any other route; `read` throws where the answer is none of its. */
+  post<T>(route: string, body: Json, read: (answer: unknown) => T, options?: RequestOptions): Promise<T> {
+    return this.#request('POST', route, body, options, read);
   }
 
-  #get(route: Target['route'], taskId: string, query: GetTaskQuery): Promise<RemoteTask> {
-    const { callerId, historyLength } = query;
-    const length = historyLength === undefined ? '' : `&history_length=${historyLength}`;
-    const target = { method: 'GET', route, taskId, query: `?caller_id=${encodeId(callerId)}${length}` } as const;
-    return this.#request(target, query, readTaskResponse);
-  }
-
-  async #request<T>(target: Target, options: RequestOptions, read: (answer: unknown) => T): Promise<T> {
-    const { method, route, taskId } = target;
-    const name = `${method} ${route}${taskId === undefined ? '' : '/{id}'}`;
+  async #request<T = RemoteTask>(
+    method: string,
+    route: string,
+    body: Json | undefined,
+    { taskId, operation, signal, callerId, historyLength }: RequestOptions & Partial<GetTaskQuery> & TaskId = {},
+    read: (answer: unknown) => T = readTaskResponse as never,
+  ): Promise<T> {
     const fail: Fail = (code, message, details) =>
-      new TaskStoreError(code, `${message} (${name})`, { operation: options.operation, taskId, ...details });
-    let answer = await this.#send(target, options, fail);
+      new TaskStoreError(code, `${message} (${method} ${route}${taskId === undefined ? '' : '/{id}'})`, {
+        operation,
+        taskId,
+        ...details,
+      });
+    const send = () =>
+      this.#send(
+        [
+          this.#baseUrl,
+          route,
+          taskId === undefined ? '' : `/${encodeId(taskId)}`,
+          callerId === undefined ? '' : `?caller_id=${encodeId(callerId)}`,
+          historyLength === undefined ? '' : `&history_length=${historyLength}`,
+        ].join(''),
+        // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
+        { method, redirect: 'manual', ...(body && { body: JSON.stringify(body) }) },
+        signal,
+        fail,
+      );
+    let answer = await send();
     // A key may have expired since it was asked for; one that a function gives anew deserves a second try.
     if (answer.status === 401 && typeof this.#apiKey === 'function') {
       this.#key = undefined;
-      answer = await this.#send(target, options, fail);
+      answer = await send();
     }
     return understand(answer, read, fail);
   }
 
-  async #send(target: Target, { signal }: RequestOptions, fail: Fail): Promise<Answer> {
+  async #send(url: string, init: RequestInit, signal: AbortSignal | undefined, fail: Fail): Promise<Answer> {
     const timeout = new AbortController();
     const abort = () => timeout.abort();
     signal?.throwIfAborted();
@@ -121,64 +134,42 @@ export class ElkarTransport {
     signal?.addEventListener('abort', abort);
     try {
       // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
-      return await untilAborted(this.#exchange(target, timeout.signal, fail), timeout.signal);
-    } catch (error) {
+      return await untilAborted(this.#exchange(url, { ...init, signal: timeout.signal }, fail), timeout.signal);
+    } catch (cause) {
       signal?.throwIfAborted();
-      if (error instanceof TaskStoreError) throw error;
-      if (timeout.signal.aborted) {
-        // It may be the key that never came: the next request asks anew.
-        this.#key = undefined;
-        throw fail('REMOTE_UNREACHABLE', `no answer within ${this.#timeoutMs} ms`);
-      }
-      throw fail('REMOTE_UNREACHABLE', 'the request failed', { cause: error });
+      if (cause instanceof TaskStoreError) throw cause;
+      if (!timeout.signal.aborted) throw fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
+      // It may be the key that never came: the next request asks anew.
+      this.#key = undefined;
+      throw fail('REMOTE_UNREACHABLE', `no answer within ${this.#timeoutMs} ms`);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
     }
   }
 
-  async #exchange(target: Target, signal: AbortSignal, fail: Fail): Promise<Answer> {
-    const { method, route, taskId, query = '', body } = target;
-    const path = taskId === undefined ? route : `${route}/${encodeId(taskId)}${query}`;
+  async #exchange(url: string, init: RequestInit, fail: Fail): Promise<Answer> {
     const headers: Record<string, string> = { 'x-api-key': await this.#askKey(fail) };
-    if (body) headers['content-type'] = 'application/json';
-    const response = await this.#fetch(this.#baseUrl + path, {
-      method,
-      headers,
-      ...(body && { body: JSON.stringify(body) }),
-      signal,
-      // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
-      redirect: 'manual',
-    });
+    if (init.body) headers['content-type'] = 'application/json';
+    const response = await this.#fetch(url, { ...init, headers });
     return { status: response.status, retryAfterMs: retryAfter(response.headers), text: await response.text() };
   }
 
-  #askKey(fail: Fail): Promise<string> {
+  #askKey(fail: Fail): Promise<string> | string {
     const apiKey = this.#apiKey;
-    if (typeof apiKey === 'string') return Promise.resolve(apiKey);
+    if (typeof apiKey === 'string') return apiKey;
     this.#key ??= Promise.resolve()
       .then(apiKey)
-      .catch((error: unknown) => {
+      .catch((cause: unknown) => {
         this.#key = undefined;
-        throw fail('UNAUTHORIZED', 'apiKey gave no key', { cause: error });
+        throw fail('UNAUTHORIZED', 'apiKey gave no key', { cause });
       });
     return this.#key;
   }
 }
 
-function checkOptions(baseUrl: unknown, apiKey: unknown, timeoutMs: unknown): void {
-  const issues = [
-    {
-      path: ['baseUrl'],
-      ok: typeof baseUrl === 'string' && /^https?:\/\/./.test(baseUrl),
-      message: 'expected an http(s) URL',
-    },
-    {
-      path: ['apiKey'],
-      ok: (typeof apiKey === 'string' && apiKey !== '') || typeof apiKey === 'function',
-      message: 'expected a key, or a function that gives one',
-    },
-    { path: ['timeoutMs'], ok: typeof timeoutMs === 'number' && timeoutMs > 0, message: 'expected a number over 0' },
-  ].filter(({ ok }) => !ok);
-  if (issues.length > 0) throw invalidArgument(issues);
-}
+const optionsShape = object({
+  baseUrl: is((url) => /^https?:\/\/./.test(url as string), 'an http(s) URL'),
+  apiKey: is((key) => key !== '' && /^(string|function)$/.test(typeof key), 'a key, or a function that gives one'),
+  timeoutMs: is((ms) => (ms as number) > 0, 'a number over 0'),
+});

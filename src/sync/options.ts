@@ -1,5 +1,5 @@
 /** What `elkarSync` takes, and what it takes for granted. */
-import { invalidArgument } from '../core/errors.ts';
+import { id, is, object, optional } from '../core/shape.ts';
 import type { ElkarTransportOptions } from '../elkar/transport.ts';
 import type { Locks } from './leader.ts';
 
@@ -79,15 +79,16 @@ function listenToPage(wake: () => void): () => void {
   };
 }
 
-/** Throws `INVALID_ARGUMENT` with every bad option; those of the transport are its own to check. */
-export function checkSyncOptions(options: SyncOptions): void {
-  const issues = (['concurrency', 'maxRequestBytes', 'gatherMs', 'maxBackoffMs', 'pollMs', 'patienceMs'] as const)
-    .filter((name) => {
-      const value = options[name];
-      const isCount = name === 'concurrency' || name === 'maxRequestBytes';
-      return value !== undefined && !(Number.isFinite(value) && value >= 0 && (!isCount || value >= 1));
-    })
-    .map((name) => ({ path: [name], message: 'expected a number that makes sense here' }));
-  if (options.defaultCallerId === '') issues.push({ path: ['defaultCallerId' as never], message: 'expected a name' });
-  if (issues.length > 0) throw invalidArgument(issues, { operation: 'elkarSync' });
-}
+const time = optional(is((ms) => Number.isFinite(ms) && (ms as number) >= 0, 'a number of 0 or more'));
+const amount = optional(is((count) => Number.isFinite(count) && (count as number) >= 1, 'a number of 1 or more'));
+
+/** Those of the transport are its own to check. */
+export const optionsShape = object({
+  concurrency: amount,
+  maxRequestBytes: amount,
+  gatherMs: time,
+  maxBackoffMs: time,
+  pollMs: time,
+  patienceMs: time,
+  defaultCallerId: optional(id),
+});

@@ -1,75 +1,64 @@
 /** Tasks that the remote refuses, or that are another identity's: found, retried, given up. Any context may do it. */
-import { TaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import type { StorePort } from '../store-port.ts';
 import type { BlockedTask } from '../task-store.ts';
-import { isPushable } from './push.ts';
-import { advance, markOf, type SyncState, stateOf, tailOf } from './state.ts';
-
-export function errorOf(head: TaskHead, identity: string): TaskStoreError | undefined {
-  const state = stateOf(head);
-  const { taskId } = head.key;
-  if (head.pendingSince === undefined || isPushable(head, identity)) return undefined;
-  if (!state.blocked) return new TaskStoreError('CONFLICT', `these changes belong to ${state.identity}`, { taskId });
-  const { code, message, ...details } = state.blocked;
-  return new TaskStoreError(code, message, { ...details, taskId });
-}
+import { countsOf, errorOf, markOf, note, type SyncState, start, unseenOf } from './state.ts';
 
 export async function listBlocked(port: StorePort, identity: string): Promise<BlockedTask[]> {
-  let heads: readonly TaskHead[] = [];
-  for (let limit = 1000; heads.length < limit; limit *= 4) {
-    heads = await port.pending(limit);
-    if (heads.length < limit) break;
+  for (let limit = 1000; ; limit *= 4) {
+    const heads = await port.pending(limit);
+    if (heads.length < limit) return heads.flatMap((head) => toBlocked(head, identity));
   }
-  return heads.flatMap((head) => {
-    const error = errorOf(head, identity);
-    const { taskId, callerId, taskType } = head.key;
-    return error ? [{ taskId, ...(callerId !== undefined && { callerId }), taskType, error }] : [];
-  });
+}
+
+function toBlocked(head: TaskHead, identity: string): BlockedTask[] {
+  const error = errorOf(head, identity);
+  return error ? [{ ...head.key, error }] : [];
 }
 
 /** Takes the task up again. Where the remote's side of it was in doubt, it is compared anew from the first item on. */
 export function retry(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
-  return change(port, key, (head, state) => {
-    const other = !state.blocked && errorOf(head, identity);
-    if (other) throw other;
-    const isInDoubt = state.blocked?.code === 'CONFLICT' || state.blocked?.code === 'TASK_NOT_FOUND';
-    const sync = isInDoubt ? { seq: state.seq + 1, identity, unsure: true } : advance(state, { blocked: undefined });
-    return state.blocked && [sync as SyncState, head.pendingSince ?? port.environment.now()];
+  return note(port, key, ({ blocked }, head) => {
+    const error = errorOf(head, identity);
+    if (error && !blocked) throw error;
+    const isInDoubt = blocked?.code === 'CONFLICT' || blocked?.code === 'TASK_NOT_FOUND';
+    return blocked && [isInDoubt ? { ...forgotten, identity } : { blocked: undefined }];
   });
 }
 
-/** What is pending of the task counts as settled. One that the remote has never had is tried whole at its next change. */
+/** What is pending of the task counts as settled. One that this remote has never had is tried whole at its next change. */
 export function discard(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
-  return change(port, key, (head, state) => {
+  return note(port, key, ({ blocked, rowId, tails, known = [] }, head) => {
     if (!errorOf(head, identity)) return undefined;
-    if (state.rowId === undefined) return [{ seq: state.seq + 1, unsure: true } as SyncState, undefined];
-    const settle = ({ local, remote, own }: SyncState['messages'], count: number) => ({
-      local: count,
-      remote,
-      own: own + count - local,
-    });
-    const sync = advance(state, {
-      messages: settle(state.messages, head.messageCount ?? 0),
-      parts: (head.artifacts ?? []).map(({ partCount }, slot) => settle(tailOf(state, slot), partCount)),
-      status: markOf(head.body.status),
-      push: markOf(head.pushNotification),
-      metadata: markOf(head.body.metadata),
-      target: undefined,
-      blocked: undefined,
-    });
-    return [sync, undefined];
+    if (!blocked || rowId === undefined) return [forgotten, 0];
+    const status = markOf(head.body.status);
+    return [
+      {
+        tails: countsOf(head).map((count, n) => {
+          const { local, remote, own } = tails[n] ?? start;
+          return { local: count, remote, own: own + count - local };
+        }),
+        status,
+        known: known.map((known) => ({ ...known, mark: status })),
+        unseen: unseenOf(head),
+        target: undefined,
+        blocked: undefined,
+      },
+      0,
+    ];
   });
 }
 
-function change(
-  port: StorePort,
-  key: TaskKey,
-  decide: (head: TaskHead, state: SyncState) => readonly [SyncState, pendingSince: number | undefined] | undefined,
-): Promise<unknown> {
-  return port.transact(key, (head) => {
-    if (!head) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
-    const decided = decide(head, stateOf(head));
-    return decided && { type: 'note', sync: { ...decided[0] }, pendingSince: decided[1] };
-  });
-}
+/** Nothing is known of the remote's side any more, not even whether there is one. */
+const forgotten: Partial<SyncState> = {
+  identity: undefined,
+  uid: undefined,
+  rowId: undefined,
+  tails: [],
+  status: undefined,
+  known: undefined,
+  unseen: undefined,
+  target: undefined,
+  blocked: undefined,
+  unsure: true,
+};

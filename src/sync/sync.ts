@@ -1,39 +1,39 @@
 /** The life of sync in one context: who leads, when to push, what others are told. */
+import { untilAborted } from '../core/abort.ts';
 import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
-import type { TaskKey } from '../core/head.ts';
+import type { TaskHead, TaskKey } from '../core/head.ts';
+import { selectNothing } from '../core/record.ts';
+import { finishedStates, taskStates } from '../core/task.ts';
 import { ElkarTransport } from '../elkar/transport.ts';
-import type { StorePort } from '../store-port.ts';
+import { oldestFirst, type StorePort } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
-import { flush, type Progress } from './flush.ts';
 import { identityOf, settleIdentity } from './identity.ts';
-import { type Election, electByLock, everyoneLeads } from './leader.ts';
+import { type Election, elect } from './leader.ts';
 import { defaultPlatform, type SyncOptions, type SyncPlatform } from './options.ts';
-import { pullUnfinished } from './poll.ts';
-import { TaskPush } from './push.ts';
-import { PushLoop } from './push-loop.ts';
-import { Remote } from './remote.ts';
+import { Push } from './push.ts';
+import { type LoopContext, PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { stateOf } from './state.ts';
+import { errorOf, stateOf } from './state.ts';
 
-/** What contexts on the same storage say to each other. */
-type Word = { status: SyncStatus } | { please: 'answer' | 'hurry' | 'pause' | 'resume' };
+/** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
+type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
 
 export class ElkarSync implements TaskSync {
   readonly #port: StorePort;
   readonly #options: SyncOptions;
   readonly #platform: SyncPlatform;
-  readonly #identity: string;
-  readonly #remote: Remote;
-  readonly #isShared: boolean;
+  readonly #context: LoopContext;
   readonly #openedAt: number;
-  readonly #election: Election;
+  /** Absent where no other context can lead, or all do. */
+  readonly #election: Election | undefined;
   readonly #channel: BroadcastChannel | undefined;
   readonly #listeners = new Set<(status: SyncStatus) => void>();
-  /** Called at every change of state, by whoever waits for one. */
-  readonly #waiters = new Set<() => void>();
+  /** Called at the next change of state, by whoever waits for one. */
+  readonly #waiting: (() => void)[] = [];
   readonly #ends: (() => void)[];
   #loop: PushLoop | undefined;
-  #endLoop: ((reason?: unknown) => void) | undefined;
+  /** Of this context's lead. */
+  #end = new AbortController();
   #isPaused = false;
   #isStopped = false;
   #isGathering = false;
@@ -42,17 +42,29 @@ export class ElkarSync implements TaskSync {
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
 
   constructor(port: StorePort, options: SyncOptions) {
+    const { concurrency = 4, maxRequestBytes = 1_500_000, maxBackoffMs = 300_000, timeoutMs = 30_000 } = options;
+    const platform = { ...defaultPlatform(), ...options.platform };
+    // Files have one owner, memory one context; databases of browsers are open to every tab.
+    const isShared = port.storageId.startsWith('indexeddb:');
+    const { locks, openChannel, onWake } = platform;
     this.#port = port;
     this.#options = options;
-    this.#platform = { ...defaultPlatform(), ...options.platform };
+    this.#platform = platform;
     this.#openedAt = port.environment.now();
-    this.#identity = identityOf(options.baseUrl, options.identity);
-    this.#remote = new Remote(new ElkarTransport(options), options.defaultCallerId ?? 'holdfast');
-    const { locks, openChannel, onWake } = this.#platform;
-    // Files have one owner, memory one context; databases of browsers are open to every tab.
-    this.#isShared = port.storageId.startsWith('indexeddb:');
+    this.#context = {
+      port,
+      platform,
+      transport: new ElkarTransport(options),
+      identity: identityOf(options.baseUrl, options.identity),
+      id: port.environment.newId(),
+      noCaller: options.defaultCallerId ?? 'holdfast',
+      concurrency,
+      maxBytes: maxRequestBytes,
+      maxBackoffMs,
+      claimMs: isShared && !locks ? timeoutMs * 2 : 0,
+    };
     const name = `holdfast:sync:${port.storageId}`;
-    this.#channel = this.#isShared && openChannel ? openChannel(name) : undefined;
+    this.#channel = isShared ? openChannel?.(name) : undefined;
     const hear = ({ data }: MessageEvent<Word>) => this.#hear(data);
     this.#channel?.addEventListener('message', hear);
     this.#ends = [
@@ -60,9 +72,11 @@ export class ElkarSync implements TaskSync {
       onWake(() => this.#onWake()),
       () => this.#channel?.removeEventListener('message', hear),
     ];
-    const candidate = { lead: () => void this.#lead(), yield: () => void this.#yield() };
-    this.#election = this.#isShared && locks ? electByLock(locks, name, candidate) : everyoneLeads(candidate);
-    if (this.#isShared && locks) this.#watchLeader(options.patienceMs ?? 5000);
+    if (isShared && locks) {
+      const yieldLead = () => void this.#yield();
+      this.#election = elect(locks, name, () => void this.#lead(), yieldLead);
+      this.#watchLeader();
+    } else void this.#lead();
     if (options.pollMs) this.#poll(Math.max(1000, options.pollMs));
   }
 
@@ -76,42 +90,41 @@ export class ElkarSync implements TaskSync {
     return () => this.#listeners.delete(own);
   }
 
-  async flush(options: SyncTaskOptions & { taskId?: string; timeoutMs?: number } = {}): Promise<void> {
-    const { taskId, signal, timeoutMs } = options;
-    const since = this.#port.environment.now();
+  async flush({ signal, ...options }: SyncTaskOptions & { taskId?: string; timeoutMs?: number } = {}): Promise<void> {
+    const { taskId, timeoutMs } = options;
     const key = taskId === undefined ? undefined : keyOf(taskId, options);
-    let late: TaskStoreError | undefined;
-    const end = () => {
-      const details = { operation: 'flush', cause: this.#status.lastError, ...(taskId !== undefined && { taskId }) };
-      const message = `not everything has reached the remote within ${timeoutMs} ms`;
-      late = new TaskStoreError('REMOTE_UNREACHABLE', message, details);
-      this.#notify();
-    };
-    const cancel = timeoutMs === undefined ? undefined : this.#platform.later(timeoutMs, end);
+    signal?.throwIfAborted();
+    const wait = { isOver: false };
     // The other timers of sync let a process end; that must not happen to somebody who waits.
     const leave = this.#platform.stay();
+    const end = () => {
+      wait.isOver = true;
+      this.#notify();
+    };
+    const cancel = timeoutMs === undefined ? leave : this.#platform.later(timeoutMs, end);
     if (key) void this.#loop?.fill();
     else this.#hurry();
+    const reached = this.#reach(key, wait);
     try {
-      await flush(this.#progress(), { key, since, signal, lateness: () => late });
+      await (signal ? untilAborted(reached, signal) : reached);
     } finally {
-      cancel?.();
+      end();
+      cancel();
       leave();
     }
   }
 
   async pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    const key = keyOf(taskId, options);
+    const { key } = await this.#find(taskId, options);
     const { signal } = options;
-    signal?.throwIfAborted();
-    if (this.#loop) return this.#loop.alone(key, (push) => push.pull());
-    const end = new AbortController();
-    const push = new TaskPush({ ...this.#contextOf(end.signal, Number.POSITIVE_INFINITY), onSuccess() {} }, key);
-    // A request of the leader may be out; it brings in what is new with its answer.
-    for (;;) {
-      const head = await push.head();
-      if (!head || !stateOf(head).target) return push.pull();
-      await this.#nextChange(signal);
+    const push = new Push(this.#context, { key }, signal);
+    for (let isDone = false; !isDone; ) {
+      signal?.throwIfAborted();
+      const head = await this.#find(taskId, options);
+      // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
+      const isOut = stateOf(head).target && this.#loop?.isPushing(key) !== false;
+      if (isOut) await this.#nextChange();
+      else isDone = await push.pull();
     }
   }
 
@@ -124,17 +137,15 @@ export class ElkarSync implements TaskSync {
   }
 
   blocked(): Promise<readonly BlockedTask[]> {
-    return listBlocked(this.#port, this.#identity);
+    return listBlocked(this.#port, this.#context.identity);
   }
 
-  async retry(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    await retry(this.#port, keyOf(taskId, options), this.#identity);
-    this.#hurry();
+  retry(taskId: string, options?: SyncTaskOptions): Promise<void> {
+    return this.#release(retry, taskId, options);
   }
 
-  async discard(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    await discard(this.#port, keyOf(taskId, options), this.#identity);
-    this.#hurry();
+  discard(taskId: string, options?: SyncTaskOptions): Promise<void> {
+    return this.#release(discard, taskId, options);
   }
 
   async stop(): Promise<void> {
@@ -142,61 +153,55 @@ export class ElkarSync implements TaskSync {
     this.#isStopped = true;
     for (const end of this.#ends) end();
     await this.#yield();
-    this.#election.stop();
+    this.#election?.stop();
     this.#channel?.close();
     this.#publish();
+  }
+
+  async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
+    const record = await this.#port.read(keyOf(taskId, options), selectNothing);
+    if (!record) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller', { taskId });
+    return record.head;
+  }
+
+  async #release(how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
+    const { key } = await this.#find(taskId, options);
+    await how(this.#port, key, this.#context.identity);
+    this.#hurry();
   }
 
   // Leading.
 
   async #lead(): Promise<void> {
-    const end = new AbortController();
-    this.#endLoop = (reason) => end.abort(reason);
+    this.#end = new AbortController();
+    const { signal } = this.#end;
     try {
-      const term = await settleIdentity(this.#port, this.#identity, this.#isShared, this.#openedAt);
-      if (end.signal.aborted) return;
-      const { concurrency = 4, maxBackoffMs = 300_000 } = this.#options;
-      this.#loop = new PushLoop({
-        context: this.#contextOf(end.signal, term),
-        platform: this.#platform,
-        concurrency,
-        limits: { baseMs: 500, capMs: maxBackoffMs },
-        onChange: () => this.#publish(),
-        onDeposed: () => void this.#yield(),
-      });
+      const term = await settleIdentity(this.#port, this.#context.identity, !!this.#election, this.#openedAt);
+      if (signal.aborted) return;
+      this.#loop = new PushLoop(this.#context, term, signal, () => this.#publish());
       this.#loop.pausedBy = this.#isPaused ? 'user' : undefined;
       await this.#loop.fill();
     } catch (error) {
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
       this.#status = { ...this.#status, lastError: toTaskStoreError(error, 'IO_ERROR', 'sync cannot start') };
-      this.#platform.later(1000, () => !end.signal.aborted && void this.#lead());
+      this.#platform.later(1000, () => !signal.aborted && void this.#lead());
     }
   }
 
   async #yield(): Promise<void> {
     const loop = this.#loop;
     this.#loop = undefined;
-    this.#endLoop?.(new TaskStoreError('STORE_CLOSED', 'sync has ended'));
+    this.#end.abort(new TaskStoreError('STORE_CLOSED', 'sync has ended'));
     this.#publish();
     await loop?.stop();
-  }
-
-  #contextOf(signal: AbortSignal, term: number) {
-    const { maxRequestBytes = 1_500_000, timeoutMs = 30_000 } = this.#options;
-    const claimMs = this.#isShared && !this.#platform.locks ? timeoutMs * 2 : 0;
-    const { identity, port, remote } = { identity: this.#identity, port: this.#port, remote: this.#remote };
-    return { port, remote, identity, term, signal, maxBytes: maxRequestBytes, claimMs };
   }
 
   // Waking up.
 
   #onPending(key: TaskKey): void {
-    if (!this.#loop) {
-      this.#watchLeader(this.#options.patienceMs ?? 5000);
-      return;
-    }
-    this.#loop.touch(key);
-    if (this.#isGathering) return;
+    if (!this.#loop) this.#watchLeader();
+    this.#loop?.touch(key);
+    if (!this.#loop || this.#isGathering) return;
     this.#isGathering = true;
     this.#platform.later(this.#options.gatherMs ?? 50, () => {
       this.#isGathering = false;
@@ -206,16 +211,16 @@ export class ElkarSync implements TaskSync {
 
   #onWake(): void {
     this.#hurry();
-    if (!this.#loop) this.#watchLeader(0);
+    this.#watchLeader(0);
   }
 
   #hurry(): void {
     if (this.#loop) this.#loop.hurry();
-    else this.#say({ please: 'hurry' });
+    else this.#say('hurry');
   }
 
   #steer(please: 'pause' | 'resume'): void {
-    this.#say({ please });
+    this.#say(please);
     this.#obey(please);
   }
 
@@ -227,21 +232,20 @@ export class ElkarSync implements TaskSync {
   }
 
   /** A leader that lives answers when asked; one that is frozen while changes wait has its lock taken. */
-  #watchLeader(patienceMs: number): void {
-    if (this.#isWatching || this.#loop || this.#isStopped || !this.#isShared) return;
+  #watchLeader(patienceMs = this.#options.patienceMs ?? 5000): void {
+    if (this.#isWatching || this.#loop || this.#isStopped || !this.#election) return;
     this.#isWatching = true;
-    const done = () => {
-      this.#isWatching = false;
-    };
     this.#platform.later(patienceMs, async () => {
       const [oldest] = await this.#port.pending(1).catch(() => []);
-      if (!oldest || this.#loop || this.#isStopped) return done();
+      this.#isWatching = false;
+      if (!oldest || this.#loop || this.#isStopped) return;
+      this.#isWatching = true;
       this.#heard = undefined;
-      this.#say({ please: 'answer' });
+      this.#say('answer');
       this.#platform.later(1000 + 500 * this.#platform.random(), () => {
-        done();
+        this.#isWatching = false;
         if (this.#loop || this.#isStopped) return;
-        if (!this.#heard) this.#election.steal();
+        if (!this.#heard) this.#election?.steal();
         this.#watchLeader(Math.min(60_000, Math.max(1000, patienceMs) * 2));
       });
     });
@@ -250,53 +254,62 @@ export class ElkarSync implements TaskSync {
   #poll(everyMs: number): void {
     this.#platform.later(everyMs, async () => {
       if (this.#isStopped) return;
-      await pullUnfinished(this.#port, async (key) => {
-        const loop = this.#loop;
-        if (!loop || loop.pausedBy) return false;
-        await loop.alone(key, (push) => push.pull());
-        return true;
-      }).catch(() => {});
+      await this.#pullUnfinished().catch(() => {});
       this.#poll(everyMs);
     });
   }
 
+  async #pullUnfinished(): Promise<void> {
+    const states = taskStates.filter((state) => !finishedStates.has(state));
+    for await (const head of oldestFirst(this.#port, { states })) {
+      if (!this.#loop || this.#loop.pausedBy) return;
+      if (stateOf(head).rowId !== undefined) await this.pull(head.key.taskId, head.key);
+    }
+  }
+
   // Waiting.
 
-  #progress(): Progress {
-    return {
-      port: this.#port,
-      identity: this.#identity,
-      isStopped: () => this.#isStopped,
-      isDrained: () => this.#loop?.isDrained !== false,
-      refusal: () => (this.#loop?.pausedBy instanceof TaskStoreError ? this.#loop.pausedBy : undefined),
-      nextChange: (signal) => this.#nextChange(signal),
-    };
+  /** Until the remote has what is stored now. Holds no state: the store itself knows what is pending. */
+  async #reach(key: TaskKey | undefined, wait: { readonly isOver: boolean }): Promise<void> {
+    const since = this.#port.environment.now();
+    for (;;) {
+      if (this.#isStopped) throw new TaskStoreError('STORE_CLOSED', 'sync has ended', { operation: 'flush' });
+      const change = this.#nextChange();
+      if (key || this.#loop?.isDrained !== false) {
+        const heads = key ? [(await this.#port.read(key, selectNothing))?.head] : await this.#port.pending(1000);
+        const errors = heads.flatMap((head) => {
+          const isLeft = head?.pendingSince !== undefined && head.pendingSince <= since;
+          return isLeft ? [errorOf(head, this.#context.identity)] : [];
+        });
+        if (errors.length === 0) return;
+        // Tasks that were set aside keep nobody waiting while others are on their way.
+        if (errors.every(Boolean)) throw errors[0];
+      }
+      const refusal = this.#loop?.pausedBy;
+      if (refusal instanceof TaskStoreError) throw refusal;
+      if (wait.isOver) {
+        const details = { operation: 'flush', taskId: key?.taskId, cause: this.#status.lastError };
+        throw new TaskStoreError('REMOTE_UNREACHABLE', 'not everything has reached the remote in time', details);
+      }
+      await change;
+    }
   }
 
   /** Where another context leads, its word may be missed, so the store is looked at again after a moment. */
-  #nextChange(signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#loop ? () => {} : this.#platform.later(250, () => done());
-      const done = () => {
-        cancel();
-        this.#waiters.delete(done);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiters.add(done);
-      signal?.addEventListener('abort', done);
-    });
+  #nextChange(): Promise<void> {
+    if (!this.#loop) this.#platform.later(250, () => this.#notify());
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   // Telling.
 
   #hear(word: Word): void {
-    if ('status' in word) {
-      this.#heard = word.status;
+    if (typeof word === 'object') {
+      this.#heard = word;
       if (!this.#loop) this.#publish();
-    } else if (word.please === 'pause' || word.please === 'resume') this.#obey(word.please);
-    else if (word.please === 'hurry') this.#loop?.hurry();
-    else if (this.#loop) this.#say({ status: this.#status });
+    } else if (word === 'pause' || word === 'resume') this.#obey(word);
+    else if (word === 'hurry') this.#loop?.hurry();
+    else if (this.#loop) this.#say(this.#status);
   }
 
   #say(word: Word): void {
@@ -304,47 +317,35 @@ export class ElkarSync implements TaskSync {
   }
 
   #publish(): void {
-    const before = this.#status;
+    const before = JSON.stringify(this.#status);
     this.#status = this.#read();
-    if (!isEqual(before, this.#status)) {
-      if (this.#loop) this.#say({ status: this.#status });
+    if (before !== JSON.stringify(this.#status)) {
+      if (this.#loop) this.#say(this.#status);
       for (const listener of this.#listeners) report(() => listener(this.#status));
     }
     this.#notify();
   }
 
   #notify(): void {
-    for (const waiter of [...this.#waiters]) waiter();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #read(): SyncStatus {
     const loop = this.#loop;
-    const state = this.#isStopped ? 'stopped' : this.#isPaused || loop?.pausedBy ? 'paused' : undefined;
-    if (!loop) {
-      const heard = this.#heard ?? this.#status;
-      return { ...heard, state: state ?? (this.#heard ? heard.state : 'idle'), leader: false };
-    }
-    const { pendingTasks, oldestPendingAt, blockedTasks } = loop.counts;
-    const { lastSuccessAt, lastError } = loop;
+    const { lastSuccessAt, lastError, pausedBy } = loop ?? {};
+    const status = loop ? { ...loop.counts, state: loop.state, lastSuccessAt, lastError } : this.#heard;
+    const isPaused = this.#isPaused || pausedBy;
     return {
-      state: state ?? (loop.isFailing ? 'offline' : loop.isPushing ? 'pushing' : 'idle'),
-      pendingTasks,
-      blockedTasks,
-      ...(oldestPendingAt !== undefined && { oldestPendingAt }),
-      ...(lastSuccessAt !== undefined && { lastSuccessAt }),
-      ...(lastError && { lastError }),
-      leader: true,
+      ...(status ?? { ...this.#status, state: 'idle' }),
+      ...(isPaused && { state: 'paused' }),
+      ...(this.#isStopped && { state: 'stopped' }),
+      leader: !!loop,
     };
   }
 }
 
 function keyOf(taskId: string, { callerId, taskType = 'incoming' }: SyncTaskOptions): TaskKey {
   return { taskId, callerId, taskType };
-}
-
-function isEqual(a: SyncStatus, b: SyncStatus): boolean {
-  const keys = Object.keys({ ...a, ...b }) as (keyof SyncStatus)[];
-  return keys.every((key) => a[key] === b[key]);
 }
 
 /** A listener's error is reported as uncaught, not thrown into sync. */
