@@ -160,7 +160,8 @@ export class PushLoop {
       .step()
       .then(
         (isMore) => {
-          if (isMore) this.#succeeded(task);
+          if (isMore !== undefined) this.#succeeded(task);
+          if (isMore) this.#queue.push(task);
           else if (!this.#aside.has(task.name)) this.#tasks.delete(task.name);
         },
         (error) => this.#fail(task, error),
@@ -178,7 +179,6 @@ export class PushLoop {
     this.#remote.failures = task.failures = 0;
     this.lastError = undefined;
     this.lastSuccessAt = this.#now();
-    this.#queue.push(task);
   }
 
   async #fail(task: PendingTask, cause: unknown): Promise<void> {

@@ -50,18 +50,18 @@ export class Push {
   }
 
   /**
-   * Makes one request, if something is pending; answers whether it did. Rejects with what the remote, or the store,
-   * failed at.
+   * Makes one request, if something is to be pushed, and answers whether more is. Rejects with what the remote, or the
+   * store, failed at.
    */
-  async step(): Promise<boolean> {
+  async step(): Promise<boolean | undefined> {
     const head = await this.head();
-    if (head?.pendingSince === undefined || errorOf(head, this.#context.identity)) return false;
+    if (head?.pendingSince === undefined || errorOf(head, this.#context.identity)) return undefined;
     const state = stateOf(head);
     this.#assertFree(state);
     if (head.key.taskType === 'outgoing') await this.#pushWhole();
     else if (state.unsure || state.target) await this.#ask();
     else await this.#pushNext();
-    return true;
+    return (await this.head())?.pendingSince !== undefined;
   }
 
   /** Brings in what others wrote; answers whether it did, or something else came between. */
