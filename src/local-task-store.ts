@@ -6,7 +6,8 @@ import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { untilAborted } from './core/abort.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
-import type { Change, TaskHead, TaskKey } from './core/head.ts';
+import { type Change, type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head.ts';
+import { Listeners } from './core/listeners.ts';
 import {
   type SelectRange,
   selectNothing,
@@ -54,8 +55,6 @@ import type {
 import { exportTasks, importTasks, prune } from './transfer.ts';
 import { watchTask } from './watch.ts';
 
-type KeyOptions = { readonly callerId?: string | undefined; readonly taskType?: TaskKey['taskType'] | undefined };
-
 export class LocalTaskStore implements TaskStore {
   readonly backend: TaskStore['backend'];
   readonly capabilities: TaskStoreCapabilities = {
@@ -72,7 +71,7 @@ export class LocalTaskStore implements TaskStore {
   readonly #backend: Backend;
   readonly #environment: Environment;
   readonly #hub = new ChangeHub();
-  readonly #pendingListeners = new Set<(key: TaskKey) => void>();
+  readonly #pending = new Listeners<TaskKey>();
   readonly #stopListening: () => void;
   /** Undefined until the backend has said whether this store was ever opened with sync. */
   #tracksPending: boolean | undefined;
@@ -99,10 +98,7 @@ export class LocalTaskStore implements TaskStore {
       getMeta: (name) => backend.getMeta(name),
       setMeta: (name, value) => backend.setMeta(name, value),
       run: (operation, taskId, call) => this.#run(operation, taskId, {}, call),
-      onPending: (listener) => {
-        this.#pendingListeners.add(listener);
-        return () => this.#pendingListeners.delete(listener);
-      },
+      onPending: (listener) => this.#pending.add(listener),
     };
     this.sync = sync?.start(this.port);
   }
@@ -178,7 +174,7 @@ export class LocalTaskStore implements TaskStore {
 
   subscribe(listener: (change: TaskChange) => void): () => void {
     this.#assertOpen('subscribe');
-    return this.#hub.subscribe(listener);
+    return this.#hub.add(listener);
   }
 
   exportTasks(options: ExportOptions = {}): AsyncIterableIterator<string> {
@@ -267,22 +263,22 @@ export class LocalTaskStore implements TaskStore {
   #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
     if (decision === undefined) return;
     if (decision === 'remove') {
-      if (this.#hub.hasListeners) this.#hub.tell(changeOf(key, source, 'deleted'));
+      if (this.#hub.size > 0) this.#hub.tell(changeOf(key, source, 'deleted'));
       this.#hub.wake(key, true);
       return;
     }
-    if (decision.head.pendingSince !== undefined) for (const listener of this.#pendingListeners) listener(key);
+    if (decision.head.pendingSince !== undefined) this.#pending.tell(key);
     if (decision.quiet) return;
-    if (this.#hub.hasListeners) this.#hub.tell(toTaskChange(before, decision, source));
+    if (this.#hub.size > 0) this.#hub.tell(toTaskChange(before, decision, source));
     this.#hub.wake(key, false);
   }
 
   #hear(notices: readonly Notice[]): void {
     for (const notice of notices) {
       this.#hub.wake(notice.key, notice.type === 'deleted');
-      for (const listener of this.#pendingListeners) listener(notice.key);
+      this.#pending.tell(notice.key);
       // A failed read must not end the telling of what follows; watchers will meet the failure themselves.
-      if (this.#hub.hasListeners) this.#telling = this.#telling.then(() => this.#retell(notice)).catch(() => {});
+      if (this.#hub.size > 0) this.#telling = this.#telling.then(() => this.#retell(notice)).catch(() => {});
     }
   }
 
@@ -333,10 +329,6 @@ export class LocalTaskStore implements TaskStore {
       if (--this.#active === 0) this.#idle();
     }
   }
-}
-
-function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOptions): TaskKey {
-  return { callerId, taskType, taskId };
 }
 
 /** A change without its items. */

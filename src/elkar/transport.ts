@@ -53,7 +53,7 @@ export class ElkarTransport {
   readonly #apiKey: ApiKey;
   readonly #fetch: typeof fetch;
   readonly #timeoutMs: number;
-  #key: Promise<string> | undefined;
+  #key: Promise<string> | string | undefined;
 
   constructor(options: ElkarTransportOptions) {
     const { baseUrl, apiKey, timeoutMs = 30_000 } = options;
@@ -97,26 +97,17 @@ export class ElkarTransport {
     { taskId, operation, signal, callerId, historyLength }: RequestOptions & Partial<GetTaskQuery> & TaskId = {},
     read: (answer: unknown) => T = readTaskResponse as never,
   ): Promise<T> {
+    const isOfTask = taskId !== undefined;
     const fail: Fail = (code, message, details) =>
-      new TaskStoreError(code, `${message} (${method} ${route}${taskId === undefined ? '' : '/{id}'})`, {
+      new TaskStoreError(code, `${message} (${method} ${route}${isOfTask ? '/{id}' : ''})`, {
         operation,
         taskId,
         ...details,
       });
-    const send = () =>
-      this.#send(
-        [
-          this.#baseUrl,
-          route,
-          taskId === undefined ? '' : `/${encodeId(taskId)}`,
-          callerId === undefined ? '' : `?caller_id=${encodeId(callerId)}`,
-          historyLength === undefined ? '' : `&history_length=${historyLength}`,
-        ].join(''),
-        // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
-        { method, redirect: 'manual', ...(body && { body: JSON.stringify(body) }) },
-        signal,
-        fail,
-      );
+    const path = isOfTask ? `${route}/${encodeId(taskId)}` : route;
+    const length = historyLength === undefined ? '' : `&history_length=${historyLength}`;
+    const query = callerId === undefined ? '' : `?caller_id=${encodeId(callerId)}${length}`;
+    const send = () => this.#send(this.#baseUrl + path + query, method, body, signal, fail);
     let answer = await send();
     // A key may have expired since it was asked for; one that a function gives anew deserves a second try.
     if (answer.status === 401 && typeof this.#apiKey === 'function') {
@@ -126,15 +117,32 @@ export class ElkarTransport {
     return understand(answer, read, fail);
   }
 
-  async #send(url: string, init: RequestInit, signal: AbortSignal | undefined, fail: Fail): Promise<Answer> {
+  async #send(
+    url: string,
+    method: string,
+    body: Json | undefined,
+    signal: AbortSignal | undefined,
+    fail: Fail,
+  ): Promise<Answer> {
     const timeout = new AbortController();
     const abort = () => timeout.abort();
     signal?.throwIfAborted();
     const timer = setTimeout(abort, this.#timeoutMs);
     signal?.addEventListener('abort', abort);
+    const exchange = async () => {
+      const response = await this.#fetch(url, {
+        method,
+        headers: { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' },
+        body: JSON.stringify(body) as string,
+        signal: timeout.signal,
+        // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
+        redirect: 'manual',
+      });
+      return { status: response.status, retryAfterMs: retryAfter(response.headers), text: await response.text() };
+    };
     try {
       // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
-      return await untilAborted(this.#exchange(url, { ...init, signal: timeout.signal }, fail), timeout.signal);
+      return await untilAborted(exchange(), timeout.signal);
     } catch (cause) {
       signal?.throwIfAborted();
       if (cause instanceof TaskStoreError) throw cause;
@@ -148,23 +156,14 @@ export class ElkarTransport {
     }
   }
 
-  async #exchange(url: string, init: RequestInit, fail: Fail): Promise<Answer> {
-    const headers: Record<string, string> = { 'x-api-key': await this.#askKey(fail) };
-    if (init.body) headers['content-type'] = 'application/json';
-    const response = await this.#fetch(url, { ...init, headers });
-    return { status: response.status, retryAfterMs: retryAfter(response.headers), text: await response.text() };
-  }
-
-  #askKey(fail: Fail): Promise<string> | string {
+  async #askKey(fail: Fail): Promise<string> {
     const apiKey = this.#apiKey;
-    if (typeof apiKey === 'string') return apiKey;
-    this.#key ??= Promise.resolve()
-      .then(apiKey)
-      .catch((cause: unknown) => {
-        this.#key = undefined;
-        throw fail('UNAUTHORIZED', 'apiKey gave no key', { cause });
-      });
-    return this.#key;
+    try {
+      return await (this.#key ??= typeof apiKey === 'string' ? apiKey : apiKey());
+    } catch (cause) {
+      this.#key = undefined;
+      throw fail('UNAUTHORIZED', 'apiKey gave no key', { cause });
+    }
   }
 }
 

@@ -4,21 +4,21 @@
  * Evidence, not trust: an item is acknowledged when the remote shows its op at its place. So it does not matter which
  * request an item came with, nor whether the answer is that of a push, or of a GET after a lost one.
  */
-import { TaskStoreError } from '../core/errors.ts';
 import type { TaskHead } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
 import type { TaskRecord } from '../core/record.ts';
 import type { Command } from '../core/reduce.ts';
 import { finishedStates, type Message, type Part, type Task, type TaskStatus } from '../core/task.ts';
 import { type RemoteTask, tagOf } from '../elkar/wire.ts';
-import { evidenceOf } from './plan.ts';
 import {
   advance,
+  conflict,
   hasPending,
   itemsOf,
   markOf,
   opOf,
   printOf,
+  progressOf,
   remember,
   type SyncState,
   start,
@@ -28,8 +28,8 @@ import {
 
 /** What was sent, where the answer is that of a push. */
 export interface Sent {
-  /** What the answer must show. */
-  readonly evidence: number;
+  /** How many items. */
+  readonly items: number;
   /** The head whose unsent items were read to be sent, and when: what is left after all of those was made later. */
   readonly head: TaskHead;
   readonly at: number;
@@ -61,7 +61,8 @@ export function absorb(
     return read.news;
   });
   const { taken, ...status } = settleStatus(head.body.status, remote.task.status, before, tails[0]?.own ?? 0);
-  const state = advance(before, {
+  const state = advance({
+    ...before,
     ...status,
     rowId: remote.rowId,
     tails,
@@ -69,7 +70,7 @@ export function absorb(
     unsure: undefined,
     unseen: sent ? before.target?.unseen : before.unseen,
   });
-  if (sent && evidenceOf(state) < sent.evidence) throw conflict('the remote took a change and does not show it');
+  if (sent && progressOf(state, sent.items) === progressOf(before, sent.items)) throw conflict(lost);
 
   const since = head.pendingSince ?? now;
   if (!taken && headers.length === (head.artifacts?.length ?? 0) && news.flat().every((item) => item === undefined)) {
@@ -110,7 +111,7 @@ export function takeWhole(head: TaskHead | undefined, { task, rowId }: RemoteTas
     whole: true,
     messages: history,
     artifacts: artifacts.map(({ parts, ...header }, slot) => ({ slot, header, parts })),
-    sync: advance(stateOf(head), { rowId, status: seen }),
+    sync: advance({ ...stateOf(head), rowId, status: seen }),
     pendingSince: undefined,
   };
 }
@@ -120,9 +121,7 @@ export function assertRow(state: SyncState, { rowId }: RemoteTask): void {
   if ((state.rowId ?? rowId) !== rowId) throw conflict('the remote answered with another task of the same id');
 }
 
-function conflict(message: string): TaskStoreError {
-  return new TaskStoreError('CONFLICT', message);
-}
+const lost = 'the remote does not show what it has taken';
 
 /** The remote's tails in the order of ours, new ones last; undefined: the remote has no such artifact. */
 function bySlot({ artifacts = [] }: TaskHead, task: Task) {
@@ -138,14 +137,14 @@ function bySlot({ artifacts = [] }: TaskHead, task: Task) {
 
 /** What stands there past what was known: what others wrote, and undefined for each item of ours that waits for it. */
 function readTail(items: readonly unknown[], { local, remote, own }: Tail, prefix: string) {
-  if (items.length < remote) throw conflict('the remote no longer holds what it had taken');
+  if (items.length < remote) throw conflict(lost);
   const news: unknown[] = [];
   let next = own;
   for (const item of items.slice(remote)) {
     const op = `${tagOf(item).op}`;
     const number = Number(op.slice(prefix.length));
     if (!op.startsWith(prefix)) news.push(item);
-    else if (number > next) throw conflict('the remote holds items of this side out of order');
+    else if (number > next) throw conflict(lost);
     // One before was discarded here, arrived all the same, and stands in the acknowledged part of this side's tail.
     else if (number === next) next = news.push(undefined) && number + 1;
   }

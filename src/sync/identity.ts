@@ -38,10 +38,10 @@ export async function settleIdentity(
   await port.setMeta(SYNC_META, { identity: before, term, isAdopted });
   if (isSettled) return term;
 
-  const settle = ({ identity: own }: SyncState, { sync, pendingSince }: TaskHead): Note | false => {
-    if (!isAdopted && !sync && pendingSince === undefined) return [{ unsure: true }, port.environment.now()];
-    const isTheirs = before !== identity && own === undefined && (pendingSince ?? openedAt) < openedAt;
-    return isTheirs && [{ identity: before }];
+  const settle = (state: SyncState, { sync, pendingSince }: TaskHead): Note | false => {
+    if (!isAdopted && !sync && pendingSince === undefined) return [{ ...state, unsure: true }, port.environment.now()];
+    const isTheirs = before !== identity && state.identity === undefined && (pendingSince ?? openedAt) < openedAt;
+    return isTheirs && [{ ...state, identity: before }];
   };
   const notes: Promise<unknown>[] = [];
   for await (const head of oldestFirst(port, {})) {

@@ -1,5 +1,5 @@
 /** What `elkarSync` takes, and what it takes for granted. */
-import { id, is, object, optional } from '../core/shape.ts';
+import { count, id, is, object, optional } from '../core/shape.ts';
 import type { ElkarTransportOptions } from '../elkar/transport.ts';
 import type { Locks } from './leader.ts';
 
@@ -68,19 +68,17 @@ export function defaultPlatform(): SyncPlatform {
 }
 
 function listenToPage(wake: () => void): () => void {
-  const { window, document } = globalThis as Partial<typeof globalThis>;
-  const onVisible = () => document?.visibilityState === 'visible' && wake();
-  const target = window ?? globalThis;
-  target.addEventListener?.('online', wake);
-  document?.addEventListener('visibilitychange', onVisible);
-  return () => {
-    target.removeEventListener?.('online', wake);
-    document?.removeEventListener('visibilitychange', onVisible);
-  };
+  const here = globalThis as Partial<typeof globalThis>;
+  const { document } = here;
+  const end = new AbortController();
+  const { signal } = end;
+  here.addEventListener?.('online', wake, { signal });
+  document?.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && wake(), { signal });
+  return () => end.abort();
 }
 
-const time = optional(is((ms) => Number.isFinite(ms) && (ms as number) >= 0, 'a number of 0 or more'));
-const amount = optional(is((count) => Number.isFinite(count) && (count as number) >= 1, 'a number of 1 or more'));
+const amount = optional(is((value) => Number.isInteger(value) && (value as number) > 0, 'a whole number over 0'));
+const time = optional(count);
 
 /** Those of the transport are its own to check. */
 export const optionsShape = object({

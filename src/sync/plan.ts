@@ -5,7 +5,6 @@
  * its own message, and only once everything that comes before that message is acknowledged.
  */
 import { TaskStoreError } from '../core/errors.ts';
-import type { TaskHead } from '../core/head.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Message } from '../core/task.ts';
 import { createBody, type Json, updateBody } from '../elkar/wire.ts';
@@ -34,13 +33,6 @@ export interface Plan {
   readonly bytes: number;
   /** More unsent items would not have made it larger. */
   readonly isFull: boolean;
-  /** What the answer must show; see `evidenceOf`. */
-  readonly evidence: number;
-}
-
-/** So many items of ours, and tails, the remote has shown: a number that each request takes further. */
-export function evidenceOf({ tails }: SyncState): number {
-  return tails.reduce((sum, tail) => sum + (tail ? tail.own + 1 : 0), 0);
 }
 
 /** Unsent items, so many of each tail at the most: a backlog is never read whole. */
@@ -53,12 +45,6 @@ export function selectUnsent(limit: number): SelectRange {
     });
     return { messages: ranges[0] as [number, number], parts: (slot) => ranges[slot + 1] as [number, number] };
   };
-}
-
-/** Whether `selectUnsent` leaves some out. */
-export function isCut(head: TaskHead, limit: number): boolean {
-  const { tails } = stateOf(head);
-  return countsOf(head).some((count, n) => count - (tails[n]?.local ?? 0) > limit);
 }
 
 /** The next request of a task with the items that `selectUnsent` gave; undefined where nothing is to be sent. */
@@ -91,7 +77,6 @@ function planCreate({ head, messages }: TaskRecord, state: SyncState, uid: strin
     items: 1,
     bytes: 0,
     isFull: true,
-    evidence: own + 2,
   };
 }
 
@@ -101,7 +86,6 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   const { status, metadata } = body;
   const [history] = state.tails;
   const { local, own } = history ?? start;
-  let evidence = evidenceOf(state);
   let items = 0;
   let bytes = 0;
   let isFull = false;
@@ -124,7 +108,6 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     const isWhole = from.local + taken.length >= partCount;
     areAllWhole &&= isWhole;
     if (taken.length === 0 && !(isWhole && take(header))) return [];
-    evidence += taken.length + (tail ? 0 : 1);
     // An artifact is closed with the chunk that makes it whole; closed before, the remote would refuse the rest.
     const artifact = { ...header, parts: taken, lastChunk: isWhole ? header.lastChunk : undefined };
     return [{ artifact, ops: taken.map((_, i) => opOf(uid, slot + 1, from.own + i)), isLater: !!tail }];
@@ -164,7 +147,6 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     items,
     bytes,
     isFull,
-    evidence: evidence + first + messages.length,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Pushes what is pending, several tasks side by side, each with one request at a time. Runs in the leading context. */
 import { type TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
+import type { SyncStatus } from '../task-store.ts';
 import type { SyncPlatform } from './options.ts';
 import { Push, type PushContext, type PushedTask } from './push.ts';
 import { blameFor, delayAfter } from './schedule.ts';
@@ -13,6 +14,8 @@ export interface LoopContext extends PushContext {
   readonly platform: SyncPlatform;
   readonly concurrency: number;
   readonly maxBackoffMs: number;
+  /** The key was refused, or the user said so. */
+  pausedBy: TaskStoreError | 'user' | undefined;
 }
 
 /** The remote, or one task, that has failed so many times in a row and is left alone for a while. */
@@ -43,10 +46,8 @@ export class PushLoop {
   #busy = 0;
   #isDirty = true;
   #isFilling = false;
-  /** The key was refused, or the user said so. */
-  pausedBy: TaskStoreError | 'user' | undefined;
-  lastError: TaskStoreError | undefined;
-  lastSuccessAt: number | undefined;
+  #lastError: TaskStoreError | undefined;
+  #lastSuccessAt: number | undefined;
 
   /** `signal` ends it. */
   constructor(context: LoopContext, term: number | undefined, signal: AbortSignal, onChange: () => void) {
@@ -56,18 +57,21 @@ export class PushLoop {
     this.#onChange = onChange;
   }
 
-  get state(): 'idle' | 'pushing' | 'offline' {
-    return this.#remote.failures > 0 ? 'offline' : this.#busy > 0 ? 'pushing' : 'idle';
+  get status(): Omit<SyncStatus, 'leader'> {
+    const [oldest] = this.#tasks.values();
+    return {
+      state: this.#remote.failures > 0 ? 'offline' : this.#busy > 0 ? 'pushing' : 'idle',
+      pendingTasks: this.#tasks.size,
+      blockedTasks: this.#aside.size,
+      oldestPendingAt: oldest?.since,
+      lastSuccessAt: this.#lastSuccessAt,
+      lastError: this.#lastError,
+    };
   }
 
   /** Nothing is left to look at for now. */
   get isDrained(): boolean {
     return this.#queue.length === 0 && !this.#isFilling;
-  }
-
-  get counts() {
-    const [oldest] = this.#tasks.values();
-    return { pendingTasks: this.#tasks.size, oldestPendingAt: oldest?.since, blockedTasks: this.#aside.size };
   }
 
   isPushing(key: TaskKey): boolean {
@@ -95,7 +99,7 @@ export class PushLoop {
     if (this.#isFilling) return;
     this.#isFilling = true;
     try {
-      while (!this.#signal.aborted && !this.pausedBy && !this.#remote.wait) {
+      while (!this.#signal.aborted && !this.#context.pausedBy && !this.#remote.wait) {
         if (this.#queue.length === 0 && this.#isDirty) await this.#refill();
         // While the remote fails, one request at a time finds out when it is back.
         const limit = this.#remote.failures > 0 ? 1 : this.#context.concurrency;
@@ -177,15 +181,15 @@ export class PushLoop {
 
   #succeeded(task: PendingTask): void {
     this.#remote.failures = task.failures = 0;
-    this.lastError = undefined;
-    this.lastSuccessAt = this.#now();
+    this.#lastError = undefined;
+    this.#lastSuccessAt = this.#now();
   }
 
   async #fail(task: PendingTask, cause: unknown): Promise<void> {
     if (this.#signal.aborted) return;
     const error = this.#failed(cause);
     const blame = blameFor(error);
-    if (blame === 'key') this.pausedBy ??= error;
+    if (blame === 'key') this.#context.pausedBy ??= error;
     else if (blame !== 'request') this.#wait(blame === 'remote' ? this.#remote : task, error);
     else {
       this.#remote.failures = 0;
@@ -195,8 +199,8 @@ export class PushLoop {
   }
 
   #failed(cause: unknown): TaskStoreError {
-    this.lastError = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
-    return this.lastError;
+    this.#lastError = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
+    return this.#lastError;
   }
 
   #wait(patient: Patient, error: TaskStoreError): void {

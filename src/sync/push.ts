@@ -6,9 +6,9 @@ import type { ElkarTransport } from '../elkar/transport.ts';
 import { assertSendable, clientTaskBody, type RemoteTask } from '../elkar/wire.ts';
 import type { StorePort } from '../store-port.ts';
 import { absorb, assertRow, type Sent, takeWhole } from './absorb.ts';
-import { evidenceOf, isCut, type Plan, plan, selectUnsent } from './plan.ts';
+import { type Plan, plan, selectUnsent } from './plan.ts';
 import { blameFor } from './schedule.ts';
-import { errorOf, note, remember, type SyncState, stateOf } from './state.ts';
+import { errorOf, note, progressOf, remember, type SyncState, stateOf } from './state.ts';
 
 /** Where a context's pushes come from and go to. */
 export interface PushContext {
@@ -29,6 +29,8 @@ export interface PushedTask {
   readonly key: TaskKey;
   /** What was halved when the remote said that it was too much. */
   maxBytes?: number;
+  /** So many unsent items are read of each tail: few at first, since they may be large. */
+  limit?: number;
 }
 
 export class Push {
@@ -77,7 +79,7 @@ export class Push {
   /** Sets the task aside, whole as it is. */
   async block({ code, message, status }: TaskStoreError): Promise<void> {
     const { port, identity } = this.#context;
-    await note(port, this.#task.key, () => [{ blocked: { code, message, status }, identity }]);
+    await note(port, this.#task.key, (state) => [{ ...state, blocked: { code, message, status }, identity }]);
   }
 
   /** Asks the remote what it has, and brings in what is new there. */
@@ -102,55 +104,48 @@ export class Push {
   }
 
   async #pushNext(): Promise<void> {
-    const { port, identity, id, claimMs, transport } = this.#context;
-    const { taskId } = this.#task.key;
+    const { port, identity, id, claimMs, transport, noCaller } = this.#context;
+    const task = this.#task;
+    const { key, limit = 128, maxBytes = this.#context.maxBytes } = task;
     const at = port.environment.now();
-    const uid = port.environment.newId();
-    const planned = await this.#plan(uid);
-    if (!planned) return;
-    const { head, next } = planned;
+    const record = await port.read(key, selectUnsent(limit));
+    if (!record) return;
+    const { head } = record;
     const state = stateOf(head);
+    const { seq, uid = port.environment.newId() } = state;
+    const next = plan(record, uid, key.callerId ?? noCaller, maxBytes);
     if (!next) {
-      await note(port, head.key, (_, now) => now.revision === head.revision && [{ target: undefined }, 0]);
+      await note(port, key, (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0]);
       return;
     }
-    assertSendable(next.body, taskId);
-    const noted = await this.#note(state.seq, {
+    if (!next.isFull) task.limit = Math.min(4096, limit * 8);
+    assertSendable(next.body, key.taskId);
+    const noted = await this.#note(seq, {
       target: { by: id, until: at + claimMs, unseen: next.unseen },
       known: next.status ? remember(state.known, next.status) : state.known,
-      uid: state.uid ?? uid,
+      uid,
       identity,
       term: this.#term,
     });
     if (!noted) return;
     const options = { signal: this.#signal };
-    const sent = next.isCreate
-      ? transport.createTask(next.body, options)
-      : transport.updateTask(taskId, next.body, options);
-    const answer = await sent.catch((error: unknown) => this.#afterRefusal(error, next, state.seq + 1));
-    if (answer) await this.#bringIn(answer, state.seq + 1, { evidence: next.evidence, head, at });
-  }
-
-  /** Reads as much as one request can hold, a bounded number of items at first, since they may be large. */
-  async #plan(newUid: string): Promise<{ head: TaskHead; next: Plan | undefined } | undefined> {
-    const { port, noCaller } = this.#context;
-    const { key, maxBytes = this.#context.maxBytes } = this.#task;
-    for (let limit = 64; ; limit *= 16) {
-      const record = await port.read(key, selectUnsent(limit));
-      if (!record) return undefined;
-      const { head } = record;
-      const next = plan(record, stateOf(head).uid ?? newUid, key.callerId ?? noCaller, maxBytes);
-      if (!next || next.isFull || !isCut(head, limit)) return { head, next };
+    try {
+      const answer = next.isCreate
+        ? transport.createTask(next.body, options)
+        : transport.updateTask(key.taskId, next.body, options);
+      await this.#bringIn(await answer, seq + 1, { head, at, items: next.items });
+    } catch (error) {
+      await this.#afterRefusal(error as TaskStoreError, next, state);
     }
   }
 
   /** Throws `error` again, unless there is more to do. */
-  async #afterRefusal(error: unknown, { items, bytes, evidence }: Plan, seq: number): Promise<void> {
-    if (!(error instanceof TaskStoreError)) throw error;
+  async #afterRefusal(error: TaskStoreError, { items, bytes }: Plan, before: SyncState): Promise<void> {
     const { code, status } = error;
     const isTooLarge = status === 413;
     // The remote has certainly not taken it, and need not be asked.
-    if (isTooLarge || status === 429 || code === 'UNAUTHORIZED') await this.#note(seq, { target: undefined });
+    if (isTooLarge || status === 429 || code === 'UNAUTHORIZED')
+      await this.#note(before.seq + 1, { target: undefined });
     if (isTooLarge && items > 1) {
       this.#task.maxBytes = bytes >> 1;
       return;
@@ -159,7 +154,7 @@ export class Push {
     // An earlier attempt may have arrived in the meantime, and be why this one was refused.
     await this.#ask();
     const head = await this.head();
-    if (!head || evidenceOf(stateOf(head)) < evidence) throw error;
+    if (head && progressOf(stateOf(head), items) === progressOf(before, items)) throw error;
   }
 
   /** Brings an answer into the store, unless sync's state of the task has moved on since `seq`; answers whether it did. */
@@ -185,7 +180,7 @@ export class Push {
   #note(seq: number, fields: Partial<SyncState>): Promise<boolean> {
     return note(this.#context.port, this.#task.key, (state) => {
       this.#assertFree(state);
-      return state.seq === seq && [fields];
+      return state.seq === seq && [{ ...state, ...fields }];
     });
   }
 
@@ -204,7 +199,7 @@ export class Push {
       assertRow(state, remote);
       const { pendingSince = at } = head;
       return [
-        { rowId: remote.rowId, identity, unsure: undefined },
+        { ...state, rowId: remote.rowId, identity, unsure: undefined },
         head.revision === revision ? 0 : Math.max(pendingSince, at),
       ];
     });

@@ -18,47 +18,31 @@ function toBlocked(head: TaskHead, identity: string): BlockedTask[] {
 
 /** Takes the task up again. Where the remote's side of it was in doubt, it is compared anew from the first item on. */
 export function retry(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
-  return note(port, key, ({ blocked }, head) => {
+  return note(port, key, (state, head) => {
+    const { blocked } = state;
     const error = errorOf(head, identity);
     if (error && !blocked) throw error;
-    const isInDoubt = blocked?.code === 'CONFLICT' || blocked?.code === 'TASK_NOT_FOUND';
-    return blocked && [isInDoubt ? { ...forgotten, identity } : { blocked: undefined }];
+    const isInDoubt = ['CONFLICT', 'TASK_NOT_FOUND'].includes(blocked?.code ?? '');
+    return error && [isInDoubt ? { ...anew(state), identity } : { ...state, blocked: undefined }];
   });
 }
 
 /** What is pending of the task counts as settled. One that this remote has never had is tried whole at its next change. */
 export function discard(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
-  return note(port, key, ({ blocked, rowId, tails, known = [] }, head) => {
+  return note(port, key, (state, head) => {
     if (!errorOf(head, identity)) return undefined;
-    if (!blocked || rowId === undefined) return [forgotten, 0];
+    if (!state.blocked || state.rowId === undefined) return [anew(state), 0];
     const status = markOf(head.body.status);
-    return [
-      {
-        tails: countsOf(head).map((count, n) => {
-          const { local, remote, own } = tails[n] ?? start;
-          return { local: count, remote, own: own + count - local };
-        }),
-        status,
-        known: known.map((known) => ({ ...known, mark: status })),
-        unseen: unseenOf(head),
-        target: undefined,
-        blocked: undefined,
-      },
-      0,
-    ];
+    const tails = countsOf(head).map((count, n) => {
+      const { local, remote, own } = state.tails[n] ?? start;
+      return { local: count, remote, own: own + count - local };
+    });
+    const known = state.known?.map((known) => ({ ...known, mark: status }));
+    return [{ ...state, tails, status, known, unseen: unseenOf(head), target: undefined, blocked: undefined }, 0];
   });
 }
 
 /** Nothing is known of the remote's side any more, not even whether there is one. */
-const forgotten: Partial<SyncState> = {
-  identity: undefined,
-  uid: undefined,
-  rowId: undefined,
-  tails: [],
-  status: undefined,
-  known: undefined,
-  unseen: undefined,
-  target: undefined,
-  blocked: undefined,
-  unsure: true,
-};
+function anew({ seq }: SyncState): SyncState {
+  return { seq, tails: [], unsure: true };
+}

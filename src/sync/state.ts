@@ -136,13 +136,22 @@ export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefine
   return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, { taskId });
 }
 
-/** `state` with these fields changed; written, it is one step further. */
-export function advance(state: SyncState, fields: Partial<SyncState>): { [K in keyof SyncState]: SyncState[K] } {
-  return { ...state, ...fields, seq: state.seq + 1 };
+/**
+ * What the remote must take further with a request of so many items: how many of ours, and of our artifacts, it shows;
+ * without items, what it has of the rest.
+ */
+export function progressOf({ tails, status, unseen }: SyncState, items: number): unknown {
+  if (items === 0) return `${status} ${unseen}`;
+  return tails.reduce((sum, tail, n) => sum + (tail ? tail.own + Math.sign(n) : 0), 0);
 }
 
-/** What to write of a task: fields of the state, and since when something is pending; 0: nothing is. @default as before */
-export type Note = readonly [fields: Partial<SyncState>, pendingSince?: number | undefined];
+/** What lies in a head: the state, one step further. */
+export function advance(next: SyncState): { [K in keyof SyncState]: SyncState[K] } {
+  return { ...next, seq: next.seq + 1 };
+}
+
+/** The state to write, and since when something is pending: as before, or 0: nothing is. */
+export type Note = readonly [next: SyncState, pendingSince?: number | undefined];
 
 /** Writes what `decide` answers, in one transaction with its look at the task; answers whether it did. */
 export async function note(
@@ -153,8 +162,12 @@ export async function note(
   const { decision } = await port.transact(key, (head) => {
     const noted = head && decide(stateOf(head), head);
     if (!noted) return undefined;
-    const [fields, pendingSince = head.pendingSince] = noted;
-    return { type: 'note', sync: advance(stateOf(head), fields), pendingSince: pendingSince || undefined };
+    const [next, pendingSince = head.pendingSince] = noted;
+    return { type: 'note', sync: advance(next), pendingSince: pendingSince || undefined };
   });
   return decision !== undefined;
+}
+
+export function conflict(message: string): TaskStoreError {
+  return new TaskStoreError('CONFLICT', message);
 }
