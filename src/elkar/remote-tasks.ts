@@ -97,13 +97,19 @@ export class RemoteTasks {
       task: i === last ? task : undefined,
     }));
     const artifacts = artifactsUpdates?.map((artifact, i) => this.#chunk(artifact, `${op}:${i}`));
-    const timed = status && {
-      status: { ...status, timestamp: status.timestamp ?? this.#now() },
-      op: `${op}:s`,
-      task: last < 0 ? task : undefined,
-    };
+    const timed = status && { ...status, timestamp: status.timestamp ?? this.#now() };
+    const statusTag = { op: `${op}:s`, task: last < 0 ? task : undefined };
     const { callerId, taskType } = key;
-    const body = updateBody({ callerId, status: timed, messages, artifacts, pushNotification, metadata, taskType });
+    const body = updateBody({
+      callerId,
+      status: timed,
+      statusTag,
+      messages,
+      artifacts,
+      pushNotification,
+      metadata,
+      taskType,
+    });
     const ops = [
       ...(status?.message ? [`${op}:s`] : []),
       ...messages.map(({ op }) => op),

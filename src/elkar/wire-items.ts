@@ -199,7 +199,6 @@ function putBack({ state, message, timestamp }: Json, tag: Tag): Json {
 
 /** Python writes times without a zone, meaning its own, which is taken to be ours. */
 function toUtc(time: string): string {
-  const isNaive = /^\d{4}-\d\d-\d\d[T ][\d:.]+$/.test(time);
-  const ms = Date.parse(isNaive ? time.replace(' ', 'T') : time);
-  return isNaive && !Number.isNaN(ms) ? new Date(ms).toISOString() : time;
+  const ms = Date.parse(time.replace(' ', 'T'));
+  return ms && /^[\d-]+[T ][\d:.]+$/.test(time) ? new Date(ms).toISOString() : time;
 }

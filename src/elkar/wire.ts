@@ -25,14 +25,7 @@ export { type Json, type OutgoingArtifact, tagOf } from './wire-items.ts';
 /** A message to send: `op` is the unique id of the change it is, `task` what the change does to the task besides. */
 export interface OutgoingMessage {
   readonly message: Message;
-  readonly op: string;
-  readonly task?: TaskTag | undefined;
-}
-
-/** `op` is that of the message in it, if any: the server appends that to the history, before the new messages. */
-export interface OutgoingStatus {
-  readonly status: TaskStatus;
-  readonly op: string | undefined;
+  readonly op?: string | undefined;
   readonly task?: TaskTag | undefined;
 }
 
@@ -49,7 +42,9 @@ export interface CreateRequest {
 
 export interface UpdateRequest {
   readonly callerId: string;
-  readonly status?: OutgoingStatus | undefined;
+  readonly status?: TaskStatus | undefined;
+  /** Of the message in it, if any: the server appends that to the history, before `messages`. */
+  readonly statusTag?: Omit<OutgoingMessage, 'message'> | undefined;
   readonly messages: readonly OutgoingMessage[];
   readonly artifacts?: readonly OutgoingArtifact[] | undefined;
   readonly pushNotification?: PushNotificationConfig | undefined;
@@ -72,10 +67,10 @@ export function createBody({ params, op, callerId, timestamp, isStreaming }: Cre
 
 /** Body of `PUT /tasks/{id}`. */
 export function updateBody(request: UpdateRequest): Json {
-  const { callerId, status, messages, artifacts, pushNotification, metadata, taskType } = request;
+  const { callerId, status, statusTag, messages, artifacts, pushNotification, metadata, taskType } = request;
   return {
     caller_id: callerId,
-    status: status && encodeStatus(status.status, { op: status.op, task: status.task }),
+    status: status && encodeStatus(status, statusTag),
     new_messages: messages.map(({ message, ...tag }) => encode('message', message, tag)),
     artifacts_updates: artifacts?.map(encodeChunk),
     push_notification: pushNotification,

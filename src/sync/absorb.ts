@@ -8,11 +8,12 @@ import type { TaskHead } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
 import type { TaskRecord } from '../core/record.ts';
 import type { Command } from '../core/reduce.ts';
-import { finishedStates, type Message, type Part, type Task, type TaskStatus } from '../core/task.ts';
+import { finishedStates, type Task, type TaskStatus } from '../core/task.ts';
 import { type RemoteTask, tagOf } from '../elkar/wire.ts';
 import {
   advance,
   conflict,
+  countsOf,
   hasPending,
   itemsOf,
   markOf,
@@ -51,52 +52,48 @@ export function absorb(
   if (before.unsure && !record) return 'read';
   assertRow(before, remote);
   const { headers, theirs } = bySlot(head, remote.task);
-  const ours = theirs.map((_, n) => (record ? itemsOf(record, n) : []));
-  const from = theirs.map((items, n) => (before.unsure && items ? adopt(ours[n], items) : (before.tails[n] ?? start)));
-  const tails = [...before.tails];
-  const news = theirs.map((items, n) => {
-    if (!items) return [];
-    const read = readTail(items, from[n] as Tail, opOf(before.uid, n, ''));
-    tails[n] = read.tail;
-    return read.news;
+  const read = theirs.map((items, n) => {
+    const ours = record ? itemsOf(record, n) : [];
+    const from = before.unsure ? adopt(ours, items) : before.tails[n];
+    return readTail(ours, items, from, opOf(before.uid, n, ''));
   });
+  const tails = read.map(({ tail }) => tail);
   const { taken, ...status } = settleStatus(head.body.status, remote.task.status, before, tails[0]?.own ?? 0);
-  const state = advance({
+  const state: SyncState = {
     ...before,
     ...status,
     rowId: remote.rowId,
     tails,
     target: undefined,
     unsure: undefined,
-    unseen: sent ? before.target?.unseen : before.unseen,
-  });
+    unseen: (sent ? before.target : before)?.unseen,
+  };
   if (sent && progressOf(state, sent.items) === progressOf(before, sent.items)) throw conflict(lost);
 
   const since = head.pendingSince ?? now;
-  if (!taken && headers.length === (head.artifacts?.length ?? 0) && news.flat().every((item) => item === undefined)) {
-    if (JSON.stringify({ ...state, seq: before.seq }) === JSON.stringify(before)) return undefined;
+  const isForeign = headers.length > countsOf(head).length - 1 || read.some(({ isForeign }) => isForeign);
+  if (!taken && !isForeign) {
+    if (JSON.stringify(state) === JSON.stringify(before)) return undefined;
     const left = sent && !hasPending(sent.head, state) ? Math.max(since, sent.at) : since;
-    return { type: 'note', sync: state, pendingSince: hasPending(head, state) ? left : undefined };
+    return { type: 'note', sync: advance(state), pendingSince: hasPending(head, state) ? left : undefined };
   }
 
   if (!record) return 'read';
-  const woven = ours.map((items, n) => weave(items, from[n]?.local ?? 0, news[n] ?? []));
   // Others' items may stand before ones of ours; then the tails are written anew.
-  const whole = ours.some((items, n) => items.some((item, i) => item !== woven[n]?.[i]));
-  const [messages, ...parts] = whole ? woven : woven.map((items, n) => items.slice(ours[n]?.length));
+  const whole = read.some(({ ours, woven }) => ours.some((item, i) => item !== woven[i]));
+  const [messages, ...parts] = read.map(({ ours, woven }) => (whole ? woven : woven.slice(ours.length)) as never[]);
   const body = taken ? { ...head.body, status: copyJson(taken) } : head.body;
-  const artifacts = headers.map((header, slot) => ({ header, partCount: woven[slot + 1]?.length ?? 0 }));
-  const after = { ...head, body, messageCount: woven[0]?.length ?? 0, artifacts };
+  const counts = read.map(({ woven }) => woven.length);
   return {
     type: 'pull',
     body,
     whole,
-    messages: messages as Message[],
+    messages: messages as never[],
     artifacts: headers
-      .map((header, slot) => ({ slot, header, parts: parts[slot] as Part[] }))
+      .map((header, slot) => ({ slot, header, parts: parts[slot] as never[] }))
       .filter(({ slot, parts }) => whole || parts.length > 0 || !head.artifacts?.[slot]),
-    sync: state,
-    pendingSince: hasPending(after, state) ? since : undefined,
+    sync: advance(state),
+    pendingSince: hasPending({ ...head, body }, state, counts) ? since : undefined,
   };
 }
 
@@ -135,31 +132,41 @@ function bySlot({ artifacts = [] }: TaskHead, task: Task) {
   return { headers, theirs };
 }
 
-/** What stands there past what was known: what others wrote, and undefined for each item of ours that waits for it. */
-function readTail(items: readonly unknown[], { local, remote, own }: Tail, prefix: string) {
-  if (items.length < remote) throw conflict(lost);
-  const news: unknown[] = [];
-  let next = own;
-  for (const item of items.slice(remote)) {
+/**
+ * What stands in the remote's tail past what was known, and ours with what others wrote woven in: the acknowledged items,
+ * then the remote's order, then what the remote has not got.
+ */
+function readTail(
+  ours: readonly unknown[],
+  items: readonly unknown[] | undefined,
+  from: Tail | null | undefined,
+  prefix: string,
+) {
+  let { local, own } = from ?? start;
+  const { remote } = from ?? start;
+  const there = items ?? [];
+  if (there.length < remote) throw conflict(lost);
+  const woven = ours.slice(0, local);
+  let isForeign = false;
+  let next = local;
+  for (const item of there.slice(remote)) {
     const op = `${tagOf(item).op}`;
+    const isOwn = op.startsWith(prefix);
     const number = Number(op.slice(prefix.length));
-    if (!op.startsWith(prefix)) news.push(item);
-    else if (number > next) throw conflict(lost);
+    if (isOwn && number > own) throw conflict(lost);
     // One before was discarded here, arrived all the same, and stands in the acknowledged part of this side's tail.
-    else if (number === next) next = news.push(undefined) && number + 1;
+    if (isOwn && number < own) continue;
+    woven.push(isOwn ? ours[next++] : copyJson(item));
+    isForeign ||= !isOwn;
+    local++;
+    own += Number(isOwn);
   }
-  return { news, tail: { local: local + news.length, remote: items.length, own: next } };
-}
-
-/** The acknowledged items, then the remote's order, then what the remote has not got. */
-function weave(items: readonly unknown[], from: number, news: readonly unknown[]): readonly unknown[] {
-  let next = from;
-  const woven = news.map((item) => (item === undefined ? items[next++] : copyJson(item)));
-  return [...items.slice(0, from), ...woven, ...items.slice(next)];
+  const tail = items ? { local, remote: there.length, own } : null;
+  return { ours, woven: [...woven, ...ours.slice(next)], tail, isForeign };
 }
 
 /** Of a task that may be on the remote already: what both begin with is the same, without ops to tell. */
-function adopt(ours: readonly unknown[] = [], theirs: readonly unknown[]): Tail {
+function adopt(ours: readonly unknown[], theirs: readonly unknown[] = []): Tail {
   const end = ours.findIndex((item, i) => i >= theirs.length || markOf(item) !== markOf(theirs[i]));
   const count = end < 0 ? ours.length : end;
   return { local: count, remote: count, own: 0 };

@@ -32,10 +32,11 @@ export interface SyncOptions extends ElkarTransportOptions {
 }
 
 export interface SyncPlatform {
-  /** Calls `then` after so many ms, unless the returned function is called before. */
-  readonly later: (ms: number, then: () => void) => () => void;
-  /** Keeps the process from ending while somebody waits for sync. Ends with the returned function. */
-  readonly stay: () => () => void;
+  /**
+   * Calls `then` after so many ms, unless the returned function is called before. Only where somebody waits for it
+   * (`isWaitedFor`) does it keep the process from ending.
+   */
+  readonly later: (ms: number, then: () => void, isWaitedFor?: boolean) => () => void;
   /** From 0 to under 1. */
   readonly random: () => number;
   /** `null`: there are none. */
@@ -50,15 +51,10 @@ export interface SyncPlatform {
 export function defaultPlatform(): SyncPlatform {
   const { navigator, BroadcastChannel } = globalThis as Partial<typeof globalThis>;
   return {
-    later(ms, then) {
+    later(ms, then, isWaitedFor) {
       const timer = setTimeout(then, ms);
-      // A wait for the remote must not keep a process alive that has nothing else to do.
-      (timer as { unref?: () => void }).unref?.();
+      if (!isWaitedFor) (timer as { unref?: () => void }).unref?.();
       return () => clearTimeout(timer);
-    },
-    stay() {
-      const timer = setInterval(() => {}, 2 ** 31 - 1);
-      return () => clearInterval(timer);
     },
     random: Math.random,
     locks: navigator?.locks ?? null,

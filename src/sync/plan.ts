@@ -6,7 +6,7 @@
  */
 import { TaskStoreError } from '../core/errors.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
-import type { Message } from '../core/task.ts';
+import type { Message, TaskStatus } from '../core/task.ts';
 import { createBody, type Json, updateBody } from '../elkar/wire.ts';
 import {
   countsOf,
@@ -52,27 +52,21 @@ export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes
   const state = stateOf(record.head);
   if (!hasPending(record.head, state)) return undefined;
   return state.rowId === undefined
-    ? planCreate(record, state, uid, callerId)
+    ? planCreate(record, uid, callerId)
     : planUpdate(record, state, uid, callerId, maxBytes);
 }
 
-function planCreate({ head, messages }: TaskRecord, state: SyncState, uid: string, callerId: string): Plan {
+function planCreate({ head, messages }: TaskRecord, uid: string, callerId: string): Plan {
   const [message] = messages();
-  if (!message) throw new TaskStoreError('REMOTE_REJECTED', 'a task without a first message cannot be created there');
-  const { body, pushNotification, isStreaming, createdAt } = head;
-  const { id, sessionId = id, status, metadata } = body;
-  const own = state.tails[0]?.own ?? 0;
-  const isFirst = printOf(status) === 'submitted' && (!status.message || markOf(status.message) === markOf(message));
+  if (!message) throw new TaskStoreError('REMOTE_REJECTED', 'a task without a message cannot be created there');
+  const { body, pushNotification, isStreaming, createdAt: timestamp } = head;
+  const { id, sessionId = id, metadata } = body;
+  const params = { id, sessionId, message, metadata, pushNotification };
+  const first: TaskStatus = { state: 'submitted', message, timestamp };
   return {
-    body: createBody({
-      params: { id, sessionId, message, metadata, pushNotification },
-      op: opOf(uid, 0, own),
-      callerId,
-      timestamp: (isFirst && status.timestamp) || createdAt,
-      isStreaming,
-    }),
+    body: createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming }),
     isCreate: true,
-    status: { print: 'submitted', mark: isFirst ? markOf(status) : '', own },
+    status: { print: printOf(first), mark: markOf(first), own: 0 },
     unseen: unseenOf(head),
     items: 1,
     bytes: 0,
@@ -82,63 +76,58 @@ function planCreate({ head, messages }: TaskRecord, state: SyncState, uid: strin
 
 function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId: string, maxBytes: number): Plan {
   const { head, parts } = record;
-  const { body, pushNotification, messageCount = 0 } = head;
+  const { body, pushNotification } = head;
   const { status, metadata } = body;
-  const [history] = state.tails;
-  const { local, own } = history ?? start;
   let items = 0;
   let bytes = 0;
   let isFull = false;
   /** At least one item always goes; after one that is too much, none. */
   const take = (item: unknown) => {
-    const size = isFull || sizeOf(item);
-    isFull = size === true || (items > 0 && bytes + size > maxBytes);
+    const size = isFull ? 0 : sizeOf(item);
+    isFull ||= items > 0 && bytes + size > maxBytes;
     if (isFull) return false;
-    items++;
-    bytes += size as number;
-    return true;
+    bytes += size;
+    return items++ >= 0;
+  };
+  const takeTail = <T>(n: number, unsent: readonly T[]) => {
+    const { local, own } = state.tails[n] ?? start;
+    const taken = unsent.filter(take);
+    const isWhole = local + taken.length >= (countsOf(head)[n] as number);
+    return { own, taken, isWhole, ops: taken.map((_, i) => opOf(uid, n, own + i)) };
   };
 
   let areAllWhole = true;
-  const artifacts = (head.artifacts ?? []).flatMap(({ header, partCount }, slot) => {
-    const tail = state.tails[slot + 1];
-    const from = tail ?? start;
-    if (tail && from.local >= partCount) return [];
-    const taken = parts(slot).filter(take);
-    const isWhole = from.local + taken.length >= partCount;
+  const artifacts = (head.artifacts ?? []).flatMap(({ header }, slot) => {
+    const isLater = !!state.tails[slot + 1];
+    const { taken, isWhole, ops } = takeTail(slot + 1, parts(slot));
     areAllWhole &&= isWhole;
-    if (taken.length === 0 && !(isWhole && take(header))) return [];
+    if (isLater && taken.length === 0) return [];
+    items += Number(!isLater);
     // An artifact is closed with the chunk that makes it whole; closed before, the remote would refuse the rest.
     const artifact = { ...header, parts: taken, lastChunk: isWhole ? header.lastChunk : undefined };
-    return [{ artifact, ops: taken.map((_, i) => opOf(uid, slot + 1, from.own + i)), isLater: !!tail }];
+    return [{ artifact, ops, isLater }];
   });
 
   const unsent = record.messages();
   const mark = markOf(status);
   const isDue = state.status !== mark;
   const place = isDue && status.message ? lastEqual(unsent, status.message) : -1;
-  const isWithMessage = place === 0 && areAllWhole && take(status.message);
-  const first = isWithMessage ? 1 : 0;
-  const messages = unsent.slice(first, place < 0 || isWithMessage ? undefined : place).filter(take);
-  const isLast = place < 0 && local + messages.length >= messageCount;
-  const isSent = isDue && areAllWhole && (isWithMessage || isLast);
+  // The status waits for what comes before its message, and for all parts.
+  const end = place > 0 || !areAllWhole ? place : -1;
+  const { own, taken, isWhole, ops } = takeTail(0, end < 0 ? unsent : unsent.slice(0, end));
+  const isWithMessage = place === 0 && taken.length > 0;
+  const isSent = isDue && areAllWhole && (isWithMessage || (place < 0 && isWhole));
   // Sent before, it takes its message along under the same op: the history's second copy counts as doubled.
   const statusOwn = isWithMessage ? own : state.known?.findLast((known) => known.mark === mark)?.own;
-  const { message: _, ...bare } = status;
   const unseen = unseenOf(head);
   const isUnseen = state.unseen !== unseen;
+  const tags = ops.map((op, i) => ({ op, task: isUnseen && i === 0 ? { metadata } : undefined }));
   return {
     body: updateBody({
       callerId,
-      status: isSent
-        ? { status: statusOwn === undefined ? bare : status, op: opOf(uid, 0, statusOwn ?? '') }
-        : undefined,
-      messages: messages.map((message, i) => ({
-        message,
-        op: opOf(uid, 0, own + first + i),
-        // Elkar's server takes metadata from messages alone.
-        task: isUnseen && i === 0 ? { metadata } : undefined,
-      })),
+      status: isSent ? { ...status, message: statusOwn === undefined ? undefined : status.message } : undefined,
+      statusTag: isWithMessage ? tags[0] : { op: opOf(uid, 0, statusOwn) },
+      messages: taken.map((message, i) => ({ message, ...tags[i] })).slice(Number(isWithMessage)),
       artifacts,
       ...(isUnseen && { pushNotification, metadata }),
     }),

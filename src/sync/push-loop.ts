@@ -15,7 +15,8 @@ export interface LoopContext extends PushContext {
   readonly concurrency: number;
   readonly maxBackoffMs: number;
   /** The key was refused, or the user said so. */
-  pausedBy: TaskStoreError | 'user' | undefined;
+  readonly pause: { by: TaskStoreError | 'user' | undefined };
+  readonly onChange: () => void;
 }
 
 /** The remote, or one task, that has failed so many times in a row and is left alone for a while. */
@@ -35,9 +36,6 @@ interface PendingTask extends PushedTask, Patient {
 
 export class PushLoop {
   readonly #context: LoopContext;
-  readonly #term: number | undefined;
-  readonly #signal: AbortSignal;
-  readonly #onChange: () => void;
   readonly #tasks = new Map<string, PendingTask>();
   /** Those set aside among them. */
   #aside = new Set<string>();
@@ -49,12 +47,9 @@ export class PushLoop {
   #lastError: TaskStoreError | undefined;
   #lastSuccessAt: number | undefined;
 
-  /** `signal` ends it. */
-  constructor(context: LoopContext, term: number | undefined, signal: AbortSignal, onChange: () => void) {
+  /** The signal ends it. */
+  constructor(context: LoopContext & { readonly signal: AbortSignal }) {
     this.#context = context;
-    this.#term = term;
-    this.#signal = signal;
-    this.#onChange = onChange;
   }
 
   get status(): Omit<SyncStatus, 'leader'> {
@@ -67,11 +62,6 @@ export class PushLoop {
       lastSuccessAt: this.#lastSuccessAt,
       lastError: this.#lastError,
     };
-  }
-
-  /** Nothing is left to look at for now. */
-  get isDrained(): boolean {
-    return this.#queue.length === 0 && !this.#isFilling;
   }
 
   isPushing(key: TaskKey): boolean {
@@ -99,7 +89,7 @@ export class PushLoop {
     if (this.#isFilling) return;
     this.#isFilling = true;
     try {
-      while (!this.#signal.aborted && !this.#context.pausedBy && !this.#remote.wait) {
+      while (!this.#isOver && !this.#context.pause.by && !this.#remote.wait) {
         if (this.#queue.length === 0 && this.#isDirty) await this.#refill();
         // While the remote fails, one request at a time finds out when it is back.
         const limit = this.#remote.failures > 0 ? 1 : this.#context.concurrency;
@@ -112,12 +102,16 @@ export class PushLoop {
     } finally {
       this.#isFilling = false;
     }
-    this.#onChange();
+    this.#context.onChange();
   }
 
   /** Resolves when nothing is under way any more; the signal has ended the requests. */
   async stop(): Promise<void> {
     await Promise.all([...this.#tasks.values()].map(({ work }) => work));
+  }
+
+  get #isOver(): boolean {
+    return this.#context.signal?.aborted === true;
   }
 
   #now(): number {
@@ -160,7 +154,7 @@ export class PushLoop {
 
   #push(task: PendingTask): void {
     this.#busy++;
-    task.work = new Push(this.#context, task, this.#signal, this.#term)
+    task.work = new Push(this.#context, task)
       .step()
       .then(
         (isMore) => {
@@ -186,10 +180,10 @@ export class PushLoop {
   }
 
   async #fail(task: PendingTask, cause: unknown): Promise<void> {
-    if (this.#signal.aborted) return;
+    if (this.#isOver) return;
     const error = this.#failed(cause);
     const blame = blameFor(error);
-    if (blame === 'key') this.#context.pausedBy ??= error;
+    if (blame === 'key') this.#context.pause.by ??= error;
     else if (blame !== 'request') this.#wait(blame === 'remote' ? this.#remote : task, error);
     else {
       this.#remote.failures = 0;

@@ -22,6 +22,9 @@ export interface PushContext {
   readonly maxBytes: number;
   /** How long a request claims its task for this context, in ms; 0 where no other context can push. */
   readonly claimMs: number;
+  /** Of this leader, where others can come after it. */
+  readonly term?: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A task on its way. */
@@ -36,19 +39,18 @@ export interface PushedTask {
 export class Push {
   readonly #context: PushContext;
   readonly #task: PushedTask;
-  readonly #term: number | undefined;
-  readonly #signal: AbortSignal | undefined;
+  readonly #key: TaskKey;
+  readonly #callerId: string;
 
-  /** `term`: of this leader, where others can come after it. */
-  constructor(context: PushContext, task: PushedTask, signal?: AbortSignal, term?: number) {
+  constructor(context: PushContext, task: PushedTask) {
     this.#context = context;
     this.#task = task;
-    this.#signal = signal;
-    this.#term = term;
+    this.#key = task.key;
+    this.#callerId = task.key.callerId ?? context.noCaller;
   }
 
   async head(): Promise<TaskHead | undefined> {
-    return (await this.#context.port.read(this.#task.key, selectNothing))?.head;
+    return (await this.#context.port.read(this.#key, selectNothing))?.head;
   }
 
   /**
@@ -68,18 +70,15 @@ export class Push {
 
   /** Brings in what others wrote; answers whether it did, or something else came between. */
   async pull(): Promise<boolean> {
-    const { port } = this.#context;
-    const { key } = this.#task;
-    if (key.taskType === 'incoming') return this.#ask();
+    if (this.#key.taskType === 'incoming') return this.#ask();
     const remote = await this.#get();
-    await port.transact(key, (head) => takeWhole(head, remote), { source: 'remote' });
+    await this.#context.port.transact(this.#key, (head) => takeWhole(head, remote), { source: 'remote' });
     return true;
   }
 
   /** Sets the task aside, whole as it is. */
   async block({ code, message, status }: TaskStoreError): Promise<void> {
-    const { port, identity } = this.#context;
-    await note(port, this.#task.key, (state) => [{ ...state, blocked: { code, message, status }, identity }]);
+    await note(this.#context.port, this.#key, (state) => [{ ...state, blocked: { code, message, status } }]);
   }
 
   /** Asks the remote what it has, and brings in what is new there. */
@@ -97,42 +96,41 @@ export class Push {
   }
 
   #get(): Promise<RemoteTask> {
-    const { taskId, taskType, callerId = this.#context.noCaller } = this.#task.key;
-    const query = { callerId, signal: this.#signal };
-    const { transport } = this.#context;
-    return taskType === 'incoming' ? transport.getTask(taskId, query) : transport.getClientTask(taskId, query);
+    const { transport, signal } = this.#context;
+    const { taskId, taskType } = this.#key;
+    const route = taskType === 'incoming' ? 'getTask' : 'getClientTask';
+    return transport[route](taskId, { callerId: this.#callerId, signal });
   }
 
   async #pushNext(): Promise<void> {
-    const { port, identity, id, claimMs, transport, noCaller } = this.#context;
-    const task = this.#task;
-    const { key, limit = 128, maxBytes = this.#context.maxBytes } = task;
+    const { port, identity, id, claimMs, transport, term, signal } = this.#context;
+    const { limit = 128, maxBytes = this.#context.maxBytes } = this.#task;
+    const key = this.#key;
     const at = port.environment.now();
     const record = await port.read(key, selectUnsent(limit));
     if (!record) return;
     const { head } = record;
     const state = stateOf(head);
     const { seq, uid = port.environment.newId() } = state;
-    const next = plan(record, uid, key.callerId ?? noCaller, maxBytes);
+    const next = plan(record, uid, this.#callerId, maxBytes);
     if (!next) {
       await note(port, key, (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0]);
       return;
     }
-    if (!next.isFull) task.limit = Math.min(4096, limit * 8);
+    if (!next.isFull) this.#task.limit = Math.min(4096, limit * 8);
     assertSendable(next.body, key.taskId);
     const noted = await this.#note(seq, {
       target: { by: id, until: at + claimMs, unseen: next.unseen },
       known: next.status ? remember(state.known, next.status) : state.known,
       uid,
       identity,
-      term: this.#term,
+      term,
     });
     if (!noted) return;
-    const options = { signal: this.#signal };
     try {
       const answer = next.isCreate
-        ? transport.createTask(next.body, options)
-        : transport.updateTask(key.taskId, next.body, options);
+        ? transport.createTask(next.body, { signal })
+        : transport.updateTask(key.taskId, next.body, { signal });
       await this.#bringIn(await answer, seq + 1, { head, at, items: next.items });
     } catch (error) {
       await this.#afterRefusal(error as TaskStoreError, next, state);
@@ -160,7 +158,6 @@ export class Push {
   /** Brings an answer into the store, unless sync's state of the task has moved on since `seq`; answers whether it did. */
   async #bringIn(remote: RemoteTask, seq: number, sent?: Sent): Promise<boolean> {
     const { port } = this.#context;
-    const { key } = this.#task;
     let full: TaskRecord | undefined;
     for (;;) {
       let isOurs = false;
@@ -170,15 +167,15 @@ export class Push {
         command = isOurs ? absorb(head as TaskHead, remote, port.environment.now(), sent, full) : undefined;
         return command === 'read' ? undefined : command;
       };
-      await port.transact(key, decide, { source: 'remote' });
+      await port.transact(this.#key, decide, { source: 'remote' });
       if (command !== 'read') return isOurs;
-      full = await port.read(key, selectAll);
+      full = await port.read(this.#key, selectAll);
     }
   }
 
   /** Writes fields of the state, if it is still at `seq`. */
   #note(seq: number, fields: Partial<SyncState>): Promise<boolean> {
-    return note(this.#context.port, this.#task.key, (state) => {
+    return note(this.#context.port, this.#key, (state) => {
       this.#assertFree(state);
       return state.seq === seq && [{ ...state, ...fields }];
     });
@@ -186,15 +183,15 @@ export class Push {
 
   /** Outgoing tasks go whole, and may be sent again without harm. */
   async #pushWhole(): Promise<void> {
-    const { port, transport, identity, noCaller } = this.#context;
-    const { key } = this.#task;
+    const { port, transport, identity, signal } = this.#context;
+    const key = this.#key;
     const at = port.environment.now();
     const record = await port.read(key, selectAll);
     if (!record) return;
     const { revision, agentUrl = '' } = record.head;
-    const body = clientTaskBody(toStoredTask(record, {}).task, agentUrl, key.callerId ?? noCaller);
+    const body = clientTaskBody(toStoredTask(record, {}).task, agentUrl, this.#callerId);
     assertSendable(body, key.taskId);
-    const remote = await transport.upsertClientTask(body, { signal: this.#signal });
+    const remote = await transport.upsertClientTask(body, { signal });
     await note(port, key, (state, head) => {
       assertRow(state, remote);
       const { pendingSince = at } = head;
@@ -207,9 +204,8 @@ export class Push {
 
   /** A leader of a later term has written, or another context's request is out: this one must leave the task alone. */
   #assertFree({ term = 0, target }: SyncState): void {
-    const { id, port } = this.#context;
+    const { id, port, term: ours = term } = this.#context;
     const isClaimed = target && target.by !== id && target.until > port.environment.now();
-    if (isClaimed || term > (this.#term ?? term))
-      throw new TaskStoreError('STORE_LOCKED', 'another tab pushes this task');
+    if (isClaimed || term > ours) throw new TaskStoreError('STORE_LOCKED', 'another tab pushes this task');
   }
 }

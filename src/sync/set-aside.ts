@@ -1,19 +1,15 @@
 /** Tasks that the remote refuses, or that are another identity's: found, retried, given up. Any context may do it. */
-import type { TaskHead, TaskKey } from '../core/head.ts';
+import type { TaskKey } from '../core/head.ts';
 import type { StorePort } from '../store-port.ts';
 import type { BlockedTask } from '../task-store.ts';
 import { countsOf, errorOf, markOf, note, type SyncState, start, unseenOf } from './state.ts';
 
-export async function listBlocked(port: StorePort, identity: string): Promise<BlockedTask[]> {
-  for (let limit = 1000; ; limit *= 4) {
-    const heads = await port.pending(limit);
-    if (heads.length < limit) return heads.flatMap((head) => toBlocked(head, identity));
-  }
-}
+/** More heads than any store has. */
+const ALL = 2 ** 31;
 
-function toBlocked(head: TaskHead, identity: string): BlockedTask[] {
-  const error = errorOf(head, identity);
-  return error ? [{ ...head.key, error }] : [];
+export async function listBlocked(port: StorePort, identity: string): Promise<BlockedTask[]> {
+  const blocked = (await port.pending(ALL)).map((head) => ({ ...head.key, error: errorOf(head, identity) }));
+  return blocked.filter(({ error }) => error) as BlockedTask[];
 }
 
 /** Takes the task up again. Where the remote's side of it was in doubt, it is compared anew from the first item on. */
@@ -23,7 +19,7 @@ export function retry(port: StorePort, key: TaskKey, identity: string): Promise<
     const error = errorOf(head, identity);
     if (error && !blocked) throw error;
     const isInDoubt = ['CONFLICT', 'TASK_NOT_FOUND'].includes(blocked?.code ?? '');
-    return error && [isInDoubt ? { ...anew(state), identity } : { ...state, blocked: undefined }];
+    return error && [isInDoubt ? anew(state) : { ...state, blocked: undefined }];
   });
 }
 

@@ -84,7 +84,7 @@ export function itemsOf({ head, messages, parts }: TaskRecord, tail: number): re
 }
 
 /** The op of the item that is the nth born here of a tail; without n its beginning. */
-export function opOf(uid: string | undefined, tail: number, own: number | ''): string {
+export function opOf(uid: string | undefined, tail: number, own: number | '' | undefined): string {
   return `${uid}.${tail}.${own}`;
 }
 
@@ -99,7 +99,7 @@ export function markOf(value: unknown): string {
     a = Math.imul(a ^ text.charCodeAt(i), 16777619);
     b = Math.imul(b, 31) + text.charCodeAt(i);
   }
-  return [a, b | 0, text.length].join('.');
+  return `${a}.${b}.${text.length}`;
 }
 
 /** The mark of the fields that the remote takes and never shows. */
@@ -118,12 +118,13 @@ export function remember(known: readonly KnownStatus[] = [], status: KnownStatus
 }
 
 /** Whether the remote is still to get something. */
-export function hasPending(head: TaskHead, { rowId, status, unseen, tails }: SyncState): boolean {
+export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(head)): boolean {
+  const { rowId, status, unseen, tails } = state;
   return (
     rowId === undefined ||
     status !== markOf(head.body.status) ||
     unseen !== unseenOf(head) ||
-    countsOf(head).some((count, n) => !tails[n] || tails[n].local < count)
+    counts.some((count, n) => !tails[n] || tails[n].local < count)
   );
 }
 

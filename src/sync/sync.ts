@@ -18,6 +18,9 @@ import { errorOf, stateOf } from './state.ts';
 /** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
 
+/** The longest that a timer can wait, in ms. */
+const LONGEST = 2 ** 31 - 1;
+
 export class ElkarSync implements TaskSync {
   readonly #port: StorePort;
   readonly #options: SyncOptions;
@@ -59,7 +62,8 @@ export class ElkarSync implements TaskSync {
       maxBytes: maxRequestBytes,
       maxBackoffMs,
       claimMs: isShared && !locks ? timeoutMs * 2 : 0,
-      pausedBy: undefined,
+      pause: { by: undefined },
+      onChange: () => this.#publish(),
     };
     const name = `holdfast:sync:${port.storageId}`;
     this.#channel = isShared ? openChannel?.(name) : undefined;
@@ -88,35 +92,34 @@ export class ElkarSync implements TaskSync {
   /** Holds no state: the store itself knows what is pending. */
   async flush(options: SyncTaskOptions & { taskId?: string; timeoutMs?: number } = {}): Promise<void> {
     const { taskId, signal, timeoutMs } = options;
-    const { platform, port, identity } = this.#context;
+    const { platform, port, identity, pause } = this.#context;
     const key = taskId === undefined ? undefined : keyOf(taskId, options);
     const since = port.environment.now();
     let isLate = false;
     const notify = () => this.#notify();
     const end = () => {
-      isLate = true;
+      isLate = timeoutMs !== undefined;
       notify();
     };
-    // The other timers of sync let a process end; that must not happen to somebody who waits.
-    const ends = [platform.stay(), timeoutMs === undefined ? notify : platform.later(timeoutMs, end)];
+    const cancel = platform.later(timeoutMs ?? LONGEST, end, true);
     signal?.addEventListener('abort', notify);
     if (key) void this.#loop?.fill();
     else this.#hurry();
     try {
       for (;;) {
         signal?.throwIfAborted();
-        if (this.#isStopped) throw new TaskStoreError('STORE_CLOSED', 'sync has ended', { operation: 'flush' });
+        if (this.#isStopped) throw ended();
         const change = this.#nextChange();
-        if (key || this.#loop?.isDrained !== false) {
+        // While much is under way it is not worth looking for what is left.
+        if (key || this.#status.state !== 'pushing') {
           const heads = key ? [(await port.read(key, selectNothing))?.head] : await port.pending(1000);
-          const left = heads.filter((head) => head && (head.pendingSince ?? since + 1) <= since) as TaskHead[];
+          const left = heads.filter((head) => (head?.pendingSince as number) <= since) as TaskHead[];
           if (left.length === 0) return;
           // Tasks that were set aside keep nobody waiting while others are on their way.
           const errors = left.map((head) => errorOf(head, identity));
           if (errors.every(Boolean)) throw errors[0];
         }
-        const { pausedBy } = this.#context;
-        if (pausedBy instanceof TaskStoreError) throw pausedBy;
+        if (pause.by instanceof TaskStoreError) throw pause.by;
         if (isLate) {
           const details = { operation: 'flush', taskId, cause: this.#status.lastError };
           throw new TaskStoreError('REMOTE_UNREACHABLE', 'not everything has reached the remote in time', details);
@@ -124,7 +127,7 @@ export class ElkarSync implements TaskSync {
         await change;
       }
     } finally {
-      for (const end of ends) end();
+      cancel();
       signal?.removeEventListener('abort', notify);
     }
   }
@@ -137,7 +140,7 @@ export class ElkarSync implements TaskSync {
       // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
       const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
       if (isOut) await this.#nextChange();
-      else isDone = await new Push(this.#context, head, signal).pull();
+      else isDone = await new Push({ ...this.#context, signal }, head).pull();
     }
   }
 
@@ -191,7 +194,7 @@ export class ElkarSync implements TaskSync {
     try {
       const term = await settleIdentity(this.#port, this.#context.identity, !!this.#election, this.#openedAt);
       if (signal.aborted) return;
-      this.#loop = new PushLoop(this.#context, term, signal, () => this.#publish());
+      this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
     } catch (error) {
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
@@ -204,7 +207,7 @@ export class ElkarSync implements TaskSync {
   async #yield(): Promise<void> {
     const loop = this.#loop;
     this.#loop = undefined;
-    this.#end.abort(new TaskStoreError('STORE_CLOSED', 'sync has ended'));
+    this.#end.abort(ended());
     this.#publish();
     await loop?.stop();
   }
@@ -248,7 +251,7 @@ export class ElkarSync implements TaskSync {
 
   async #pullAll(states: readonly (typeof taskStates)[number][]): Promise<void> {
     for await (const head of oldestFirst(this.#port, { states })) {
-      if (!this.#loop || this.#context.pausedBy) return;
+      if (!this.#loop || this.#context.pause.by) return;
       if (stateOf(head).rowId !== undefined) await this.pull(head.key.taskId, head.key);
     }
   }
@@ -287,7 +290,7 @@ export class ElkarSync implements TaskSync {
       if (loop) this.#say(this.#status);
       return;
     } else {
-      if (word !== 'hurry') this.#context.pausedBy = word === 'pause' ? 'user' : undefined;
+      if (word !== 'hurry') this.#context.pause.by = word === 'pause' ? 'user' : undefined;
       if (word !== 'pause') loop?.hurry();
     }
     if (!loop || typeof word === 'string') this.#publish();
@@ -296,7 +299,7 @@ export class ElkarSync implements TaskSync {
   #publish(): void {
     const before = JSON.stringify(this.#status);
     const status = this.#loop?.status ?? this.#heard ?? { ...this.#status, state: 'idle' };
-    const isPaused = this.#context.pausedBy && { state: 'paused' as const };
+    const isPaused = this.#context.pause.by && { state: 'paused' as const };
     const isStopped = this.#isStopped && { state: 'stopped' as const };
     this.#status = { ...status, ...isPaused, ...isStopped, leader: !!this.#loop };
     if (before !== JSON.stringify(this.#status)) {
@@ -305,4 +308,8 @@ export class ElkarSync implements TaskSync {
     }
     this.#notify();
   }
+}
+
+function ended(): TaskStoreError {
+  return new TaskStoreError('STORE_CLOSED', 'sync has ended');
 }
