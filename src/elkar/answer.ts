@@ -3,9 +3,8 @@ import type { TaskStoreError, TaskStoreErrorCode, TaskStoreErrorDetails } from '
 import type { Json } from './wire-items.ts';
 
 export interface Answer {
-  /** 0: a redirect that a browser keeps to itself. */
-  readonly status: number;
-  readonly retryAfterMs: number | undefined;
+  /** Of status 0: a redirect that a browser keeps to itself. */
+  readonly response: Pick<Response, 'status' | 'headers'>;
   readonly text: string;
 }
 
@@ -13,20 +12,21 @@ export interface Answer {
 export type Fail = (code: TaskStoreErrorCode, message: string, details?: TaskStoreErrorDetails) => TaskStoreError;
 
 /** `read` is what makes sense of a 200; its throw says that the answer is not Elkar's. */
-export function understand<T>({ status, retryAfterMs, text }: Answer, read: (answer: unknown) => T, fail: Fail): T {
-  const json = parse(text);
+export function understand<T>({ response, text }: Answer, read: (answer: unknown) => T, fail: Fail): T {
+  const { status, headers } = response;
+  let json: unknown;
+  let cause: unknown;
+  try {
+    json = JSON.parse(text);
+    if (status === 200) return read(json);
+  } catch (error) {
+    cause = error;
+  }
   // Elkar's own account of an error.
   const { error_type: error, details } = Object(json) as Json;
-  const isElkars = typeof error === 'string';
-  const said = excerpt(isElkars ? `${error}, ${JSON.stringify(details)}` : text);
-  if (status === 200) {
-    try {
-      return read(json);
-    } catch (cause) {
-      throw fail('REMOTE_UNREACHABLE', `the answer is not one of Elkar's: ${said}`, { status, cause });
-    }
-  }
-  throw fail(codeOf(status, isElkars), `the answer is ${status}: ${said}`, { status, retryAfterMs });
+  const said = error ? `${error}, ${JSON.stringify(details)}` : text;
+  const message = `the answer is ${status}: ${said.replace(/\s+/g, ' ').slice(0, 200)}`;
+  throw fail(codeOf(status, !!error), message, { status, retryAfterMs: retryAfter(headers), cause });
 }
 
 function codeOf(status: number, isElkars: boolean): TaskStoreErrorCode {
@@ -37,20 +37,8 @@ function codeOf(status: number, isElkars: boolean): TaskStoreErrorCode {
   return [400, 405, 409, 413, 414, 415, 422, 431].includes(status) ? 'REMOTE_REJECTED' : 'REMOTE_UNREACHABLE';
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function excerpt(text: string): string {
-  return text.replace(/\s+/g, ' ').slice(0, 200);
-}
-
 /** Seconds, or a date. */
-export function retryAfter(headers: Headers): number | undefined {
+function retryAfter(headers: Headers): number | undefined {
   const value = headers.get('retry-after') || 'none';
   const ms = Number(value) * 1000 || Date.parse(value) - Date.now();
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;

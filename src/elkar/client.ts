@@ -131,7 +131,7 @@ export class ElkarClientStore implements TaskStore {
       check(listQueryShape, asked);
       const callerId = asked.allCallers ? {} : { callerId: this.#key('-', 'incoming', asked.callerId).callerId };
       const page = await this.#transport
-        .post('/tasks/list', { ...asked, ...callerId }, readPage, call)
+        .listTasks({ ...asked, ...callerId }, readPage, call)
         .catch((error: unknown) => {
           // The rest of the query was checked here; what a cursor is, only the server knows.
           const isCursor = error instanceof TaskStoreError && error.status === 422 && asked.cursor !== undefined;

@@ -1,6 +1,6 @@
 /** What `elkarSync` takes, and what it takes for granted. */
 import { count, id, is, object, optional } from '../core/shape.ts';
-import type { ElkarTransportOptions } from '../elkar/transport.ts';
+import type { ElkarTransportOptions } from '../elkar/wire-request.ts';
 import type { Locks } from './leader.ts';
 
 export interface SyncOptions extends ElkarTransportOptions {

@@ -3,9 +3,9 @@ import { type TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
 import type { SyncStatus } from '../task-store.ts';
 import type { SyncPlatform } from './options.ts';
-import { Push, type PushContext, type PushedTask } from './push.ts';
+import { type PushContext, type PushedTask, pushStep } from './push.ts';
 import { blameFor, delayAfter } from './schedule.ts';
-import { errorOf } from './state.ts';
+import { errorOf, note } from './state.ts';
 
 /** So many heads are looked at, at a time. */
 const WINDOW = 1000;
@@ -34,179 +34,169 @@ interface PendingTask extends PushedTask, Patient {
   isAgain?: boolean;
 }
 
-export class PushLoop {
-  readonly #context: LoopContext;
-  readonly #tasks = new Map<string, PendingTask>();
-  /** Those set aside among them. */
-  #aside = new Set<string>();
-  #queue: PendingTask[] = [];
-  readonly #remote: Patient = { failures: 0 };
-  #busy = 0;
-  #isDirty = true;
-  #isFilling = false;
-  #lastError: TaskStoreError | undefined;
-  #lastSuccessAt: number | undefined;
+export type PushLoop = ReturnType<typeof createPushLoop>;
 
-  /** The signal ends it. */
-  constructor(context: LoopContext & { readonly signal: AbortSignal }) {
-    this.#context = context;
-  }
-
-  get status(): Omit<SyncStatus, 'leader'> {
-    const [oldest] = this.#tasks.values();
-    return {
-      state: this.#remote.failures > 0 ? 'offline' : this.#busy > 0 ? 'pushing' : 'idle',
-      pendingTasks: this.#tasks.size,
-      blockedTasks: this.#aside.size,
-      oldestPendingAt: oldest?.since,
-      lastSuccessAt: this.#lastSuccessAt,
-      lastError: this.#lastError,
-    };
-  }
-
-  isPushing(key: TaskKey): boolean {
-    return this.#tasks.get(encodeKey(key))?.work !== undefined;
-  }
-
-  /** A task has something pending. */
-  touch(key: TaskKey): void {
-    this.#taskOf(key, this.#now());
-    this.#isDirty = true;
-  }
-
-  /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */
-  hurry(): void {
-    for (const patient of [this.#remote, ...this.#tasks.values()]) {
-      if (patient.wait?.isAsked) continue;
-      patient.wait?.cancel();
-      patient.wait = undefined;
-    }
-    this.#wake();
-  }
+/** The context's signal ends it. */
+export function createPushLoop(context: LoopContext & { readonly signal: AbortSignal }) {
+  const { port, platform, signal, pause } = context;
+  const { now } = port.environment;
+  const tasks = new Map<string, PendingTask>();
+  /** The names of those set aside among them. */
+  let aside = new Set<string>();
+  const queue: PendingTask[] = [];
+  const remote: Patient = { failures: 0 };
+  let busy = 0;
+  let isDirty = true;
+  let isFilling = false;
+  let lastError: TaskStoreError | undefined;
+  let lastSuccessAt: number | undefined;
 
   /** Starts as many pushes as may go. */
-  async fill(): Promise<void> {
-    if (this.#isFilling) return;
-    this.#isFilling = true;
+  const fill = async () => {
+    if (isFilling) return;
+    isFilling = true;
     try {
-      while (!this.#isOver && !this.#context.pause.by && !this.#remote.wait) {
-        if (this.#queue.length === 0 && this.#isDirty) await this.#refill();
+      while (!signal.aborted && !pause.by && !remote.wait) {
+        if (queue.length === 0 && isDirty) await refill();
         // While the remote fails, one request at a time finds out when it is back.
-        const limit = this.#remote.failures > 0 ? 1 : this.#context.concurrency;
-        const task = this.#busy < limit ? this.#queue.shift() : undefined;
+        const task = busy < (remote.failures > 0 ? 1 : context.concurrency) && queue.shift();
         if (!task) break;
-        if (!task.work && !task.wait) this.#push(task);
+        if (!task.work && !task.wait) push(task);
       }
     } catch (error) {
-      this.#wait(this.#remote, this.#failed(error));
-    } finally {
-      this.#isFilling = false;
+      wait(remote, failed(error));
     }
-    this.#context.onChange();
-  }
-
-  /** Resolves when nothing is under way any more; the signal has ended the requests. */
-  async stop(): Promise<void> {
-    await Promise.all([...this.#tasks.values()].map(({ work }) => work));
-  }
-
-  get #isOver(): boolean {
-    return this.#context.signal?.aborted === true;
-  }
-
-  #now(): number {
-    return this.#context.port.environment.now();
-  }
-
-  #wake(): void {
-    this.#isDirty = true;
-    void this.fill();
-  }
-
-  #taskOf(key: TaskKey, since: number): PendingTask {
-    const name = encodeKey(key);
-    const task = this.#tasks.get(name) ?? { key, name, since, failures: 0 };
-    this.#tasks.set(name, task);
-    return task;
-  }
+    isFilling = false;
+    context.onChange();
+  };
 
   /** The oldest pending tasks that may go now. What is set aside stays in the store's list, so more is asked for. */
-  async #refill(): Promise<void> {
-    this.#isDirty = false;
-    for (let limit = WINDOW, isAll = false; !isAll && this.#queue.length === 0; limit *= 4) {
-      const heads = await this.#context.port.pending(limit);
+  const refill = async () => {
+    isDirty = false;
+    for (let limit = WINDOW, isAll = false; !isAll && queue.length === 0; limit *= 4) {
+      const heads = await port.pending(limit);
       isAll = heads.length < limit;
-      this.#aside = new Set();
-      const listed = new Set(heads.map((head) => this.#enqueue(head)));
+      aside = new Set();
+      const listed = new Set(heads.map(enqueue));
       // The others are not pending any more for reasons of others: deleted, discarded, pushed by an earlier leader.
-      if (!isAll) this.#isDirty = true;
-      else for (const task of this.#tasks.values()) if (!listed.has(task) && !task.work) this.#tasks.delete(task.name);
+      if (!isAll) isDirty = true;
+      else for (const task of tasks.values()) if (!listed.has(task) && !task.work) tasks.delete(task.name);
     }
-  }
+  };
 
-  #enqueue(head: TaskHead): PendingTask {
-    const task = this.#taskOf(head.key, head.pendingSince ?? 0);
-    if (errorOf(head, this.#context.identity)) this.#aside.add(task.name);
-    else if (task.work) task.isAgain = true;
-    else if (!task.wait) this.#queue.push(task);
+  const taskOf = (key: TaskKey, since: number): PendingTask => {
+    const name = encodeKey(key);
+    const task = tasks.get(name) ?? { key, name, since, failures: 0 };
+    tasks.set(name, task);
     return task;
-  }
+  };
 
-  #push(task: PendingTask): void {
-    this.#busy++;
-    task.work = new Push(this.#context, task)
-      .step()
+  const enqueue = (head: TaskHead) => {
+    const task = taskOf(head.key, head.pendingSince as number);
+    if (errorOf(head, context.identity)) aside.add(task.name);
+    else if (task.work) task.isAgain = true;
+    else if (!task.wait) queue.push(task);
+    return task;
+  };
+
+  const push = (task: PendingTask) => {
+    busy++;
+    task.work = pushStep(context, task)
       .then(
         (isMore) => {
-          if (isMore !== undefined) this.#succeeded(task);
-          if (isMore) this.#queue.push(task);
-          else if (!this.#aside.has(task.name)) this.#tasks.delete(task.name);
+          if (isMore !== undefined) succeeded(task);
+          if (isMore) queue.push(task);
+          else if (!aside.has(task.name)) tasks.delete(task.name);
         },
-        (error) => this.#fail(task, error),
+        (error) => fail(task, error),
       )
       .then(() => {
-        this.#busy--;
+        busy--;
         task.work = undefined;
-        if (task.isAgain) this.#isDirty = true;
+        if (task.isAgain) isDirty = true;
         task.isAgain = false;
-        void this.fill();
+        void fill();
       });
-  }
+  };
 
-  #succeeded(task: PendingTask): void {
-    this.#remote.failures = task.failures = 0;
-    this.#lastError = undefined;
-    this.#lastSuccessAt = this.#now();
-  }
+  const succeeded = (task: PendingTask) => {
+    remote.failures = task.failures = 0;
+    lastError = undefined;
+    lastSuccessAt = now();
+  };
 
-  async #fail(task: PendingTask, cause: unknown): Promise<void> {
-    if (this.#isOver) return;
-    const error = this.#failed(cause);
+  const fail = async (task: PendingTask, cause: unknown) => {
+    if (signal.aborted) return;
+    const error = failed(cause);
+    const { code, message, status } = error;
     const blame = blameFor(error);
-    if (blame === 'key') this.#context.pause.by ??= error;
-    else if (blame !== 'request') this.#wait(blame === 'remote' ? this.#remote : task, error);
+    if (blame === 'key') pause.by ??= error;
+    else if (blame !== 'request') wait(blame === 'remote' ? remote : task, error);
     else {
-      this.#remote.failures = 0;
-      this.#aside.add(task.name);
-      await new Push(this.#context, task).block(error).catch((failure) => this.#wait(task, this.#failed(failure)));
+      remote.failures = 0;
+      aside.add(task.name);
+      // Set aside, the task stays whole as it is.
+      const noted = note(port, task.key, (state) => [{ ...state, blocked: { code, message, status } }]);
+      await noted.catch((failure) => wait(task, failed(failure)));
     }
-  }
+  };
 
-  #failed(cause: unknown): TaskStoreError {
-    this.#lastError = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
-    return this.#lastError;
-  }
+  const failed = (cause: unknown) => {
+    lastError = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
+    return lastError;
+  };
 
-  #wait(patient: Patient, error: TaskStoreError): void {
-    const { platform, maxBackoffMs } = this.#context;
-    const { ms, isAsked } = delayAfter(patient.failures++, error, platform.random(), maxBackoffMs);
-    const until = this.#now() + ms;
+  const wait = (patient: Patient, error: TaskStoreError) => {
+    const { ms, isAsked } = delayAfter(patient.failures++, error, platform.random(), context.maxBackoffMs);
+    const until = now() + ms;
     if (patient.wait && patient.wait.until > until) return;
     patient.wait?.cancel();
     const end = () => {
       patient.wait = undefined;
-      this.#wake();
+      wake();
     };
     patient.wait = { until, isAsked, cancel: platform.later(ms, end) };
-  }
+  };
+
+  const wake = () => {
+    isDirty = true;
+    void fill();
+  };
+
+  return {
+    fill,
+
+    get status(): Omit<SyncStatus, 'leader'> {
+      const [oldest] = tasks.values();
+      return {
+        state: remote.failures > 0 ? 'offline' : busy > 0 ? 'pushing' : 'idle',
+        pendingTasks: tasks.size,
+        blockedTasks: aside.size,
+        oldestPendingAt: oldest?.since,
+        lastSuccessAt,
+        lastError,
+      };
+    },
+
+    isPushing: (key: TaskKey) => tasks.get(encodeKey(key))?.work !== undefined,
+
+    /** A task has something pending. */
+    touch(key: TaskKey) {
+      taskOf(key, now());
+      isDirty = true;
+    },
+
+    /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */
+    hurry() {
+      for (const patient of [remote, ...tasks.values()]) {
+        if (patient.wait?.isAsked) continue;
+        patient.wait?.cancel();
+        patient.wait = undefined;
+      }
+      wake();
+    },
+
+    /** Resolves when nothing is under way any more; the signal has ended the requests. */
+    stop: () => Promise.all([...tasks.values()].map(({ work }) => work)),
+  };
 }

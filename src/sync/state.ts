@@ -4,7 +4,7 @@
  */
 import { TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
-import type { TaskRecord } from '../core/record.ts';
+import { selectNothing, type TaskRecord } from '../core/record.ts';
 import type { TaskStatus } from '../core/task.ts';
 import { isObject, sentAs } from '../elkar/wire-items.ts';
 import type { StorePort } from '../store-port.ts';
@@ -71,6 +71,10 @@ export const start: Tail = { local: 0, remote: 0, own: 0 };
 
 export function stateOf(head: TaskHead): SyncState {
   return { seq: 0, tails: [], ...head.sync };
+}
+
+export async function readHead(port: StorePort, key: TaskKey): Promise<TaskHead | undefined> {
+  return (await port.read(key, selectNothing))?.head;
 }
 
 /** How many items each tail has here, in the order of `tails`. */

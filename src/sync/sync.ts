@@ -2,18 +2,17 @@
 import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
-import { selectNothing } from '../core/record.ts';
 import { finishedStates, taskStates } from '../core/task.ts';
-import { ElkarTransport } from '../elkar/transport.ts';
+import { WireRequests } from '../elkar/wire-request.ts';
 import { oldestFirst, type StorePort } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { identityOf, settleIdentity } from './identity.ts';
 import { type Election, elect } from './leader.ts';
 import { defaultPlatform, type SyncOptions } from './options.ts';
-import { Push } from './push.ts';
-import { type LoopContext, PushLoop } from './push-loop.ts';
+import { pull } from './push.ts';
+import { createPushLoop, type LoopContext, type PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { errorOf, stateOf } from './state.ts';
+import { errorOf, readHead, stateOf } from './state.ts';
 
 /** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
@@ -54,12 +53,12 @@ export class ElkarSync implements TaskSync {
     this.#context = {
       port,
       platform,
-      transport: new ElkarTransport(options),
+      wire: new WireRequests(options),
       identity: identityOf(options.baseUrl, options.identity),
       id: port.environment.newId(),
-      noCaller: options.defaultCallerId ?? 'holdfast',
+      defaultCallerId: options.defaultCallerId ?? 'holdfast',
       concurrency,
-      maxBytes: maxRequestBytes,
+      maxRequestBytes,
       maxBackoffMs,
       claimMs: isShared && !locks ? timeoutMs * 2 : 0,
       pause: { by: undefined },
@@ -112,7 +111,7 @@ export class ElkarSync implements TaskSync {
         const change = this.#nextChange();
         // While much is under way it is not worth looking for what is left.
         if (key || this.#status.state !== 'pushing') {
-          const heads = key ? [(await port.read(key, selectNothing))?.head] : await port.pending(1000);
+          const heads = key ? [await readHead(port, key)] : await port.pending(1000);
           const left = heads.filter((head) => (head?.pendingSince as number) <= since) as TaskHead[];
           if (left.length === 0) return;
           // Tasks that were set aside keep nobody waiting while others are on their way.
@@ -140,7 +139,7 @@ export class ElkarSync implements TaskSync {
       // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
       const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
       if (isOut) await this.#nextChange();
-      else isDone = await new Push({ ...this.#context, signal }, head).pull();
+      else isDone = await pull({ ...this.#context, signal }, head.key);
     }
   }
 
@@ -175,9 +174,9 @@ export class ElkarSync implements TaskSync {
   }
 
   async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
-    const record = await this.#port.read(keyOf(taskId, options), selectNothing);
-    if (!record) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller', { taskId });
-    return record.head;
+    const head = await readHead(this.#port, keyOf(taskId, options));
+    if (head) return head;
+    throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller', { taskId });
   }
 
   async #release(how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
@@ -194,7 +193,7 @@ export class ElkarSync implements TaskSync {
     try {
       const term = await settleIdentity(this.#port, this.#context.identity, !!this.#election, this.#openedAt);
       if (signal.aborted) return;
-      this.#loop = new PushLoop({ ...this.#context, term, signal });
+      this.#loop = createPushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
     } catch (error) {
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
