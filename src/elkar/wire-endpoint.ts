@@ -13,14 +13,23 @@ import type {
   TaskStatus,
   UpdateTaskParams,
 } from '../core/task.ts';
-import { decode, isObject, type Json, sentAs, split, tagOf, withTag } from './wire-items.ts';
+import { decode, isObject, type Json, sentAs, split, tagOf, toCamelCase, withTag } from './wire-items.ts';
 import { decodePushNotification } from './wire-push.ts';
 
 // Requests. Of the wrong shape they come out in the wrong shape, for the checks of the core to name.
 
+/** What may be null of send params. */
+const paramsKeys = ['sessionId', 'metadata', 'acceptedOutputModes', 'pushNotification', 'historyLength'];
+
 export function readSendParams(wire: unknown): TaskSendParams {
   if (!isObject(wire)) return wire as never;
-  const params = decode<Json>('params', wire);
+  const params: Json = {};
+  for (const [key, value] of Object.entries(wire)) {
+    const name = toCamelCase(key);
+    const isKnown = paramsKeys.includes(name);
+    if (isKnown && value !== null) params[name] = value;
+    else if (!isKnown) Object.defineProperty(params, key, { value, enumerable: true, writable: true });
+  }
   if (params.pushNotification !== undefined) params.pushNotification = readPushNotification(params.pushNotification);
   return { ...params, message: readMessage(params.message) } as TaskSendParams;
 }

@@ -54,7 +54,6 @@ const models = {
   artifact: ['index', 'parts', 'name', 'description', 'append', 'lastChunk', 'metadata'],
   part: ['type', 'text', 'file', 'data', 'metadata'],
   file: ['name', 'mimeType', 'bytes', 'uri'],
-  params: ['sessionId', 'metadata', 'acceptedOutputModes', 'pushNotification', 'historyLength'],
 } as const;
 
 type Model = keyof typeof models;
@@ -156,7 +155,7 @@ export function decode<T>(model: Model, wire: unknown): T {
   if (!isObject(wire)) return wire as T;
   const item: Json = Object.fromEntries(
     Object.entries(wire).flatMap(([key, value]) => {
-      const name = isKnown(model, key) ? key : key.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+      const name = isKnown(model, key) ? key : toCamelCase(key);
       if (!isKnown(model, name)) return [[key, value]];
       // Rust and Python write null for what is not there.
       if (value === null && name !== 'data') return [];
@@ -168,6 +167,10 @@ export function decode<T>(model: Model, wire: unknown): T {
   const whole = { ...item, ...(model === 'status' ? putBack(item, tag) : tag.keys) };
   tags.set(whole, tag);
   return whole as T;
+}
+
+export function toCamelCase(name: string): string {
+  return name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 }
 
 function decodeField(name: string, value: unknown): unknown {

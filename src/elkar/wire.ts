@@ -55,13 +55,18 @@ export interface UpdateRequest {
 
 /** Body of `POST /tasks`. */
 export function createBody({ params, op, callerId, timestamp, isStreaming }: CreateRequest): Json {
-  const { message, historyLength: _, ...rest } = params;
-  const { known, keys } = split('params', rest);
-  const task = { timestamp, metadata: params.metadata, isStreaming: isStreaming || undefined };
+  const { message, acceptedOutputModes, pushNotification, metadata } = params;
+  const task = { timestamp, metadata, isStreaming: isStreaming || undefined };
   return {
-    send_task_params: { ...keys, ...known, message: encode('message', message, { op, task }) },
+    send_task_params: {
+      ...params,
+      historyLength: undefined,
+      accepted_output_modes: acceptedOutputModes,
+      push_notification: pushNotification,
+      message: encode('message', message, { op, task }),
+    },
     counterparty_identifier: callerId,
-    is_streaming: isStreaming || undefined,
+    is_streaming: task.isStreaming,
   };
 }
 
@@ -122,20 +127,17 @@ const MAX_NESTING = 127;
  * no URL can name.
  */
 export function assertSendable(body: Json, taskId: string): void {
-  const flaw = /^\.\.?$/.test(taskId) ? 'no URL can name the id' : flawOf([taskId, body], -1);
-  if (!flaw) return;
-  throw new TaskStoreError('REMOTE_REJECTED', `an Elkar server cannot hold this: ${flaw.slice(0, 300)}`, { taskId });
+  const path = /^\.\.?$/.test(taskId) ? 'id' : pathToFlaw({ id: taskId, body }, 0);
+  if (path) throw new TaskStoreError('REMOTE_REJECTED', `Elkar cannot hold ${path.slice(0, 200)}`, { taskId });
 }
 
-function flawOf(value: unknown, depth: number): string | undefined {
-  if (typeof value === 'string') {
-    return /[\0\p{Surrogate}]/u.test(value) ? 'a NUL character or half a surrogate pair' : undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  if (depth >= MAX_NESTING) return `nested deeper than ${MAX_NESTING} levels`;
+function pathToFlaw(value: object, depth: number): string | undefined {
   for (const [key, field] of Object.entries(value)) {
-    const flaw = flawOf(key, depth) ?? flawOf(field, depth + 1);
-    if (flaw) return `${key}: ${flaw}`;
+    const isNested = typeof field === 'object' && field !== null;
+    const text = typeof field === 'string' ? `${key} ${field}` : key;
+    const isFlaw = /[\0\p{Surrogate}]/u.test(text) || (isNested && depth >= MAX_NESTING);
+    const path = isNested && !isFlaw && pathToFlaw(field, depth + 1);
+    if (isFlaw || path) return path ? `${key}.${path}` : key;
   }
   return undefined;
 }

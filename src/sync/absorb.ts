@@ -49,8 +49,11 @@ export function absorb(
 ): Command | 'read' | undefined {
   const before = stateOf(head);
   const record = full?.head.revision === head.revision ? full : undefined;
+  const { rowId } = remote;
+  // Elkar takes any row with a task's id.
+  if ((before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task of this id');
+  if (head.key.taskType === 'outgoing') return takeWhole(head, remote, now, sent);
   if (before.unsure && !record) return 'read';
-  assertRow(before, remote);
   const { headers, theirs } = bySlot(head, remote.task);
   const read = theirs.map((items, n) => {
     const ours = record ? itemsOf(record, n) : [];
@@ -62,7 +65,7 @@ export function absorb(
   const state: SyncState = {
     ...before,
     ...status,
-    rowId: remote.rowId,
+    rowId,
     tails,
     target: undefined,
     unsure: undefined,
@@ -97,10 +100,18 @@ export function absorb(
   };
 }
 
-/** An outgoing task as the remote has it, in place of ours, unless ours has changes to push. */
-export function takeWhole(head: TaskHead | undefined, { task, rowId }: RemoteTask): Command | undefined {
-  const seen = markOf(task);
-  if (!head || head.pendingSince !== undefined || stateOf(head).status === seen) return undefined;
+/** The same of an outgoing task: as the remote has it, in place of ours, unless ours has changes to push. */
+function takeWhole(head: TaskHead, { task, rowId }: RemoteTask, now: number, sent?: Sent): Command | undefined {
+  const before = stateOf(head);
+  const status = markOf(task);
+  const sync = advance({ ...before, rowId, status, target: undefined, unsure: undefined });
+  const { pendingSince = now } = head;
+  if (sent) {
+    // Between the two lies the note of the target.
+    const isAll = head.revision === sent.head.revision + 1;
+    return { type: 'note', sync, pendingSince: isAll ? undefined : Math.max(pendingSince, sent.at) };
+  }
+  if (head.pendingSince !== undefined || before.status === status) return undefined;
   const { history = [], artifacts = [], ...body } = copyJson(task);
   return {
     type: 'pull',
@@ -108,17 +119,12 @@ export function takeWhole(head: TaskHead | undefined, { task, rowId }: RemoteTas
     whole: true,
     messages: history,
     artifacts: artifacts.map(({ parts, ...header }, slot) => ({ slot, header, parts })),
-    sync: advance({ ...stateOf(head), rowId, status: seen }),
+    sync,
     pendingSince: undefined,
   };
 }
 
-/** Elkar takes any row with a task's id. */
-export function assertRow(state: SyncState, { rowId }: RemoteTask): void {
-  if ((state.rowId ?? rowId) !== rowId) throw conflict('the remote answered with another task of the same id');
-}
-
-const lost = 'the remote does not show what it has taken';
+const lost = 'the remote lost what it had taken';
 
 /** The remote's tails in the order of ours, new ones last; undefined: the remote has no such artifact. */
 function bySlot({ artifacts = [] }: TaskHead, task: Task) {
@@ -185,14 +191,12 @@ function settleStatus(
   own: number,
 ): StatusNews {
   const print = printOf(theirs);
-  // One with a message has arrived when its message has; a later one of others may have taken its place since.
-  const arrived = known.filter((known) => (known.own ?? -1) < own);
-  const shown = arrived.findLast((known) => known.print === print);
+  // One with a message has arrived when its message has.
+  const shown = known.findLast((known) => known.print === print && (known.own ?? -1) < own);
   if (shown) return { status: shown.mark, known };
   const mine = markOf(ours);
   const isSame = print === printOf(ours);
-  const isThrough = status === mine || arrived.some(({ mark, own }) => own !== undefined && mark === mine);
-  const taken = !isSame && (isThrough || winsOver(theirs, ours)) ? theirs : undefined;
+  const taken = !isSame && (status === mine || winsOver(theirs, ours)) ? theirs : undefined;
   const mark = isSame ? mine : taken ? markOf(taken) : '';
   return { status: mark, known: remember(known, { print, mark }), taken };
 }

@@ -5,9 +5,9 @@
  * its own message, and only once everything that comes before that message is acknowledged.
  */
 import { TaskStoreError } from '../core/errors.ts';
-import type { SelectRange, TaskRecord } from '../core/record.ts';
+import { type SelectRange, type TaskRecord, toStoredTask } from '../core/record.ts';
 import type { Message, TaskStatus } from '../core/task.ts';
-import { createBody, type Json, updateBody } from '../elkar/wire.ts';
+import { clientTaskBody, createBody, type Json, updateBody } from '../elkar/wire.ts';
 import {
   countsOf,
   hasPending,
@@ -22,8 +22,10 @@ import {
 } from './state.ts';
 
 export interface Plan {
+  readonly route: '/tasks' | '/client-side/tasks';
+  /** Of a task that is there. */
+  readonly isUpdate?: boolean;
   readonly body: Json;
-  readonly isCreate?: boolean;
   /** The status that it carries. */
   readonly status?: KnownStatus | undefined;
   /** The mark of what it carries and the answer will not show. */
@@ -47,25 +49,36 @@ export function selectUnsent(limit: number): SelectRange {
   };
 }
 
-/** The next request of a task with the items that `selectUnsent` gave; undefined where nothing is to be sent. */
+/**
+ * The next request of a task with the items that `selectUnsent` gave, or all of an outgoing task; undefined where nothing
+ * is to be sent.
+ */
 export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes: number): Plan | undefined {
-  const state = stateOf(record.head);
-  if (!hasPending(record.head, state)) return undefined;
+  const { head } = record;
+  const state = stateOf(head);
+  if (head.key.taskType === 'outgoing') return planWhole(record, callerId);
+  if (!hasPending(head, state)) return undefined;
   return state.rowId === undefined
     ? planCreate(record, uid, callerId)
     : planUpdate(record, state, uid, callerId, maxBytes);
 }
 
+/** May be repeated without harm. */
+function planWhole(record: TaskRecord, callerId: string): Plan {
+  const body = clientTaskBody(toStoredTask(record, {}).task, record.head.agentUrl ?? '', callerId);
+  return { route: '/client-side/tasks', body, unseen: undefined, items: 0, bytes: 0, isFull: true };
+}
+
 function planCreate({ head, messages }: TaskRecord, uid: string, callerId: string): Plan {
   const [message] = messages();
-  if (!message) throw new TaskStoreError('REMOTE_REJECTED', 'a task without a message cannot be created there');
+  if (!message) throw new TaskStoreError('REMOTE_REJECTED', 'a task without a message');
   const { body, pushNotification, isStreaming, createdAt: timestamp } = head;
   const { id, sessionId = id, metadata } = body;
   const params = { id, sessionId, message, metadata, pushNotification };
   const first: TaskStatus = { state: 'submitted', message, timestamp };
   return {
+    route: '/tasks',
     body: createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming }),
-    isCreate: true,
     status: { print: printOf(first), mark: markOf(first), own: 0 },
     unseen: unseenOf(head),
     items: 1,
@@ -123,6 +136,8 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   const isUnseen = state.unseen !== unseen;
   const tags = ops.map((op, i) => ({ op, task: isUnseen && i === 0 ? { metadata } : undefined }));
   return {
+    route: '/tasks',
+    isUpdate: true,
     body: updateBody({
       callerId,
       status: isSent ? { ...status, message: statusOwn === undefined ? undefined : status.message } : undefined,

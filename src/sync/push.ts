@@ -1,11 +1,11 @@
 /** One task on its way to the remote: plan, note the target, send, bring in the answer. */
 import { TaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
-import { selectAll, type TaskRecord, toStoredTask } from '../core/record.ts';
-import { assertSendable, clientTaskBody, encodeId, type RemoteTask } from '../elkar/wire.ts';
+import { selectAll, type TaskRecord } from '../core/record.ts';
+import { assertSendable, encodeId, type RemoteTask } from '../elkar/wire.ts';
 import type { WireRequests } from '../elkar/wire-request.ts';
 import type { StorePort } from '../store-port.ts';
-import { absorb, assertRow, type Sent, takeWhole } from './absorb.ts';
+import { absorb, type Sent } from './absorb.ts';
 import { type Plan, plan, selectUnsent } from './plan.ts';
 import { blameFor } from './schedule.ts';
 import { errorOf, note, progressOf, readHead, remember, type SyncState, stateOf } from './state.ts';
@@ -47,22 +47,14 @@ export async function pushStep(context: PushContext, task: PushedTask): Promise<
   if (head?.pendingSince === undefined || errorOf(head, identity)) return undefined;
   const state = stateOf(head);
   assertFree(context, state);
-  if (key.taskType === 'outgoing') await pushWhole(context, key);
-  else if (state.unsure || state.target) await ask(context, key);
-  else await pushNext(context, task);
+  // What goes whole may go again.
+  const isInDoubt = key.taskType === 'incoming' && (state.unsure || state.target);
+  await (isInDoubt ? ask(context, key) : pushNext(context, task));
   return (await readHead(port, key))?.pendingSince !== undefined;
 }
 
-/** Brings in what others wrote; answers whether it did, or something else came between. */
-export async function pull(context: PushContext, key: TaskKey): Promise<boolean> {
-  if (key.taskType === 'incoming') return ask(context, key);
-  const remote = await get(context, key);
-  await context.port.transact(key, (head) => takeWhole(head, remote), { source: 'remote' });
-  return true;
-}
-
-/** Asks the remote what it has, and brings in what is new there. */
-async function ask(context: PushContext, key: TaskKey): Promise<boolean> {
+/** Asks the remote what it has, and brings in what is new there; answers whether nothing came between. */
+export async function ask(context: PushContext, key: TaskKey): Promise<boolean> {
   const head = await readHead(context.port, key);
   if (!head) return true;
   const { seq, rowId } = stateOf(head);
@@ -85,7 +77,7 @@ async function pushNext(context: PushContext, task: PushedTask): Promise<void> {
   const { key, limit = 128, maxBytes = maxRequestBytes } = task;
   const { taskId, callerId = defaultCallerId } = key;
   const at = port.environment.now();
-  const record = await port.read(key, selectUnsent(limit));
+  const record = await port.read(key, key.taskType === 'incoming' ? selectUnsent(limit) : selectAll);
   if (!record) return;
   const { head } = record;
   const state = stateOf(head);
@@ -102,7 +94,7 @@ async function pushNext(context: PushContext, task: PushedTask): Promise<void> {
   const known = next.status ? remember(state.known, next.status) : state.known;
   if (!(await noteAt(context, key, seq, { target, known, uid, identity, term }))) return;
   try {
-    const answer = await wire.request({ route: '/tasks', taskId: next.isCreate ? undefined : taskId, body, signal });
+    const answer = await wire.request({ route: next.route, taskId: next.isUpdate ? taskId : undefined, body, signal });
     await bringIn(context, key, answer, seq + 1, { head, at, items });
   } catch (error) {
     await afterRefusal(context, task, error as TaskStoreError, next, state);
@@ -165,27 +157,8 @@ function noteAt(context: PushContext, key: TaskKey, seq: number, fields: Partial
   });
 }
 
-/** Outgoing tasks go whole, and may be sent again without harm. */
-async function pushWhole(context: PushContext, key: TaskKey): Promise<void> {
-  const { port, wire, identity, signal, defaultCallerId } = context;
-  const { taskId, callerId = defaultCallerId } = key;
-  const at = port.environment.now();
-  const record = await port.read(key, selectAll);
-  if (!record) return;
-  const { revision, agentUrl = '' } = record.head;
-  const body = clientTaskBody(toStoredTask(record, {}).task, agentUrl, callerId);
-  assertSendable(body, taskId);
-  const remote = await wire.request({ route: '/client-side/tasks', body, signal });
-  await note(port, key, (state, head) => {
-    assertRow(state, remote);
-    const since = head.revision === revision ? 0 : Math.max(head.pendingSince ?? at, at);
-    return [{ ...state, rowId: remote.rowId, identity, unsure: undefined }, since];
-  });
-}
-
 /** A leader of a later term has written, or another context's request is out: this one must leave the task alone. */
 function assertFree({ id, port, term: ours }: PushContext, { term, target }: SyncState): void {
   const isClaimed = target && target.by !== id && target.until > port.environment.now();
-  if (isClaimed || Number(term) > Number(ours))
-    throw new TaskStoreError('STORE_LOCKED', 'another tab pushes this task');
+  if (isClaimed || Number(term) > Number(ours)) throw new TaskStoreError('STORE_LOCKED', 'another tab pushes it');
 }

@@ -9,7 +9,7 @@ import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task
 import { identityOf, settleIdentity } from './identity.ts';
 import { type Election, elect } from './leader.ts';
 import { defaultPlatform, type SyncOptions } from './options.ts';
-import { pull } from './push.ts';
+import { ask } from './push.ts';
 import { createPushLoop, type LoopContext, type PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
 import { errorOf, readHead, stateOf } from './state.ts';
@@ -121,7 +121,7 @@ export class ElkarSync implements TaskSync {
         if (pause.by instanceof TaskStoreError) throw pause.by;
         if (isLate) {
           const details = { operation: 'flush', taskId, cause: this.#status.lastError };
-          throw new TaskStoreError('REMOTE_UNREACHABLE', 'not everything has reached the remote in time', details);
+          throw new TaskStoreError('REMOTE_UNREACHABLE', 'not all has reached the remote in time', details);
         }
         await change;
       }
@@ -139,7 +139,7 @@ export class ElkarSync implements TaskSync {
       // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
       const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
       if (isOut) await this.#nextChange();
-      else isDone = await pull({ ...this.#context, signal }, head.key);
+      else isDone = await ask({ ...this.#context, signal }, head.key);
     }
   }
 
@@ -225,7 +225,7 @@ export class ElkarSync implements TaskSync {
       if (isFollower() && !this.#heard) this.#election?.steal();
     }
     this.#isWatching = false;
-    if (oldest) void this.#watchLeader(Math.min(60_000, Math.max(1000, patienceMs) * 2));
+    if (oldest) void this.#watchLeader();
   }
 
   // Waking up.
