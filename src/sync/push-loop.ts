@@ -5,7 +5,7 @@ import type { SyncStatus } from '../task-store.ts';
 import type { SyncPlatform } from './options.ts';
 import { type PushContext, type PushedTask, pushStep } from './push.ts';
 import { blameFor, delayAfter } from './schedule.ts';
-import { errorOf, note } from './state.ts';
+import { errorOf, type Note, note, type SyncState } from './state.ts';
 
 /** So many heads are looked at, at a time. */
 const WINDOW = 1000;
@@ -22,181 +22,186 @@ export interface LoopContext extends PushContext {
 /** The remote, or one task, that has failed so many times in a row and is left alone for a while. */
 interface Patient {
   failures: number;
-  wait?: { readonly until: number; readonly isAsked: boolean; readonly cancel: () => void } | undefined;
+  wait?: { readonly isAsked: boolean; readonly cancel: () => void } | undefined;
 }
 
 /** A task known to have something pending. */
 interface PendingTask extends PushedTask, Patient {
-  readonly name: string;
   readonly since: number;
   work?: Promise<unknown> | undefined;
   /** It may have got something new to push while it was under way. */
   isAgain?: boolean;
 }
 
-export type PushLoop = ReturnType<typeof createPushLoop>;
+export class PushLoop {
+  readonly #context: LoopContext;
+  readonly #remote: Patient = { failures: 0 };
+  readonly #tasks = new Map<string, PendingTask>();
+  /** Those set aside among them. */
+  #aside = new Set<PendingTask>();
+  readonly #queue: PendingTask[] = [];
+  #busy = 0;
+  #isDirty = true;
+  #isFilling = false;
+  #lastError: TaskStoreError | undefined;
+  #lastSuccessAt: number | undefined;
 
-/** The context's signal ends it. */
-export function createPushLoop(context: LoopContext & { readonly signal: AbortSignal }) {
-  const { port, platform, signal, pause } = context;
-  const { now } = port.environment;
-  const tasks = new Map<string, PendingTask>();
-  /** The names of those set aside among them. */
-  let aside = new Set<string>();
-  const queue: PendingTask[] = [];
-  const remote: Patient = { failures: 0 };
-  let busy = 0;
-  let isDirty = true;
-  let isFilling = false;
-  let lastError: TaskStoreError | undefined;
-  let lastSuccessAt: number | undefined;
+  /** The signal ends it. */
+  constructor(context: LoopContext & { readonly signal: AbortSignal }) {
+    this.#context = context;
+  }
+
+  get status(): Omit<SyncStatus, 'leader'> {
+    const [oldest] = this.#tasks.values();
+    return {
+      state: this.#remote.failures > 0 ? 'offline' : this.#busy > 0 ? 'pushing' : 'idle',
+      pendingTasks: this.#tasks.size,
+      blockedTasks: this.#aside.size,
+      oldestPendingAt: oldest?.since,
+      lastSuccessAt: this.#lastSuccessAt,
+      lastError: this.#lastError,
+    };
+  }
+
+  isPushing(key: TaskKey): boolean {
+    return this.#tasks.get(encodeKey(key))?.work !== undefined;
+  }
+
+  /** A task has something pending. */
+  touch(key: TaskKey): void {
+    this.#taskOf(key, this.#now());
+    this.#isDirty = true;
+  }
+
+  /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */
+  hurry(): void {
+    for (const patient of [this.#remote, ...this.#tasks.values()]) {
+      if (!patient.wait?.isAsked) this.#endWait(patient);
+    }
+    this.#wake();
+  }
 
   /** Starts as many pushes as may go. */
-  const fill = async () => {
-    if (isFilling) return;
-    isFilling = true;
+  async fill(): Promise<void> {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
     try {
-      while (!signal.aborted && !pause.by && !remote.wait) {
-        if (queue.length === 0 && isDirty) await refill();
+      while (!this.#context.signal?.aborted && !this.#context.pause.by && !this.#remote.wait) {
+        if (this.#queue.length === 0 && this.#isDirty) await this.#refill();
         // While the remote fails, one request at a time finds out when it is back.
-        const task = busy < (remote.failures > 0 ? 1 : context.concurrency) && queue.shift();
+        const task = this.#busy < (this.#remote.failures > 0 ? 1 : this.#context.concurrency) && this.#queue.shift();
         if (!task) break;
-        if (!task.work && !task.wait) push(task);
+        if (!task.work && !task.wait) this.#push(task);
       }
     } catch (error) {
-      wait(remote, failed(error));
+      this.#wait(this.#remote, this.#failed(error));
     }
-    isFilling = false;
-    context.onChange();
-  };
+    this.#isFilling = false;
+    this.#context.onChange();
+  }
+
+  /** Resolves when nothing is under way any more; the signal has ended the requests. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#tasks.values()].map(({ work }) => work));
+  }
+
+  #now(): number {
+    return this.#context.port.environment.now();
+  }
+
+  #wake(): void {
+    this.#isDirty = true;
+    void this.fill();
+  }
+
+  #taskOf(key: TaskKey, since: number): PendingTask {
+    const name = encodeKey(key);
+    const task = this.#tasks.get(name) ?? { key, since, failures: 0 };
+    this.#tasks.set(name, task);
+    return task;
+  }
 
   /** The oldest pending tasks that may go now. What is set aside stays in the store's list, so more is asked for. */
-  const refill = async () => {
-    isDirty = false;
-    for (let limit = WINDOW, isAll = false; !isAll && queue.length === 0; limit *= 4) {
-      const heads = await port.pending(limit);
+  async #refill(): Promise<void> {
+    this.#isDirty = false;
+    for (let limit = WINDOW, isAll = false; !isAll && this.#queue.length === 0; limit *= 4) {
+      const heads = await this.#context.port.pending(limit);
       isAll = heads.length < limit;
-      aside = new Set();
-      const listed = new Set(heads.map(enqueue));
+      this.#aside = new Set();
+      const listed = new Set(heads.map((head) => this.#enqueue(head)));
+      if (!isAll) this.#isDirty = true;
       // The others are not pending any more for reasons of others: deleted, discarded, pushed by an earlier leader.
-      if (!isAll) isDirty = true;
-      else for (const task of tasks.values()) if (!listed.has(task) && !task.work) tasks.delete(task.name);
+      else for (const [name, task] of this.#tasks) if (!listed.has(task) && !task.work) this.#tasks.delete(name);
     }
-  };
+  }
 
-  const taskOf = (key: TaskKey, since: number): PendingTask => {
-    const name = encodeKey(key);
-    const task = tasks.get(name) ?? { key, name, since, failures: 0 };
-    tasks.set(name, task);
-    return task;
-  };
-
-  const enqueue = (head: TaskHead) => {
-    const task = taskOf(head.key, head.pendingSince as number);
-    if (errorOf(head, context.identity)) aside.add(task.name);
+  #enqueue(head: TaskHead): PendingTask {
+    const task = this.#taskOf(head.key, head.pendingSince as number);
+    if (errorOf(head, this.#context.identity)) this.#aside.add(task);
     else if (task.work) task.isAgain = true;
-    else if (!task.wait) queue.push(task);
+    else if (!task.wait) this.#queue.push(task);
     return task;
-  };
+  }
 
-  const push = (task: PendingTask) => {
-    busy++;
-    task.work = pushStep(context, task)
-      .then(
-        (isMore) => {
-          if (isMore !== undefined) succeeded(task);
-          if (isMore) queue.push(task);
-          else if (!aside.has(task.name)) tasks.delete(task.name);
-        },
-        (error) => fail(task, error),
-      )
-      .then(() => {
-        busy--;
-        task.work = undefined;
-        if (task.isAgain) isDirty = true;
-        task.isAgain = false;
-        void fill();
-      });
-  };
+  #push(task: PendingTask): void {
+    this.#busy++;
+    task.work = this.#step(task).then(() => {
+      this.#busy--;
+      task.work = undefined;
+      if (task.isAgain) this.#isDirty = true;
+      task.isAgain = false;
+      void this.fill();
+    });
+  }
 
-  const succeeded = (task: PendingTask) => {
-    remote.failures = task.failures = 0;
-    lastError = undefined;
-    lastSuccessAt = now();
-  };
+  async #step(task: PendingTask): Promise<void> {
+    try {
+      const isMore = await pushStep(this.#context, task);
+      if (isMore !== undefined) {
+        this.#remote.failures = task.failures = 0;
+        this.#lastError = undefined;
+        this.#lastSuccessAt = this.#now();
+      }
+      if (isMore) this.#queue.push(task);
+      else if (!this.#aside.has(task)) this.#tasks.delete(encodeKey(task.key));
+    } catch (error) {
+      if (!this.#context.signal?.aborted) await this.#fail(task, this.#failed(error));
+    }
+  }
 
-  const fail = async (task: PendingTask, cause: unknown) => {
-    if (signal.aborted) return;
-    const error = failed(cause);
+  async #fail(task: PendingTask, error: TaskStoreError): Promise<void> {
     const { code, message, status } = error;
     const blame = blameFor(error);
-    if (blame === 'key') pause.by ??= error;
-    else if (blame !== 'request') wait(blame === 'remote' ? remote : task, error);
+    if (blame === 'key') this.#context.pause.by ??= error;
+    else if (blame !== 'request') this.#wait(blame === 'remote' ? this.#remote : task, error);
     else {
-      remote.failures = 0;
-      aside.add(task.name);
+      this.#remote.failures = 0;
+      this.#aside.add(task);
       // Set aside, the task stays whole as it is.
-      const noted = note(port, task.key, (state) => [{ ...state, blocked: { code, message, status } }]);
-      await noted.catch((failure) => wait(task, failed(failure)));
+      const block = (state: SyncState): Note => [{ ...state, blocked: { code, message, status } }];
+      await note(this.#context.port, task.key, block).catch((cause) => this.#wait(task, this.#failed(cause)));
     }
-  };
+  }
 
-  const failed = (cause: unknown) => {
-    lastError = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
-    return lastError;
-  };
+  #failed(cause: unknown): TaskStoreError {
+    this.#lastError = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
+    return this.#lastError;
+  }
 
-  const wait = (patient: Patient, error: TaskStoreError) => {
-    const { ms, isAsked } = delayAfter(patient.failures++, error, platform.random(), context.maxBackoffMs);
-    const until = now() + ms;
-    if (patient.wait && patient.wait.until > until) return;
-    patient.wait?.cancel();
+  #wait(patient: Patient, error: TaskStoreError): void {
+    const { platform, maxBackoffMs } = this.#context;
+    const { ms, isAsked } = delayAfter(patient.failures++, error, platform.random(), maxBackoffMs);
+    if (patient.wait?.isAsked && !isAsked) return;
+    this.#endWait(patient);
     const end = () => {
-      patient.wait = undefined;
-      wake();
+      this.#endWait(patient);
+      this.#wake();
     };
-    patient.wait = { until, isAsked, cancel: platform.later(ms, end) };
-  };
+    patient.wait = { isAsked, cancel: platform.later(ms, end) };
+  }
 
-  const wake = () => {
-    isDirty = true;
-    void fill();
-  };
-
-  return {
-    fill,
-
-    get status(): Omit<SyncStatus, 'leader'> {
-      const [oldest] = tasks.values();
-      return {
-        state: remote.failures > 0 ? 'offline' : busy > 0 ? 'pushing' : 'idle',
-        pendingTasks: tasks.size,
-        blockedTasks: aside.size,
-        oldestPendingAt: oldest?.since,
-        lastSuccessAt,
-        lastError,
-      };
-    },
-
-    isPushing: (key: TaskKey) => tasks.get(encodeKey(key))?.work !== undefined,
-
-    /** A task has something pending. */
-    touch(key: TaskKey) {
-      taskOf(key, now());
-      isDirty = true;
-    },
-
-    /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */
-    hurry() {
-      for (const patient of [remote, ...tasks.values()]) {
-        if (patient.wait?.isAsked) continue;
-        patient.wait?.cancel();
-        patient.wait = undefined;
-      }
-      wake();
-    },
-
-    /** Resolves when nothing is under way any more; the signal has ended the requests. */
-    stop: () => Promise.all([...tasks.values()].map(({ work }) => work)),
-  };
+  #endWait(patient: Patient): void {
+    patient.wait?.cancel();
+    patient.wait = undefined;
+  }
 }

@@ -10,7 +10,7 @@ import { identityOf, settleIdentity } from './identity.ts';
 import { type Election, elect } from './leader.ts';
 import { defaultPlatform, type SyncOptions } from './options.ts';
 import { ask } from './push.ts';
-import { createPushLoop, type LoopContext, type PushLoop } from './push-loop.ts';
+import { type LoopContext, PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
 import { errorOf, readHead, stateOf } from './state.ts';
 
@@ -193,7 +193,7 @@ export class ElkarSync implements TaskSync {
     try {
       const term = await settleIdentity(this.#port, this.#context.identity, !!this.#election, this.#openedAt);
       if (signal.aborted) return;
-      this.#loop = createPushLoop({ ...this.#context, term, signal });
+      this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
     } catch (error) {
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
