@@ -81,7 +81,14 @@ export class RemoteTasks {
     const op = this.#environment.newId();
     const sessionId = params.sessionId ?? this.#environment.newId();
     const { callerId } = key;
-    const body = createBody({ params: { ...params, sessionId }, op, callerId, timestamp: this.#now(), isStreaming });
+    const spelled = { historyLength: undefined, accepted_output_modes: params.acceptedOutputModes };
+    const body = createBody({
+      params: { ...params, ...spelled, sessionId },
+      op,
+      callerId,
+      timestamp: this.#now(),
+      isStreaming: isStreaming || undefined,
+    });
     return this.#send(key, body, [op], call, 'createTask');
   }
 

@@ -1,6 +1,6 @@
 /** What an Elkar server answers, as the core's tasks: tags taken off, and what they carried put back. Pure. */
 import { check, id, object, time } from '../core/shape.ts';
-import { type Message, type Task, type TaskStatus, taskShape } from '../core/task.ts';
+import { type Artifact, type Message, type Task, type TaskStatus, taskShape } from '../core/task.ts';
 import { decode, type Json, type TaskTag, tagOf } from './wire-items.ts';
 
 /** A task as the remote has it. */
@@ -27,51 +27,43 @@ const responseShape = object({ id, a2a_task: object({}), created_at: time, updat
 export function readTaskResponse(answer: unknown): RemoteTask {
   check(responseShape, answer);
   const row = answer as Json & { id: string; created_at: string; updated_at: string };
-  const createdAt = toIso(row.created_at);
-  const updatedAt = toIso(row.updated_at);
-  const { task, tag } = putTogether(decode('task', row.a2a_task), createdAt, updatedAt);
+  const createdAt = new Date(row.created_at).toISOString();
+  const updatedAt = new Date(row.updated_at).toISOString();
+  const decoded = decode<Task>('task', row.a2a_task);
+  const { status, history, artifacts } = decoded;
+  const tag = merged({} as TaskTag, [decoded, ...(history ?? [])], (item) => tagOf(item).task);
+  const task: Task = {
+    ...decoded,
+    status: restoreStatus(status, history?.[0], tag.timestamp, status.state === 'submitted' ? createdAt : updatedAt),
+    ...(history && { history: withoutDoubles(history) }),
+    ...(artifacts && { artifacts: artifacts.map(restoreArtifact) }),
+    ...tag.keys,
+  };
+  if (tag.noSession) delete task.sessionId;
+  if (tag.metadata) task.metadata ??= tag.metadata;
   check(taskShape, task);
   const callerId = (row.counterparty_identifier ?? undefined) as string | undefined;
   return { rowId: row.id, callerId, task, tag, row, createdAt, updatedAt };
-}
-
-function toIso(time: string): string {
-  return new Date(time).toISOString();
-}
-
-function putTogether(decoded: Task, createdAt: string, updatedAt: string): { task: Task; tag: TaskTag } {
-  const { history, artifacts, ...body } = decoded;
-  const tag = merged({} as TaskTag, [decoded, ...(history ?? [])], (item) => tagOf(item).task);
-  const task: Task = { ...body, status: restoreStatus(body.status, history?.[0], tag, createdAt, updatedAt) };
-  if (history) task.history = withoutDoubles(history);
-  if (artifacts) {
-    task.artifacts = artifacts.map((artifact) => ({
-      // Elkar ignores what later chunks say of the artifact.
-      ...merged(artifact, artifact.parts, (part) => tagOf(part).header),
-      parts: withoutDoubles(artifact.parts),
-    }));
-  }
-  if (tag.noSession) delete task.sessionId;
-  if (tag.metadata) task.metadata ??= tag.metadata;
-  return { task: { ...task, ...tag.keys }, tag };
 }
 
 /** Creating a task, Elkar drops the message and the time of its status; a status of anybody else's has a time. */
 function restoreStatus(
   status: TaskStatus,
   message: Message | undefined,
-  tag: TaskTag,
-  createdAt: string,
-  updatedAt: string,
+  ours: string | undefined,
+  at: string,
 ): TaskStatus {
-  const { state, timestamp } = status;
-  if (timestamp === undefined) {
-    if (state !== 'submitted') return { ...status, timestamp: updatedAt };
-    return { ...(message && { message }), ...status, timestamp: tag.timestamp ?? createdAt };
-  }
+  const isFirst = status.timestamp === undefined && status.state === 'submitted';
+  const timestamp = status.timestamp ?? at;
   // Elkar writes the same moment in its own way.
-  const isSame = tag.timestamp !== undefined && Date.parse(tag.timestamp) === Date.parse(timestamp);
-  return isSame ? { ...status, timestamp: tag.timestamp } : status;
+  const isOurs = ours && (isFirst || Date.parse(ours) === Date.parse(timestamp));
+  return { ...(isFirst && message && { message }), ...status, timestamp: isOurs ? ours : timestamp };
+}
+
+/** Elkar ignores what later chunks say of the artifact. */
+function restoreArtifact(artifact: Artifact): Artifact {
+  const { parts } = artifact;
+  return { ...merged(artifact, parts, (part) => tagOf(part).header), parts: withoutDoubles(parts) };
 }
 
 /** `first` with the fields that the items tell of, the later winning; spread, so that no key is special. */

@@ -68,7 +68,7 @@ function readMessage(wire: unknown): unknown {
 }
 
 function readArtifact(wire: unknown): unknown {
-  return keepOps(decode('artifact', wire));
+  return keepOps(decode('artifacts', wire));
 }
 
 function readStatus(wire: unknown): TaskStatus {
@@ -146,7 +146,7 @@ function writeMessage(message: Message): Message {
 }
 
 function writeArtifact({ index = 0, ...artifact }: Artifact): Json {
-  const { known, keys } = split('artifact', { index, ...artifact });
+  const { known, keys } = split('artifacts', { index, ...artifact });
   return { ...keys, ...known, parts: artifact.parts.map(writePart) };
 }
 

@@ -46,27 +46,20 @@ export interface TaskTag {
   readonly keys?: Json | undefined;
 }
 
-/** The fields that Elkar's models know; the others it drops. */
+const message = ['role', 'parts', 'metadata'];
+
+/** What Elkar's models know, by the field that they stand in; other fields it drops. */
 const models = {
   task: ['id', 'sessionId', 'status', 'history', 'artifacts', 'metadata'],
   status: ['state', 'message', 'timestamp', 'metadata'],
-  message: ['role', 'parts', 'metadata'],
-  artifact: ['index', 'parts', 'name', 'description', 'append', 'lastChunk', 'metadata'],
-  part: ['type', 'text', 'file', 'data', 'metadata'],
+  message,
+  history: message,
+  artifacts: ['index', 'parts', 'name', 'description', 'append', 'lastChunk', 'metadata'],
+  parts: ['type', 'text', 'file', 'data', 'metadata'],
   file: ['name', 'mimeType', 'bytes', 'uri'],
-} as const;
+};
 
 type Model = keyof typeof models;
-
-/** What stands in a field, or in each place of its list. */
-const inner: { readonly [field: string]: Model } = {
-  status: 'status',
-  history: 'message',
-  message: 'message',
-  artifacts: 'artifact',
-  parts: 'part',
-  file: 'file',
-};
 
 /** States that Elkar refuses, and what is sent in their place. */
 export const sentAs: { readonly [state: string]: TaskState } = {
@@ -79,7 +72,7 @@ export function isObject(value: unknown): value is Json {
 }
 
 function isKnown(model: Model, name: string): boolean {
-  return (models[model] as readonly string[]).includes(name);
+  return models[model].includes(name);
 }
 
 // Going out.
@@ -89,7 +82,7 @@ export function encode(model: Model, item: Json, tag: Tag = {}, tags: readonly T
   const { known, keys } = split(model, item);
   const file = isObject(known.file) ? split('file', known.file) : undefined;
   if (file) known.file = file.known;
-  if (Array.isArray(known.parts)) known.parts = known.parts.map((part, i) => encode('part', part, tags[i]));
+  if (Array.isArray(known.parts)) known.parts = known.parts.map((part, i) => encode('parts', part, tags[i]));
   return withTag(known, { keys, file: file?.keys, ...tag });
 }
 
@@ -105,7 +98,7 @@ export interface OutgoingArtifact {
 export function encodeChunk({ artifact, ops, isLater }: OutgoingArtifact): Json {
   const { parts: _, append: __, index = 0, ...header } = artifact;
   const tags = ops.map((op, i) => ({ op, header: isLater && i === 0 ? header : undefined }));
-  return encode('artifact', { ...artifact, index }, {}, tags);
+  return encode('artifacts', { ...artifact, index }, {}, tags);
 }
 
 /** What is lost of it stands in the status, where our endpoint keeps it, and in its message, where Elkar does. */
@@ -174,9 +167,8 @@ export function toCamelCase(name: string): string {
 }
 
 function decodeField(name: string, value: unknown): unknown {
-  const model = inner[name];
-  if (!model) return value;
-  return Array.isArray(value) ? value.map((item) => decode(model, item)) : decode(model, value);
+  if (!Object.hasOwn(models, name)) return value;
+  return Array.isArray(value) ? value.map((item) => decodeField(name, item)) : decode(name as Model, value);
 }
 
 /** Takes the tag out of the metadata of an item, which are then as they were before. */

@@ -78,27 +78,28 @@ export class WireRequests {
   async #send(url: string, method: string, body: string, signal: AbortSignal | undefined, fail: Fail): Promise<Answer> {
     // Called as a plain function: browsers refuse a `fetch` that is another object's method.
     const { timeoutMs = 30_000, fetch: call = fetch } = this.#options;
-    const timeout = new AbortController();
-    const abort = () => timeout.abort();
+    const end = new AbortController();
+    const abort = () => end.abort(signal?.reason);
+    const late = () => {
+      // It may be the key that never came: the next request asks anew.
+      this.#key = undefined;
+      end.abort(fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`));
+    };
     signal?.throwIfAborted();
-    const timer = setTimeout(abort, timeoutMs);
+    const timer = setTimeout(late, timeoutMs);
     signal?.addEventListener('abort', abort);
     const exchange = async () => {
       const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
       // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
-      const response = await call(url, { method, headers, body, signal: timeout.signal, redirect: 'manual' });
+      const response = await call(url, { method, headers, body, signal: end.signal, redirect: 'manual' });
       return { response, text: await response.text() };
     };
     try {
       // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
-      return await untilAborted(exchange(), timeout.signal);
+      return await untilAborted(exchange(), end.signal);
     } catch (cause) {
-      signal?.throwIfAborted();
-      if (cause instanceof TaskStoreError) throw cause;
-      const isLate = timeout.signal.aborted;
-      // It may be the key that never came: the next request asks anew.
-      if (isLate) this.#key = undefined;
-      throw fail('REMOTE_UNREACHABLE', isLate ? `no answer within ${timeoutMs} ms` : 'the request failed', { cause });
+      end.signal.throwIfAborted();
+      throw cause instanceof TaskStoreError ? cause : fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);

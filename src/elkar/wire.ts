@@ -37,7 +37,7 @@ export interface CreateRequest {
   readonly callerId: string;
   /** When the task was created. */
   readonly timestamp: string;
-  readonly isStreaming: boolean;
+  readonly isStreaming: boolean | undefined;
 }
 
 export interface UpdateRequest {
@@ -55,18 +55,16 @@ export interface UpdateRequest {
 
 /** Body of `POST /tasks`. */
 export function createBody({ params, op, callerId, timestamp, isStreaming }: CreateRequest): Json {
-  const { message, acceptedOutputModes, pushNotification, metadata } = params;
-  const task = { timestamp, metadata, isStreaming: isStreaming || undefined };
+  const { message, pushNotification, metadata } = params;
+  const task = { timestamp, metadata, isStreaming };
   return {
     send_task_params: {
       ...params,
-      historyLength: undefined,
-      accepted_output_modes: acceptedOutputModes,
       push_notification: pushNotification,
       message: encode('message', message, { op, task }),
     },
     counterparty_identifier: callerId,
-    is_streaming: task.isStreaming,
+    is_streaming: isStreaming,
   };
 }
 
@@ -95,7 +93,7 @@ export function clientTaskBody(task: Task, agentUrl: string, callerId: string): 
     sessionId,
     status: encodeStatus(status),
     history: history?.map((message, i) => encode('message', message, i === 0 ? { task: lost } : {})),
-    artifacts: artifacts?.map((artifact) => encode('artifact', { index: 0, ...artifact })),
+    artifacts: artifacts?.map((artifact) => encode('artifacts', { index: 0, ...artifact })),
   };
   return {
     // The first message is sure to keep its metadata; a task without one has only its own.

@@ -37,15 +37,17 @@ export interface Plan {
   readonly isFull: boolean;
 }
 
+type Range = readonly [from: number, to: number];
+
 /** Unsent items, so many of each tail at the most: a backlog is never read whole. */
 export function selectUnsent(limit: number): SelectRange {
   return (head) => {
     const { tails } = stateOf(head);
-    const ranges = countsOf(head).map((count, n) => {
-      const from = Math.min(tails[n]?.local ?? 0, count);
+    const [messages, ...parts] = countsOf(head).map((count, n) => {
+      const from = tails[n]?.local ?? 0;
       return [from, Math.min(count, from + limit)] as const;
     });
-    return { messages: ranges[0] as [number, number], parts: (slot) => ranges[slot + 1] as [number, number] };
+    return { messages: messages as Range, parts: (slot) => parts[slot] as Range };
   };
 }
 
@@ -78,7 +80,7 @@ function planCreate({ head, messages }: TaskRecord, uid: string, callerId: strin
   const first: TaskStatus = { state: 'submitted', message, timestamp };
   return {
     route: '/tasks',
-    body: createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming }),
+    body: createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined }),
     status: { print: printOf(first), mark: markOf(first), own: 0 },
     unseen: unseenOf(head),
     items: 1,
