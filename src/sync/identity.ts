@@ -1,6 +1,7 @@
 /** Whose changes a store holds, and which of its tasks are from a time before sync. Settled whenever a context takes the lead. */
 import type { TaskHead } from '../core/head.ts';
 import { oldestFirst, type StorePort, SYNC_META } from '../store-port.ts';
+import type { SyncOptions } from './options.ts';
 import { type Note, note, type SyncState, stateOf } from './state.ts';
 
 interface Meta {
@@ -15,7 +16,7 @@ interface Meta {
 const BATCH = 500;
 
 /** The part of the base URL that says where it leads, without credentials that somebody put into it. */
-export function identityOf(baseUrl: string, identity = ''): string {
+export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
   const { origin, pathname } = new URL(baseUrl);
   return `${origin}${pathname.replace(/\/+$/, '')}#${identity}`;
 }

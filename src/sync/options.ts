@@ -47,10 +47,24 @@ export interface SyncPlatform {
   readonly onWake: (wake: () => void) => () => void;
 }
 
-/** What this place offers, looked up now. */
-export function defaultPlatform(): SyncPlatform {
+type Defaulted = 'concurrency' | 'maxRequestBytes' | 'gatherMs' | 'maxBackoffMs' | 'patienceMs' | 'timeoutMs';
+
+/** Every option, as given or by default; the platform's among them. */
+export type Settings = SyncPlatform &
+  Omit<SyncOptions, 'identity'> & { readonly [K in Defaulted]: number } & { readonly defaultCallerId: string };
+
+/** What this place offers is looked up now. */
+export function settingsOf(options: SyncOptions): Settings {
   const { navigator, BroadcastChannel } = globalThis as Partial<typeof globalThis>;
+  const given = Object.entries({ ...options, ...options.platform }).filter(([, value]) => value !== undefined);
   return {
+    concurrency: 4,
+    maxRequestBytes: 1_500_000,
+    gatherMs: 50,
+    maxBackoffMs: 300_000,
+    patienceMs: 5000,
+    timeoutMs: 30_000,
+    defaultCallerId: 'holdfast',
     later(ms, then, isWaitedFor) {
       const timer = setTimeout(then, ms);
       if (!isWaitedFor) (timer as { unref?: () => void }).unref?.();
@@ -60,6 +74,7 @@ export function defaultPlatform(): SyncPlatform {
     locks: navigator?.locks ?? null,
     openChannel: BroadcastChannel ? (name) => new BroadcastChannel(name) : null,
     onWake: listenToPage,
+    ...(Object.fromEntries(given) as unknown as Pick<SyncOptions, 'baseUrl' | 'apiKey'>),
   };
 }
 

@@ -22,19 +22,20 @@ import {
 } from './state.ts';
 
 export interface Plan {
-  readonly route: '/tasks' | '/client-side/tasks';
+  readonly body: Json;
+  /** @default '/tasks' */
+  readonly route?: '/client-side/tasks';
   /** Of a task that is there. */
   readonly isUpdate?: boolean;
-  readonly body: Json;
   /** The status that it carries. */
   readonly status?: KnownStatus | undefined;
   /** The mark of what it carries and the answer will not show. */
-  readonly unseen: string | undefined;
-  /** How much it holds, for halving. */
-  readonly items: number;
-  readonly bytes: number;
-  /** More unsent items would not have made it larger. */
-  readonly isFull: boolean;
+  readonly unseen?: string | undefined;
+  /** How much it holds, for halving. @default 0 */
+  readonly items?: number;
+  readonly bytes?: number;
+  /** More unsent items would have made it larger. */
+  readonly isHungry?: boolean;
 }
 
 type Range = readonly [from: number, to: number];
@@ -68,7 +69,7 @@ export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes
 /** May be repeated without harm. */
 function planWhole(record: TaskRecord, callerId: string): Plan {
   const body = clientTaskBody(toStoredTask(record, {}).task, record.head.agentUrl ?? '', callerId);
-  return { route: '/client-side/tasks', body, unseen: undefined, items: 0, bytes: 0, isFull: true };
+  return { route: '/client-side/tasks', body };
 }
 
 function planCreate({ head, messages }: TaskRecord, uid: string, callerId: string): Plan {
@@ -79,13 +80,10 @@ function planCreate({ head, messages }: TaskRecord, uid: string, callerId: strin
   const params = { id, sessionId, message, metadata, pushNotification };
   const first: TaskStatus = { state: 'submitted', message, timestamp };
   return {
-    route: '/tasks',
     body: createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined }),
     status: { print: printOf(first), mark: markOf(first), own: 0 },
     unseen: unseenOf(head),
     items: 1,
-    bytes: 0,
-    isFull: true,
   };
 }
 
@@ -138,7 +136,6 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   const isUnseen = state.unseen !== unseen;
   const tags = ops.map((op, i) => ({ op, task: isUnseen && i === 0 ? { metadata } : undefined }));
   return {
-    route: '/tasks',
     isUpdate: true,
     body: updateBody({
       callerId,
@@ -152,7 +149,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     unseen,
     items,
     bytes,
-    isFull,
+    isHungry: !isFull,
   };
 }
 

@@ -2,7 +2,7 @@
 import { type TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
 import type { SyncStatus } from '../task-store.ts';
-import type { SyncPlatform } from './options.ts';
+import type { Settings } from './options.ts';
 import { type PushContext, type PushedTask, pushStep } from './push.ts';
 import { blameFor, delayAfter } from './schedule.ts';
 import { errorOf, type Note, note, type SyncState } from './state.ts';
@@ -10,10 +10,7 @@ import { errorOf, type Note, note, type SyncState } from './state.ts';
 /** So many heads are looked at, at a time. */
 const WINDOW = 1000;
 
-export interface LoopContext extends PushContext {
-  readonly platform: SyncPlatform;
-  readonly concurrency: number;
-  readonly maxBackoffMs: number;
+export interface LoopContext extends PushContext, Settings {
   /** The key was refused, or the user said so. */
   readonly pause: { by: TaskStoreError | 'user' | undefined };
   readonly onChange: () => void;
@@ -189,15 +186,15 @@ export class PushLoop {
   }
 
   #wait(patient: Patient, error: TaskStoreError): void {
-    const { platform, maxBackoffMs } = this.#context;
-    const { ms, isAsked } = delayAfter(patient.failures++, error, platform.random(), maxBackoffMs);
+    const { later, random, maxBackoffMs } = this.#context;
+    const { ms, isAsked } = delayAfter(patient.failures++, error, random(), maxBackoffMs);
     if (patient.wait?.isAsked && !isAsked) return;
     this.#endWait(patient);
     const end = () => {
       this.#endWait(patient);
       this.#wake();
     };
-    patient.wait = { isAsked, cancel: platform.later(ms, end) };
+    patient.wait = { isAsked, cancel: later(ms, end) };
   }
 
   #endWait(patient: Patient): void {

@@ -14,6 +14,7 @@ import { errorOf, note, progressOf, readHead, remember, type SyncState, stateOf 
 export interface PushContext {
   readonly port: StorePort;
   readonly wire: WireRequests;
+  /** See `identityOf`. */
   readonly identity: string;
   /** Of this context; unique. */
   readonly id: string;
@@ -87,14 +88,14 @@ async function pushNext(context: PushContext, task: PushedTask): Promise<void> {
     await note(port, key, (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0]);
     return;
   }
-  const { body, items } = next;
-  if (!next.isFull) task.limit = Math.min(4096, limit * 8);
+  const { body, route = '/tasks', items = 0 } = next;
+  if (next.isHungry) task.limit = Math.min(4096, limit * 8);
   assertSendable(body, taskId);
   const target = { by: id, until: at + claimMs, unseen: next.unseen };
   const known = next.status ? remember(state.known, next.status) : state.known;
   if (!(await noteAt(context, key, seq, { target, known, uid, identity, term }))) return;
   try {
-    const answer = await wire.request({ route: next.route, taskId: next.isUpdate ? taskId : undefined, body, signal });
+    const answer = await wire.request({ route, taskId: next.isUpdate ? taskId : undefined, body, signal });
     await bringIn(context, key, answer, seq + 1, { head, at, items });
   } catch (error) {
     await afterRefusal(context, task, error as TaskStoreError, next, state);
@@ -106,7 +107,7 @@ async function afterRefusal(
   context: PushContext,
   task: PushedTask,
   error: TaskStoreError,
-  { items, bytes }: Plan,
+  { items = 0, bytes = 0 }: Plan,
   before: SyncState,
 ): Promise<void> {
   const { key } = task;

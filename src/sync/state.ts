@@ -95,7 +95,7 @@ export function opOf(uid: string | undefined, tail: number, own: number | '' | u
 /** Tells values apart in little space, whatever the order of their keys. */
 export function markOf(value: unknown): string {
   const text = JSON.stringify(value, (_, inner) =>
-    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
+    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort()) : inner,
   );
   let a = 0;
   let b = 0;
@@ -118,7 +118,7 @@ export function printOf({ state, timestamp = '' }: TaskStatus): string {
 
 /** With one status more, forgetting what was long ago. */
 export function remember(known: readonly KnownStatus[] = [], status: KnownStatus): readonly KnownStatus[] {
-  return [...known.filter(({ print, mark }) => print !== status.print || mark !== status.mark), status].slice(-8);
+  return [...known.filter(({ mark }) => mark !== status.mark), status].slice(-8);
 }
 
 /** Whether the remote is still to get something. */

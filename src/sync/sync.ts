@@ -8,7 +8,7 @@ import { oldestFirst, type StorePort } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { identityOf, settleIdentity } from './identity.ts';
 import { type Election, elect } from './leader.ts';
-import { defaultPlatform, type SyncOptions } from './options.ts';
+import { type SyncOptions, settingsOf } from './options.ts';
 import { ask } from './push.ts';
 import { type LoopContext, PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
@@ -22,7 +22,6 @@ const LONGEST = 2 ** 31 - 1;
 
 export class ElkarSync implements TaskSync {
   readonly #port: StorePort;
-  readonly #options: SyncOptions;
   readonly #context: LoopContext;
   readonly #openedAt: number;
   /** Absent where no other context can lead, or all do. */
@@ -42,24 +41,18 @@ export class ElkarSync implements TaskSync {
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
 
   constructor(port: StorePort, options: SyncOptions) {
-    const { concurrency = 4, maxRequestBytes = 1_500_000, maxBackoffMs = 300_000, timeoutMs = 30_000 } = options;
-    const platform = { ...defaultPlatform(), ...options.platform };
-    const { locks, openChannel, onWake } = platform;
+    const settings = settingsOf(options);
+    const { locks, openChannel, onWake, timeoutMs, pollMs } = settings;
     // Files have one owner, memory one context; databases of browsers are open to every tab.
     const isShared = port.storageId.startsWith('indexeddb:');
     this.#port = port;
-    this.#options = options;
     this.#openedAt = port.environment.now();
     this.#context = {
+      ...settings,
       port,
-      platform,
       wire: new WireRequests(options),
-      identity: identityOf(options.baseUrl, options.identity),
+      identity: identityOf(options),
       id: port.environment.newId(),
-      defaultCallerId: options.defaultCallerId ?? 'holdfast',
-      concurrency,
-      maxRequestBytes,
-      maxBackoffMs,
       claimMs: isShared && !locks ? timeoutMs * 2 : 0,
       pause: { by: undefined },
       onChange: () => this.#publish(),
@@ -73,11 +66,10 @@ export class ElkarSync implements TaskSync {
     };
     this.#ends = [port.onPending((key) => void this.#gather(key)), onWake(wake)];
     const lead = () => void this.#lead();
-    if (isShared && locks) {
-      this.#election = elect(locks, name, lead, () => void this.#yield());
-      void this.#watchLeader();
-    } else lead();
-    if (options.pollMs) void this.#poll(Math.max(1000, options.pollMs));
+    if (isShared && locks) this.#election = elect(locks, name, lead, () => void this.#yield());
+    else lead();
+    void this.#watchLeader();
+    if (pollMs) void this.#poll(Math.max(1000, pollMs));
   }
 
   get status(): SyncStatus {
@@ -90,17 +82,17 @@ export class ElkarSync implements TaskSync {
 
   /** Holds no state: the store itself knows what is pending. */
   async flush(options: SyncTaskOptions & { taskId?: string; timeoutMs?: number } = {}): Promise<void> {
-    const { taskId, signal, timeoutMs } = options;
-    const { platform, port, identity, pause } = this.#context;
+    const { taskId, signal, timeoutMs = LONGEST } = options;
+    const { later, port, identity, pause } = this.#context;
     const key = taskId === undefined ? undefined : keyOf(taskId, options);
     const since = port.environment.now();
     let isLate = false;
     const notify = () => this.#notify();
     const end = () => {
-      isLate = timeoutMs !== undefined;
+      isLate = true;
       notify();
     };
-    const cancel = platform.later(timeoutMs ?? LONGEST, end, true);
+    const cancel = later(timeoutMs, end, true);
     signal?.addEventListener('abort', notify);
     if (key) void this.#loop?.fill();
     else this.#hurry();
@@ -113,9 +105,9 @@ export class ElkarSync implements TaskSync {
         if (key || this.#status.state !== 'pushing') {
           const heads = key ? [await readHead(port, key)] : await port.pending(1000);
           const left = heads.filter((head) => (head?.pendingSince as number) <= since) as TaskHead[];
-          if (left.length === 0) return;
-          // Tasks that were set aside keep nobody waiting while others are on their way.
           const errors = left.map((head) => errorOf(head, identity));
+          if (errors.length === 0) return;
+          // Tasks that were set aside keep nobody waiting while others are on their way.
           if (errors.every(Boolean)) throw errors[0];
         }
         if (pause.by instanceof TaskStoreError) throw pause.by;
@@ -212,7 +204,7 @@ export class ElkarSync implements TaskSync {
   }
 
   /** A leader that lives answers when asked; one that is frozen while changes wait has its lock taken. */
-  async #watchLeader(patienceMs = this.#options.patienceMs ?? 5000): Promise<void> {
+  async #watchLeader(patienceMs = this.#context.patienceMs): Promise<void> {
     const isFollower = () => this.#election && !this.#loop && !this.#isStopped;
     if (this.#isWatching || !isFollower()) return;
     this.#isWatching = true;
@@ -221,7 +213,7 @@ export class ElkarSync implements TaskSync {
     if (oldest) {
       this.#heard = undefined;
       this.#say('answer');
-      await this.#sleep(1000 + 500 * this.#context.platform.random());
+      await this.#sleep(1000 + 500 * this.#context.random());
       if (isFollower() && !this.#heard) this.#election?.steal();
     }
     this.#isWatching = false;
@@ -235,7 +227,7 @@ export class ElkarSync implements TaskSync {
     void this.#watchLeader();
     if (this.#isGathering) return;
     this.#isGathering = true;
-    await this.#sleep(this.#options.gatherMs ?? 50);
+    await this.#sleep(this.#context.gatherMs);
     this.#isGathering = false;
     void this.#loop?.fill();
   }
@@ -260,12 +252,12 @@ export class ElkarSync implements TaskSync {
   }
 
   #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#context.platform.later(ms, resolve));
+    return new Promise((resolve) => this.#context.later(ms, resolve));
   }
 
   /** Where another context leads, its word may be missed, so the store is looked at again after a moment. */
   #nextChange(): Promise<void> {
-    if (!this.#loop) this.#context.platform.later(250, () => this.#notify());
+    if (!this.#loop) this.#context.later(250, () => this.#notify());
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -297,10 +289,10 @@ export class ElkarSync implements TaskSync {
 
   #publish(): void {
     const before = JSON.stringify(this.#status);
+    const { by } = this.#context.pause;
     const status = this.#loop?.status ?? this.#heard ?? { ...this.#status, state: 'idle' };
-    const isPaused = this.#context.pause.by && { state: 'paused' as const };
-    const isStopped = this.#isStopped && { state: 'stopped' as const };
-    this.#status = { ...status, ...isPaused, ...isStopped, leader: !!this.#loop };
+    const state = this.#isStopped ? 'stopped' : by ? 'paused' : status.state;
+    this.#status = { ...status, state, leader: !!this.#loop };
     if (before !== JSON.stringify(this.#status)) {
       if (this.#loop) this.#say(this.#status);
       this.#listeners.tell(this.#status);
