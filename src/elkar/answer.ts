@@ -26,13 +26,13 @@ export function understand<T>({ response, text }: Answer, read: (answer: unknown
   const { error_type: error, details } = Object(json) as Json;
   const said = error ? `${error}, ${JSON.stringify(details)}` : text;
   const message = `the answer is ${status}: ${said.replace(/\s+/g, ' ').slice(0, 200)}`;
-  throw fail(codeOf(status, !!error), message, { status, retryAfterMs: retryAfter(headers), cause });
+  throw fail(codeOf(status, error), message, { status, retryAfterMs: retryAfter(headers), cause });
 }
 
-function codeOf(status: number, isElkars: boolean): TaskStoreErrorCode {
+function codeOf(status: number, error: unknown): TaskStoreErrorCode {
   if (status === 401 || status === 403) return 'UNAUTHORIZED';
   // Elkar says 404 of a task in its own form; anybody else's 404 says nothing of the task.
-  if (status === 404 && isElkars) return 'TASK_NOT_FOUND';
+  if (status === 404 && error) return 'TASK_NOT_FOUND';
   // What is wrong with the request itself; repeating it will not help.
   return [400, 405, 409, 413, 414, 415, 422, 431].includes(status) ? 'REMOTE_REJECTED' : 'REMOTE_UNREACHABLE';
 }

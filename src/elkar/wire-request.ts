@@ -78,16 +78,9 @@ export class WireRequests {
   async #send(url: string, method: string, body: string, signal: AbortSignal | undefined, fail: Fail): Promise<Answer> {
     // Called as a plain function: browsers refuse a `fetch` that is another object's method.
     const { timeoutMs = 30_000, fetch: call = fetch } = this.#options;
-    const end = new AbortController();
-    const abort = () => end.abort(signal?.reason);
-    const late = () => {
-      // It may be the key that never came: the next request asks anew.
-      this.#key = undefined;
-      end.abort(fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`));
-    };
     signal?.throwIfAborted();
-    const timer = setTimeout(late, timeoutMs);
-    signal?.addEventListener('abort', abort);
+    const end = new AbortController();
+    const timeout = AbortSignal.timeout(timeoutMs);
     const exchange = async () => {
       const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
       // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
@@ -95,14 +88,18 @@ export class WireRequests {
       return { response, text: await response.text() };
     };
     try {
-      // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
-      return await untilAborted(exchange(), end.signal);
+      // Raced, since neither a key function nor a `fetch` of the user's need heed a signal.
+      const answer = untilAborted(exchange(), timeout);
+      return await (signal ? untilAborted(answer, signal) : answer);
     } catch (cause) {
-      end.signal.throwIfAborted();
-      throw cause instanceof TaskStoreError ? cause : fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
+      signal?.throwIfAborted();
+      if (cause instanceof TaskStoreError) throw cause;
+      const isLate = timeout.aborted;
+      // It may be the key that never came: the next request asks anew.
+      if (isLate) this.#key = undefined;
+      throw fail('REMOTE_UNREACHABLE', isLate ? `no answer within ${timeoutMs} ms` : 'the request failed', { cause });
     } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
+      end.abort();
     }
   }
 

@@ -13,6 +13,7 @@ import {
   type Json,
   type OutgoingArtifact,
   split,
+  type Tag,
   type TaskTag,
   withTag,
 } from './wire-items.ts';
@@ -85,19 +86,21 @@ export function updateBody(request: UpdateRequest): Json {
 /** Body of `POST /client-side/tasks`: the whole task. */
 export function clientTaskBody(task: Task, agentUrl: string, callerId: string): Json {
   const { known, keys } = split('task', task);
-  const { id, sessionId = id, status, history, artifacts, metadata } = task;
+  const { status, history, artifacts, metadata } = task;
   const { timestamp } = status;
-  const lost = { agentUrl, timestamp, keys, metadata, noSession: task.sessionId === undefined || undefined };
+  const lost: Tag = {
+    task: { agentUrl, timestamp, keys, metadata, noSession: task.sessionId === undefined || undefined },
+  };
   const wire = {
+    sessionId: task.id,
     ...known,
-    sessionId,
     status: encodeStatus(status),
-    history: history?.map((message, i) => encode('message', message, i === 0 ? { task: lost } : {})),
+    history: history?.map((message, i) => encode('message', message, i === 0 ? lost : {})),
     artifacts: artifacts?.map((artifact) => encode('artifacts', { index: 0, ...artifact })),
   };
   return {
     // The first message is sure to keep its metadata; a task without one has only its own.
-    task: withTag(wire, history?.[0] ? {} : { task: lost }),
+    task: withTag(wire, history?.[0] ? {} : lost),
     server_agent_url: agentUrl,
     counterparty_identifier: callerId,
   };

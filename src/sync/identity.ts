@@ -35,8 +35,7 @@ export async function settleIdentity(
   const { isAdopted = false, identity: before = identity, term: last = 0 } = meta;
   const isSettled = isAdopted && before === identity;
   const term = last + Number(isElected);
-  if (isSettled && term === last) return term;
-  await port.setMeta(SYNC_META, { identity: before, term, isAdopted });
+  if (!isSettled || isElected) await port.setMeta(SYNC_META, { identity: before, term, isAdopted });
   if (isSettled) return term;
 
   const settle = (state: SyncState, { sync, pendingSince }: TaskHead): Note | false => {

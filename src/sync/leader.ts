@@ -16,30 +16,22 @@ export interface Election {
 /** Calls `lead` when this context leads from now on, and `yieldLead` when another has taken over. */
 export function elect(locks: Locks, name: string, lead: () => void, yieldLead: () => void): Election {
   const end = new AbortController();
-  let release = () => {};
+  const { signal } = end;
   const stand = (options: LockOptions) => {
     let isLeading = false;
     const hold = () => {
-      if (end.signal.aborted) return;
+      if (signal.aborted) return;
       isLeading = true;
       lead();
-      return new Promise<void>((resolve) => {
-        release = resolve;
-      });
+      return new Promise((resolve) => signal.addEventListener('abort', resolve));
     };
     locks.request(name, options, hold).catch(() => {
       // Stolen, or stopped while queueing.
       if (!isLeading) return;
       yieldLead();
-      stand({ signal: end.signal });
+      stand({ signal });
     });
   };
-  stand({ signal: end.signal });
-  return {
-    steal: () => stand({ steal: true }),
-    stop() {
-      end.abort();
-      release();
-    },
-  };
+  stand({ signal });
+  return { steal: () => stand({ steal: true }), stop: () => end.abort() };
 }

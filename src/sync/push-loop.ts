@@ -70,6 +70,14 @@ export class PushLoop {
     this.#isDirty = true;
   }
 
+  /** The remote has answered as Elkar does. */
+  succeeded(): void {
+    this.#remote.failures = 0;
+    this.#lastError = undefined;
+    this.#lastSuccessAt = this.#now();
+    this.#context.onChange();
+  }
+
   /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */
   hurry(): void {
     for (const patient of [this.#remote, ...this.#tasks.values()]) {
@@ -154,11 +162,8 @@ export class PushLoop {
   async #step(task: PendingTask): Promise<void> {
     try {
       const isMore = await pushStep(this.#context, task);
-      if (isMore !== undefined) {
-        this.#remote.failures = task.failures = 0;
-        this.#lastError = undefined;
-        this.#lastSuccessAt = this.#now();
-      }
+      if (isMore !== undefined) this.succeeded();
+      task.failures = 0;
       if (isMore) this.#queue.push(task);
       else if (!this.#aside.has(task)) this.#tasks.delete(encodeKey(task.key));
     } catch (error) {

@@ -133,6 +133,7 @@ export class ElkarSync implements TaskSync {
       if (isOut) await this.#nextChange();
       else isDone = await ask({ ...this.#context, signal }, head.key);
     }
+    this.#loop?.succeeded();
   }
 
   pause(): void {
