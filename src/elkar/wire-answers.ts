@@ -1,5 +1,5 @@
 /** What an Elkar server answers, as the core's tasks: tags taken off, and what they carried put back. Pure. */
-import { check, id, object, time } from '../core/shape.ts';
+import { check, id } from '../core/shape.ts';
 import { type Artifact, type Message, type Task, type TaskStatus, taskShape } from '../core/task.ts';
 import { decode, type Json, type TaskTag, tagOf } from './wire-items.ts';
 
@@ -21,14 +21,12 @@ export interface RemoteTask {
   readonly updatedAt: string;
 }
 
-const responseShape = object({ id, a2a_task: object({}), created_at: time, updated_at: time });
-
 /** Reads a TaskResponse. Throws where `answer` is none. */
 export function readTaskResponse(answer: unknown): RemoteTask {
-  check(responseShape, answer);
-  const row = answer as Json & { id: string; created_at: string; updated_at: string };
-  const createdAt = new Date(row.created_at).toISOString();
-  const updatedAt = new Date(row.updated_at).toISOString();
+  const row = answer as Json & { id: string };
+  check(id, row.id);
+  const createdAt = toIso(row.created_at);
+  const updatedAt = toIso(row.updated_at);
   const decoded = decode<Task>('task', row.a2a_task);
   const { status, history, artifacts } = decoded;
   const tag = merged({} as TaskTag, [decoded, ...(history ?? [])], (item) => tagOf(item).task);
@@ -44,6 +42,10 @@ export function readTaskResponse(answer: unknown): RemoteTask {
   check(taskShape, task);
   const callerId = (row.counterparty_identifier ?? undefined) as string | undefined;
   return { rowId: row.id, callerId, task, tag, row, createdAt, updatedAt };
+}
+
+function toIso(time: unknown): string {
+  return new Date(Date.parse(time as string)).toISOString();
 }
 
 /** Creating a task, Elkar drops the message and the time of its status; a status of anybody else's has a time. */

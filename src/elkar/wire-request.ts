@@ -80,7 +80,14 @@ export class WireRequests {
     const { timeoutMs = 30_000, fetch: call = fetch } = this.#options;
     signal?.throwIfAborted();
     const end = new AbortController();
-    const timeout = AbortSignal.timeout(timeoutMs);
+    const abort = () => end.abort(signal?.reason);
+    const late = () => {
+      // It may be the key that never came: the next request asks anew.
+      this.#key = undefined;
+      end.abort(fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`));
+    };
+    const timer = setTimeout(late, timeoutMs);
+    signal?.addEventListener('abort', abort);
     const exchange = async () => {
       const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
       // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
@@ -88,18 +95,14 @@ export class WireRequests {
       return { response, text: await response.text() };
     };
     try {
-      // Raced, since neither a key function nor a `fetch` of the user's need heed a signal.
-      const answer = untilAborted(exchange(), timeout);
-      return await (signal ? untilAborted(answer, signal) : answer);
+      // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
+      return await untilAborted(exchange(), end.signal);
     } catch (cause) {
-      signal?.throwIfAborted();
-      if (cause instanceof TaskStoreError) throw cause;
-      const isLate = timeout.aborted;
-      // It may be the key that never came: the next request asks anew.
-      if (isLate) this.#key = undefined;
-      throw fail('REMOTE_UNREACHABLE', isLate ? `no answer within ${timeoutMs} ms` : 'the request failed', { cause });
+      end.signal.throwIfAborted();
+      throw cause instanceof TaskStoreError ? cause : fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
     } finally {
-      end.abort();
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
     }
   }
 

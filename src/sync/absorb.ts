@@ -74,7 +74,7 @@ export function absorb(
   if (sent && progressOf(state, sent.items) === progressOf(before, sent.items)) throw conflict(lost);
 
   const since = head.pendingSince ?? now;
-  const isForeign = headers.length > countsOf(head).length - 1 || read.some(({ isForeign }) => isForeign);
+  const isForeign = read.length > countsOf(head).length || read.some(({ isForeign }) => isForeign);
   if (!taken && !isForeign) {
     if (JSON.stringify(state) === JSON.stringify(before)) return undefined;
     const left = sent && !hasPending(sent.head, state) ? Math.max(since, sent.at) : since;
@@ -148,8 +148,8 @@ function readTail(
   from: Tail | null | undefined,
   prefix: string,
 ) {
-  let { local, own } = from ?? start;
-  const { remote } = from ?? start;
+  const { remote, ...known } = from ?? start;
+  let { local, own } = known;
   const there = items ?? [];
   if (there.length < remote) throw conflict(lost);
   const woven = ours.slice(0, local);

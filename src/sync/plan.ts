@@ -110,7 +110,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   };
 
   let areAllWhole = true;
-  const artifacts = (head.artifacts ?? []).flatMap(({ header }, slot) => {
+  const artifacts = head.artifacts?.flatMap(({ header }, slot) => {
     const isLater = !!state.tails[slot + 1];
     const { taken, isWhole, ops } = takeTail(slot + 1, parts(slot));
     areAllWhole &&= isWhole;

@@ -2,19 +2,13 @@
 import { type TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
 import type { SyncStatus } from '../task-store.ts';
-import type { Settings } from './options.ts';
-import { type PushContext, type PushedTask, pushStep } from './push.ts';
+import type { SyncContext } from './context.ts';
+import { type PushedTask, pushStep } from './push.ts';
 import { blameFor, delayAfter } from './schedule.ts';
 import { errorOf, type Note, note, type SyncState } from './state.ts';
 
 /** So many heads are looked at, at a time. */
 const WINDOW = 1000;
-
-export interface LoopContext extends PushContext, Settings {
-  /** The key was refused, or the user said so. */
-  readonly pause: { by: TaskStoreError | 'user' | undefined };
-  readonly onChange: () => void;
-}
 
 /** The remote, or one task, that has failed so many times in a row and is left alone for a while. */
 interface Patient {
@@ -31,7 +25,7 @@ interface PendingTask extends PushedTask, Patient {
 }
 
 export class PushLoop {
-  readonly #context: LoopContext;
+  readonly #context: SyncContext;
   readonly #remote: Patient = { failures: 0 };
   readonly #tasks = new Map<string, PendingTask>();
   /** Those set aside among them. */
@@ -44,7 +38,7 @@ export class PushLoop {
   #lastSuccessAt: number | undefined;
 
   /** The signal ends it. */
-  constructor(context: LoopContext & { readonly signal: AbortSignal }) {
+  constructor(context: SyncContext & { readonly signal: AbortSignal }) {
     this.#context = context;
   }
 

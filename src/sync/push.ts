@@ -3,30 +3,11 @@ import { TaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { selectAll, type TaskRecord } from '../core/record.ts';
 import { assertSendable, encodeId, type RemoteTask } from '../elkar/wire.ts';
-import type { WireRequests } from '../elkar/wire-request.ts';
-import type { StorePort } from '../store-port.ts';
 import { absorb, type Sent } from './absorb.ts';
+import type { SyncContext } from './context.ts';
 import { type Plan, plan, selectUnsent } from './plan.ts';
 import { blameFor } from './schedule.ts';
 import { errorOf, note, progressOf, readHead, remember, type SyncState, stateOf } from './state.ts';
-
-/** Where a context's pushes come from and go to. */
-export interface PushContext {
-  readonly port: StorePort;
-  readonly wire: WireRequests;
-  /** See `identityOf`. */
-  readonly identity: string;
-  /** Of this context; unique. */
-  readonly id: string;
-  /** Stands on the remote for "no caller". */
-  readonly defaultCallerId: string;
-  readonly maxRequestBytes: number;
-  /** How long a request claims its task for this context, in ms; 0 where no other context can push. */
-  readonly claimMs: number;
-  /** Of this leader, where others can come after it. */
-  readonly term?: number;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** A task on its way. */
 export interface PushedTask {
@@ -41,7 +22,7 @@ export interface PushedTask {
  * Makes one request, if something is to be pushed, and answers whether more is. Rejects with what the remote, or the
  * store, failed at.
  */
-export async function pushStep(context: PushContext, task: PushedTask): Promise<boolean | undefined> {
+export async function pushStep(context: SyncContext, task: PushedTask): Promise<boolean | undefined> {
   const { port, identity } = context;
   const { key } = task;
   const head = await readHead(port, key);
@@ -55,7 +36,7 @@ export async function pushStep(context: PushContext, task: PushedTask): Promise<
 }
 
 /** Asks the remote what it has, and brings in what is new there; answers whether nothing came between. */
-export async function ask(context: PushContext, key: TaskKey): Promise<boolean> {
+export async function ask(context: SyncContext, key: TaskKey): Promise<boolean> {
   const head = await readHead(context.port, key);
   if (!head) return true;
   const { seq, rowId } = stateOf(head);
@@ -67,13 +48,13 @@ export async function ask(context: PushContext, key: TaskKey): Promise<boolean> 
   }
 }
 
-function get({ wire, signal, defaultCallerId }: PushContext, key: TaskKey): Promise<RemoteTask> {
+function get({ wire, signal, defaultCallerId }: SyncContext, key: TaskKey): Promise<RemoteTask> {
   const { taskId, taskType, callerId = defaultCallerId } = key;
   const route = taskType === 'incoming' ? '/tasks' : '/client-side/tasks';
   return wire.request({ route, taskId, query: `?caller_id=${encodeId(callerId)}`, signal });
 }
 
-async function pushNext(context: PushContext, task: PushedTask): Promise<void> {
+async function pushNext(context: SyncContext, task: PushedTask): Promise<void> {
   const { port, identity, id, claimMs, wire, term, signal, defaultCallerId, maxRequestBytes } = context;
   const { key, limit = 128, maxBytes = maxRequestBytes } = task;
   const { taskId, callerId = defaultCallerId } = key;
@@ -104,7 +85,7 @@ async function pushNext(context: PushContext, task: PushedTask): Promise<void> {
 
 /** Throws `error` again, unless there is more to do. */
 async function afterRefusal(
-  context: PushContext,
+  context: SyncContext,
   task: PushedTask,
   error: TaskStoreError,
   { items = 0, bytes = 0 }: Plan,
@@ -129,7 +110,7 @@ async function afterRefusal(
 
 /** Brings an answer into the store, unless sync's state of the task has moved on since `seq`; answers whether it did. */
 async function bringIn(
-  { port }: PushContext,
+  { port }: SyncContext,
   key: TaskKey,
   remote: RemoteTask,
   seq: number,
@@ -151,7 +132,7 @@ async function bringIn(
 }
 
 /** Writes fields of the state, if it is still at `seq`. */
-function noteAt(context: PushContext, key: TaskKey, seq: number, fields: Partial<SyncState>): Promise<boolean> {
+function noteAt(context: SyncContext, key: TaskKey, seq: number, fields: Partial<SyncState>): Promise<boolean> {
   return note(context.port, key, (state) => {
     assertFree(context, state);
     return state.seq === seq && [{ ...state, ...fields }];
@@ -159,7 +140,7 @@ function noteAt(context: PushContext, key: TaskKey, seq: number, fields: Partial
 }
 
 /** A leader of a later term has written, or another context's request is out: this one must leave the task alone. */
-function assertFree({ id, port, term: ours }: PushContext, { term, target }: SyncState): void {
+function assertFree({ id, port, term: ours }: SyncContext, { term, target }: SyncState): void {
   const isClaimed = target && target.by !== id && target.until > port.environment.now();
   if (isClaimed || Number(term) > Number(ours)) throw new TaskStoreError('STORE_LOCKED', 'another tab pushes it');
 }

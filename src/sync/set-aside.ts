@@ -18,8 +18,8 @@ export function retry(port: StorePort, key: TaskKey, identity: string): Promise<
     const { blocked } = state;
     const error = errorOf(head, identity);
     if (error && !blocked) throw error;
-    const isInDoubt = ['CONFLICT', 'TASK_NOT_FOUND'].includes(blocked?.code ?? '');
-    return error && [isInDoubt ? anew(state) : { ...state, blocked: undefined }];
+    const isRefused = blocked?.code === 'REMOTE_REJECTED';
+    return error && [isRefused ? { ...state, blocked: undefined } : anew(state)];
   });
 }
 

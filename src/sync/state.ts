@@ -123,9 +123,8 @@ export function remember(known: readonly KnownStatus[] = [], status: KnownStatus
 
 /** Whether the remote is still to get something. */
 export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(head)): boolean {
-  const { rowId, status, unseen, tails } = state;
+  const { status, unseen, tails } = state;
   return (
-    rowId === undefined ||
     status !== markOf(head.body.status) ||
     unseen !== unseenOf(head) ||
     counts.some((count, n) => !tails[n] || tails[n].local < count)

@@ -2,27 +2,25 @@
 import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
-import { finishedStates, taskStates } from '../core/task.ts';
-import { WireRequests } from '../elkar/wire-request.ts';
-import { oldestFirst, type StorePort } from '../store-port.ts';
+import type { StorePort } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
-import { identityOf, settleIdentity } from './identity.ts';
+import { contextOf, type SyncContext } from './context.ts';
+import { ended, type FlushOptions, flush } from './flush.ts';
+import { settleIdentity } from './identity.ts';
 import { type Election, elect } from './leader.ts';
-import { type SyncOptions, settingsOf } from './options.ts';
+import type { SyncOptions } from './options.ts';
+import { pullUnfinished } from './poll.ts';
 import { ask } from './push.ts';
-import { type LoopContext, PushLoop } from './push-loop.ts';
+import { PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { errorOf, readHead, stateOf } from './state.ts';
+import { readHead, stateOf } from './state.ts';
 
 /** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
 
-/** The longest that a timer can wait, in ms. */
-const LONGEST = 2 ** 31 - 1;
-
 export class ElkarSync implements TaskSync {
   readonly #port: StorePort;
-  readonly #context: LoopContext;
+  readonly #context: SyncContext;
   readonly #openedAt: number;
   /** Absent where no other context can lead, or all do. */
   readonly #election: Election | undefined;
@@ -41,27 +39,15 @@ export class ElkarSync implements TaskSync {
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
 
   constructor(port: StorePort, options: SyncOptions) {
-    const settings = settingsOf(options);
-    const { locks, openChannel, onWake, timeoutMs, pollMs } = settings;
-    // Files have one owner, memory one context; databases of browsers are open to every tab.
-    const isShared = port.storageId.startsWith('indexeddb:');
     this.#port = port;
     this.#openedAt = port.environment.now();
-    this.#context = {
-      ...settings,
-      port,
-      wire: new WireRequests(options),
-      identity: identityOf(options),
-      id: port.environment.newId(),
-      claimMs: isShared && !locks ? timeoutMs * 2 : 0,
-      pause: { by: undefined },
-      onChange: () => this.#publish(),
-    };
+    this.#context = contextOf(port, options, () => this.#publish());
+    const { isShared, locks, openChannel, onWake, pollMs } = this.#context;
     const name = `holdfast:sync:${port.storageId}`;
     this.#channel = isShared ? openChannel?.(name) : undefined;
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
     const wake = () => {
-      this.#hurry();
+      this.#say('hurry');
       void this.#watchLeader(0);
     };
     this.#ends = [port.onPending((key) => void this.#gather(key)), onWake(wake)];
@@ -80,47 +66,14 @@ export class ElkarSync implements TaskSync {
     return this.#listeners.add(listener);
   }
 
-  /** Holds no state: the store itself knows what is pending. */
-  async flush(options: SyncTaskOptions & { taskId?: string; timeoutMs?: number } = {}): Promise<void> {
-    const { taskId, signal, timeoutMs = LONGEST } = options;
-    const { later, port, identity, pause } = this.#context;
-    const key = taskId === undefined ? undefined : keyOf(taskId, options);
-    const since = port.environment.now();
-    let isLate = false;
-    const notify = () => this.#notify();
-    const end = () => {
-      isLate = true;
-      notify();
-    };
-    const cancel = later(timeoutMs, end, true);
-    signal?.addEventListener('abort', notify);
-    if (key) void this.#loop?.fill();
-    else this.#hurry();
-    try {
-      for (;;) {
-        signal?.throwIfAborted();
-        if (this.#isStopped) throw ended();
-        const change = this.#nextChange();
-        // While much is under way it is not worth looking for what is left.
-        if (key || this.#status.state !== 'pushing') {
-          const heads = key ? [await readHead(port, key)] : await port.pending(1000);
-          const left = heads.filter((head) => (head?.pendingSince as number) <= since) as TaskHead[];
-          const errors = left.map((head) => errorOf(head, identity));
-          if (errors.length === 0) return;
-          // Tasks that were set aside keep nobody waiting while others are on their way.
-          if (errors.every(Boolean)) throw errors[0];
-        }
-        if (pause.by instanceof TaskStoreError) throw pause.by;
-        if (isLate) {
-          const details = { operation: 'flush', taskId, cause: this.#status.lastError };
-          throw new TaskStoreError('REMOTE_UNREACHABLE', 'not all has reached the remote in time', details);
-        }
-        await change;
-      }
-    } finally {
-      cancel();
-      signal?.removeEventListener('abort', notify);
-    }
+  flush(options: FlushOptions = {}): Promise<void> {
+    if (options.taskId === undefined) this.#say('hurry');
+    else void this.#loop?.fill();
+    return flush(this.#context, options, {
+      status: () => this.#status,
+      nextChange: () => this.#nextChange(),
+      notify: () => this.#notify(),
+    });
   }
 
   async pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
@@ -175,7 +128,7 @@ export class ElkarSync implements TaskSync {
   async #release(how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
     const { key } = await this.#find(taskId, options);
     await how(this.#port, key, this.#context.identity);
-    this.#hurry();
+    this.#say('hurry');
   }
 
   // Leading.
@@ -234,22 +187,15 @@ export class ElkarSync implements TaskSync {
   }
 
   async #poll(everyMs: number): Promise<void> {
-    const states = taskStates.filter((state) => !finishedStates.has(state));
+    const pull = async (key: TaskKey) => {
+      if (!this.#loop || this.#context.pause.by) return false;
+      await this.pull(key.taskId, key);
+      return true;
+    };
     while (!this.#isStopped) {
       await this.#sleep(everyMs);
-      await this.#pullAll(states).catch(() => {});
+      await pullUnfinished(this.#port, pull).catch(() => {});
     }
-  }
-
-  async #pullAll(states: readonly (typeof taskStates)[number][]): Promise<void> {
-    for await (const head of oldestFirst(this.#port, { states })) {
-      if (!this.#loop || this.#context.pause.by) return;
-      if (stateOf(head).rowId !== undefined) await this.pull(head.key.taskId, head.key);
-    }
-  }
-
-  #hurry(): void {
-    this.#say('hurry');
   }
 
   #sleep(ms: number): Promise<void> {
@@ -300,8 +246,4 @@ export class ElkarSync implements TaskSync {
     }
     this.#notify();
   }
-}
-
-function ended(): TaskStoreError {
-  return new TaskStoreError('STORE_CLOSED', 'sync has ended');
 }

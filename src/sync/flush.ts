@@ -1,0 +1,70 @@
+/** Waiting until the remote has what was stored when the wait began. Holds no state: the store itself knows what is pending. */
+import { TaskStoreError } from '../core/errors.ts';
+import { keyOf, type TaskHead } from '../core/head.ts';
+import type { SyncStatus, SyncTaskOptions } from '../task-store.ts';
+import type { SyncContext } from './context.ts';
+import { errorOf, readHead } from './state.ts';
+
+export interface FlushOptions extends SyncTaskOptions {
+  /** Absent: all tasks. */
+  readonly taskId?: string;
+  readonly timeoutMs?: number;
+}
+
+/** What a wait sees of sync. */
+interface Progress {
+  readonly status: () => SyncStatus;
+  /** Resolves when something may have changed, and when notified. */
+  readonly nextChange: () => Promise<void>;
+  readonly notify: () => void;
+}
+
+/** The longest that a timer can wait, in ms. */
+const LONGEST = 2 ** 31 - 1;
+
+export async function flush(
+  { later, port, identity, pause }: SyncContext,
+  options: FlushOptions,
+  { status, nextChange, notify }: Progress,
+): Promise<void> {
+  const { taskId, signal, timeoutMs = LONGEST } = options;
+  const key = taskId === undefined ? undefined : keyOf(taskId, options);
+  const since = port.environment.now();
+  let isLate = false;
+  const end = () => {
+    isLate = true;
+    notify();
+  };
+  const cancel = later(timeoutMs, end, true);
+  signal?.addEventListener('abort', notify);
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const change = nextChange();
+      const { state, lastError: cause } = status();
+      if (state === 'stopped') throw ended();
+      // While much is under way it is not worth looking for what is left.
+      if (key || state !== 'pushing') {
+        const heads = key ? [await readHead(port, key)] : await port.pending(1000);
+        const left = heads.filter((head) => (head?.pendingSince as number) <= since) as TaskHead[];
+        const errors = left.map((head) => errorOf(head, identity));
+        if (errors.length === 0) return;
+        // Tasks that were set aside keep nobody waiting while others are on their way.
+        if (errors.every(Boolean)) throw errors[0];
+      }
+      if (pause.by instanceof TaskStoreError) throw pause.by;
+      if (isLate) {
+        const details = { operation: 'flush', taskId, cause };
+        throw new TaskStoreError('REMOTE_UNREACHABLE', 'not all has reached the remote in time', details);
+      }
+      await change;
+    }
+  } finally {
+    cancel();
+    signal?.removeEventListener('abort', notify);
+  }
+}
+
+export function ended(): TaskStoreError {
+  return new TaskStoreError('STORE_CLOSED', 'sync has ended');
+}

@@ -1,0 +1,13 @@
+/** Pulling every task that is not finished and that the remote has. */
+import type { TaskKey } from '../core/head.ts';
+import { finishedStates, taskStates } from '../core/task.ts';
+import { oldestFirst, type StorePort } from '../store-port.ts';
+import { stateOf } from './state.ts';
+
+/** `pull` answers false where it is to go no further. */
+export async function pullUnfinished(port: StorePort, pull: (key: TaskKey) => Promise<boolean>): Promise<void> {
+  const states = taskStates.filter((state) => !finishedStates.has(state));
+  for await (const head of oldestFirst(port, { states })) {
+    if (stateOf(head).rowId !== undefined && !(await pull(head.key))) return;
+  }
+}
