@@ -4,8 +4,10 @@
  */
 import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
+import { untilAborted } from './core/abort.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
-import type { Change, TaskHead, TaskKey } from './core/head.ts';
+import { type Change, type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head.ts';
+import { Listeners } from './core/listeners.ts';
 import {
   type SelectRange,
   selectNothing,
@@ -59,8 +61,6 @@ const same = <T>(result: T) => result;
 /** No options. */
 const none = {};
 
-type KeyOptions = { readonly callerId?: string | undefined; readonly taskType?: TaskKey['taskType'] | undefined };
-
 export class LocalTaskStore implements TaskStore {
   readonly backend: TaskStore['backend'];
   readonly capabilities: TaskStoreCapabilities = {
@@ -77,7 +77,7 @@ export class LocalTaskStore implements TaskStore {
   readonly #backend: Backend;
   readonly #environment: Environment;
   readonly #hub = new ChangeHub();
-  readonly #pendingListeners = new Set<(key: TaskKey) => void>();
+  readonly #pending = new Listeners<TaskKey>();
   readonly #stopListening: () => void;
   /** Undefined until the backend has said whether this store was ever opened with sync. */
   #tracksPending: boolean | undefined;
@@ -104,10 +104,7 @@ export class LocalTaskStore implements TaskStore {
       getMeta: (name) => backend.getMeta(name),
       setMeta: (name, value) => backend.setMeta(name, value),
       run: (operation, taskId, call) => this.#run(operation, taskId, {}, call, same),
-      onPending: (listener) => {
-        this.#pendingListeners.add(listener);
-        return () => this.#pendingListeners.delete(listener);
-      },
+      onPending: (listener) => this.#pending.add(listener),
     };
     this.sync = sync?.start(this.port);
   }
@@ -184,7 +181,7 @@ export class LocalTaskStore implements TaskStore {
 
   subscribe(listener: (change: TaskChange) => void): () => void {
     this.#assertOpen('subscribe');
-    return this.#hub.subscribe(listener);
+    return this.#hub.add(listener);
   }
 
   exportTasks(options: ExportOptions = {}): AsyncIterableIterator<string> {
@@ -274,22 +271,22 @@ export class LocalTaskStore implements TaskStore {
   #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
     if (decision === undefined) return;
     if (decision === 'remove') {
-      if (this.#hub.hasListeners) this.#hub.tell(changeOf(key, source, 'deleted'));
+      if (this.#hub.size > 0) this.#hub.tell(changeOf(key, source, 'deleted'));
       this.#hub.wake(key, true);
       return;
     }
-    if (decision.head.pendingSince !== undefined) for (const listener of this.#pendingListeners) listener(key);
+    if (decision.head.pendingSince !== undefined) this.#pending.tell(key);
     if (decision.quiet) return;
-    if (this.#hub.hasListeners) this.#hub.tell(toTaskChange(before, decision, source));
+    if (this.#hub.size > 0) this.#hub.tell(toTaskChange(before, decision, source));
     this.#hub.wake(key, false);
   }
 
   #hear(notices: readonly Notice[]): void {
     for (const notice of notices) {
       this.#hub.wake(notice.key, notice.type === 'deleted');
-      for (const listener of this.#pendingListeners) listener(notice.key);
+      this.#pending.tell(notice.key);
       // A failed read must not end the telling of what follows; watchers will meet the failure themselves.
-      if (this.#hub.hasListeners) this.#telling = this.#telling.then(() => this.#retell(notice)).catch(() => {});
+      if (this.#hub.size > 0) this.#telling = this.#telling.then(() => this.#retell(notice)).catch(() => {});
     }
   }
 
@@ -354,10 +351,6 @@ async function reached(committed: Promise<Committed>, sync: TaskSync, task: Sync
   return result;
 }
 
-function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOptions): TaskKey {
-  return { callerId, taskType, taskId };
-}
-
 /** A change without its items. */
 function changeOf(
   { taskId, callerId, taskType }: TaskKey,
@@ -396,12 +389,4 @@ function toTaskChange(before: TaskHead | undefined, change: Change, source: Task
     messages,
     artifacts: parts.flatMap(({ slot, parts }) => toChunk(head, slot, parts, !!earlier?.[slot]?.partCount)),
   };
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort);
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

@@ -3,8 +3,8 @@
  * Arguments are not checked here; whoever hands in a command has validated and frozen it.
  */
 import type { Committed } from './backends/backend.ts';
-import type { TaskHead, TaskKey } from './core/head.ts';
-import type { HeadQuery } from './core/query.ts';
+import { encodeKey, type TaskHead, type TaskKey } from './core/head.ts';
+import { type HeadQuery, positionOf } from './core/query.ts';
 import type { SelectRange, TaskRecord } from './core/record.ts';
 import type { Command } from './core/reduce.ts';
 import type { Environment } from './environment.ts';
@@ -47,4 +47,24 @@ export const SYNC_META = 'sync';
 /** What `sync` of `openTaskStore` takes; made by `elkarSync` of `holdfast/sync`. */
 export interface SyncAdapter {
   start(port: StorePort): TaskSync;
+}
+
+/** So many heads are fetched at a time. */
+const PAGE = 500;
+
+/** Heads from the oldest change on, each once: one that changes meanwhile moves to the end, and is left out there. */
+export async function* oldestFirst(port: StorePort, query: Pick<HeadQuery, 'states'>): AsyncGenerator<TaskHead> {
+  const seen = new Set<string>();
+  let after: HeadQuery['after'];
+  for (;;) {
+    const heads = await port.list({ ...query, order: 'oldest', limit: PAGE, ...(after && { after }) });
+    for (const head of heads) {
+      const name = encodeKey(head.key);
+      if (!seen.has(name)) yield head;
+      seen.add(name);
+    }
+    const last = heads.at(-1);
+    if (!last) return;
+    after = positionOf(last);
+  }
 }

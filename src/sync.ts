@@ -1,6 +1,7 @@
 /** `holdfast/sync`: every change to an Elkar endpoint, exactly once, whenever there is a network. */
+import { check } from './core/shape.ts';
 import type { SyncAdapter } from './store-port.ts';
-import { checkSyncOptions, type SyncOptions } from './sync/options.ts';
+import { optionsShape, type SyncOptions } from './sync/options.ts';
 import { ElkarSync } from './sync/sync.ts';
 
 export type { SyncAdapter } from './store-port.ts';
@@ -17,6 +18,6 @@ export type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from './task-
  * await store.updateTask('t1', { status: { state: 'completed' } }, { until: 'remote' });
  */
 export function elkarSync(options: SyncOptions): SyncAdapter {
-  checkSyncOptions(options);
+  check(optionsShape, options);
   return { start: (port) => new ElkarSync(port, options) };
 }

@@ -184,10 +184,10 @@ export interface SyncStatus {
   /** How many tasks have changes that the remote has not got. */
   readonly pendingTasks: number;
   /** When the oldest of these changes was made, in ms since 1970. */
-  readonly oldestPendingAt?: number;
+  readonly oldestPendingAt?: number | undefined;
   /** When the remote last took something, in ms since 1970. */
-  readonly lastSuccessAt?: number;
-  readonly lastError?: TaskStoreError;
+  readonly lastSuccessAt?: number | undefined;
+  readonly lastError?: TaskStoreError | undefined;
   /** How many tasks are set aside. */
   readonly blockedTasks: number;
   /** Whether this context is the one that pushes. */
@@ -196,7 +196,7 @@ export interface SyncStatus {
 
 export interface BlockedTask {
   readonly taskId: string;
-  readonly callerId?: string;
+  readonly callerId?: string | undefined;
   readonly taskType: TaskType;
   readonly error: TaskStoreError;
 }

@@ -1,32 +1,14 @@
 /** Whole stores on the move: export, import, and pruning what is finished. All go through the port, task by task. */
 import { invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
-import { encodeKey, type TaskHead } from './core/head.ts';
-import { type HeadQuery, positionOf } from './core/query.ts';
+import type { TaskHead } from './core/head.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
 import { validate } from './core/shape.ts';
 import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts';
-import type { StorePort } from './store-port.ts';
+import { oldestFirst, type StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
 
-/** So many heads are fetched, and so many imports are under way, at a time. */
+/** So many imports are under way at a time. */
 const BATCH = 500;
-
-/** Heads from the oldest change on, each once: one that changes meanwhile moves to the end, and is left out there. */
-async function* oldestFirst(port: StorePort, query: Pick<HeadQuery, 'states'>): AsyncGenerator<TaskHead> {
-  const seen = new Set<string>();
-  let after: HeadQuery['after'];
-  for (;;) {
-    const heads = await port.list({ ...query, order: 'oldest', limit: BATCH, ...(after && { after }) });
-    for (const head of heads) {
-      const name = encodeKey(head.key);
-      if (!seen.has(name)) yield head;
-      seen.add(name);
-    }
-    const last = heads.at(-1);
-    if (!last) return;
-    after = positionOf(last);
-  }
-}
 
 export async function* exportTasks(port: StorePort, { callerId, signal }: ExportOptions): AsyncGenerator<string> {
   for await (const { key } of oldestFirst(port, {})) {

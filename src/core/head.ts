@@ -77,3 +77,13 @@ export function encodeKey({ callerId, taskType, taskId }: TaskKey): string {
 export function encodeScope({ callerId, taskType }: Pick<TaskKey, 'callerId' | 'taskType'>): string {
   return encodeKey({ callerId, taskType, taskId: '' });
 }
+
+/** What calls say of a task besides its id. */
+export interface KeyOptions {
+  readonly callerId?: string | undefined;
+  readonly taskType?: TaskType | undefined;
+}
+
+export function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOptions): TaskKey {
+  return { callerId, taskType, taskId };
+}

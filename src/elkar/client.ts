@@ -9,6 +9,7 @@ import {
   type StoredTask,
   type Task,
   type TaskSendParams,
+  type TaskStatus,
   type TaskType,
   taskSendParamsShape,
   taskShape,
@@ -30,7 +31,8 @@ import { type Call, closedArtifact, type RemoteKey, RemoteTasks } from './remote
 import { ElkarTransport, type ElkarTransportOptions } from './transport.ts';
 import { Turns } from './turns.ts';
 import type { RemoteTask } from './wire.ts';
-import { decodeStatus } from './wire-items.ts';
+import { decode } from './wire-items.ts';
+import { decodePushNotification } from './wire-push.ts';
 
 export interface ElkarClientOptions extends ElkarTransportOptions {
   /**
@@ -138,7 +140,7 @@ export class ElkarClientStore implements TaskStore {
       const tasks = page.tasks.map(({ callerId, ...summary }) => ({
         ...summary,
         ...(callerId !== undefined && callerId !== this.#noCaller && { callerId }),
-        status: decodeStatus(summary.status).item,
+        status: decode<TaskStatus>('status', summary.status),
       }));
       return { ...page, tasks };
     });
@@ -198,7 +200,11 @@ export class ElkarClientStore implements TaskStore {
     }
     if (includeArtifacts === false) delete task.artifacts;
     const { taskId: id, taskType, callerId } = key;
-    const { isStreaming, agentUrl, pushNotification, createdAt, updatedAt } = remote;
+    const { tag, row, createdAt, updatedAt } = remote;
+    // Our endpoint says these of the row, Elkar's server keeps what the tags say.
+    const isStreaming = row.is_streaming === true || tag.isStreaming === true;
+    const agentUrl = [row.agent_url, tag.agentUrl].find((url) => typeof url === 'string');
+    const pushNotification = decodePushNotification(row.push_notification);
     return {
       id,
       ...(callerId !== this.#noCaller && { callerId }),

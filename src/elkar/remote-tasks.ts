@@ -12,6 +12,7 @@ import {
   type Json,
   type OutgoingArtifact,
   type RemoteTask,
+  tagOf,
   updateBody,
 } from './wire.ts';
 
@@ -42,7 +43,7 @@ export class RemoteTasks {
 
   async find(key: RemoteKey, call: Call, historyLength?: number): Promise<RemoteTask | undefined> {
     const { taskId, taskType, callerId } = key;
-    if (this.#isElkar) assertSendable({ callerId }, { taskId });
+    if (this.#isElkar) assertSendable({ callerId }, taskId);
     // Elkar ignores the length; what it would cut off, were it to honour it, holds what is to be put back.
     const query = { ...call, callerId, ...(!this.#isElkar && { historyLength }) };
     const method = taskType === 'incoming' ? 'getTask' : 'getClientTask';
@@ -72,7 +73,7 @@ export class RemoteTasks {
   /** May be repeated: it stores the whole. */
   replace(key: RemoteKey, task: Task, agentUrl: string, call: Call): Promise<RemoteTask> {
     const status = { ...task.status, timestamp: task.status.timestamp ?? this.#now() };
-    const body = clientTaskBody({ task: { ...task, status }, agentUrl, callerId: key.callerId });
+    const body = clientTaskBody({ ...task, status }, agentUrl, key.callerId);
     return this.#send(key, body, [], call, 'upsertClientTask');
   }
 
@@ -80,7 +81,14 @@ export class RemoteTasks {
     const op = this.#environment.newId();
     const sessionId = params.sessionId ?? this.#environment.newId();
     const { callerId } = key;
-    const body = createBody({ params: { ...params, sessionId }, op, callerId, timestamp: this.#now(), isStreaming });
+    const spelled = { historyLength: undefined, accepted_output_modes: params.acceptedOutputModes };
+    const body = createBody({
+      params: { ...params, ...spelled, sessionId },
+      op,
+      callerId,
+      timestamp: this.#now(),
+      isStreaming: isStreaming || undefined,
+    });
     return this.#send(key, body, [op], call, 'createTask');
   }
 
@@ -96,13 +104,19 @@ export class RemoteTasks {
       task: i === last ? task : undefined,
     }));
     const artifacts = artifactsUpdates?.map((artifact, i) => this.#chunk(artifact, `${op}:${i}`));
-    const timed = status && {
-      status: { ...status, timestamp: status.timestamp ?? this.#now() },
-      op: `${op}:s`,
-      task: last < 0 ? task : undefined,
-    };
+    const timed = status && { ...status, timestamp: status.timestamp ?? this.#now() };
+    const statusTag = { op: `${op}:s`, task: last < 0 ? task : undefined };
     const { callerId, taskType } = key;
-    const body = updateBody({ callerId, status: timed, messages, artifacts, pushNotification, metadata, taskType });
+    const body = updateBody({
+      callerId,
+      status: timed,
+      statusTag,
+      messages,
+      artifacts,
+      pushNotification,
+      metadata,
+      taskType,
+    });
     const ops = [
       ...(status?.message ? [`${op}:s`] : []),
       ...messages.map(({ op }) => op),
@@ -128,7 +142,7 @@ export class RemoteTasks {
     route: 'createTask' | 'updateTask' | 'upsertClientTask',
   ): Promise<RemoteTask> {
     const { taskId } = key;
-    if (this.#isElkar) assertSendable(body, { taskId });
+    if (this.#isElkar) assertSendable(body, taskId);
     try {
       const transport = this.#transport;
       const sent = route === 'updateTask' ? transport.updateTask(taskId, body, call) : transport[route](body, call);
@@ -189,8 +203,9 @@ function isUncertain(error: unknown): boolean {
   );
 }
 
-function hasOp({ messages, artifacts }: RemoteTask, op: string): boolean {
-  return messages.some((item) => item.op === op) || artifacts.some(({ parts }) => parts.some((item) => item.op === op));
+function hasOp({ task: { history = [], artifacts = [] } }: RemoteTask, op: string): boolean {
+  const items: readonly unknown[] = [history, ...artifacts.map(({ parts }) => parts)].flat();
+  return items.some((item) => tagOf(item).op === op);
 }
 
 export function closedArtifact(index: number, cause?: unknown): TaskStoreError {

@@ -1,3 +1,5 @@
+import { untilAborted } from '../core/abort.ts';
+
 /** Work on one subject at a time, in the order in which it was asked for; different subjects do not wait for each other. */
 export class Turns {
   readonly #last = new Map<string, Promise<unknown>>();
@@ -26,14 +28,4 @@ export class Turns {
 async function begin<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   signal?.throwIfAborted();
   return work();
-}
-
-/** `work`, or the signal's reason if that comes first. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort);
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

@@ -13,33 +13,23 @@ import type {
   TaskStatus,
   UpdateTaskParams,
 } from '../core/task.ts';
-import { decodePushNotification } from './wire-answers.ts';
-import {
-  artifactSpellings,
-  bothSpellings,
-  decodeArtifact,
-  decodeMessage,
-  decodeStatus,
-  dropNulls,
-  fileSpellings,
-  isObject,
-  type Json,
-  oneSpelling,
-  sendSpellings,
-  sentAs,
-  type Tag,
-  takeTag,
-  taskKeys,
-  withTag,
-} from './wire-items.ts';
+import { decode, isObject, type Json, sentAs, split, tagOf, toCamelCase, withTag } from './wire-items.ts';
+import { decodePushNotification } from './wire-push.ts';
 
 // Requests. Of the wrong shape they come out in the wrong shape, for the checks of the core to name.
 
-const paramsKeys = new Set(['sessionId', 'metadata', 'acceptedOutputModes', 'pushNotification', 'historyLength']);
+/** What may be null of send params. */
+const paramsKeys = ['sessionId', 'metadata', 'acceptedOutputModes', 'pushNotification', 'historyLength'];
 
 export function readSendParams(wire: unknown): TaskSendParams {
   if (!isObject(wire)) return wire as never;
-  const params = dropNulls(oneSpelling(wire, sendSpellings), paramsKeys);
+  const params: Json = {};
+  for (const [key, value] of Object.entries(wire)) {
+    const name = toCamelCase(key);
+    const isKnown = paramsKeys.includes(name);
+    if (isKnown && value !== null) params[name] = value;
+    else if (!isKnown) Object.defineProperty(params, key, { value, enumerable: true, writable: true });
+  }
   if (params.pushNotification !== undefined) params.pushNotification = readPushNotification(params.pushNotification);
   return { ...params, message: readMessage(params.message) } as TaskSendParams;
 }
@@ -57,15 +47,15 @@ export function readUpdate(wire: Json): UpdateTaskParams {
 
 /** A whole task, with what the first message (or the task's own tag) says was dropped of it. */
 export function readTask(wire: unknown): Task {
-  const { item, tag } = takeTag(wire);
-  if (!isObject(item)) return item as never;
-  const task = dropNulls(item, taskKeys) as Task;
-  const first = Array.isArray(task.history) ? decodeMessage(task.history[0]).tag.task : undefined;
-  const { noSession, keys } = first ?? tag.task ?? {};
+  if (!isObject(wire)) return wire as never;
+  const decoded = decode<Task>('task', wire);
+  const task = { ...decoded };
+  const { history, artifacts } = task;
+  const { noSession, keys } = tagOf(Array.isArray(history) && history[0]).task ?? tagOf(decoded).task ?? {};
   if (noSession) delete task.sessionId;
-  if (task.status !== undefined) task.status = readStatus(task.status);
-  if (task.history !== undefined) task.history = each(task.history, readMessage) as Message[];
-  if (task.artifacts !== undefined) task.artifacts = each(task.artifacts, readArtifact) as Artifact[];
+  if (isObject(task.status)) task.status = keepOpInside(task.status);
+  if (history !== undefined) task.history = each(history, keepOp) as Message[];
+  if (artifacts !== undefined) task.artifacts = each(artifacts, keepOps) as Artifact[];
   return isObject(keys) ? { ...task, ...keys } : task;
 }
 
@@ -73,27 +63,35 @@ function each(wire: unknown, read: (item: unknown) => unknown): unknown {
   return Array.isArray(wire) ? wire.map(read) : wire;
 }
 
-function readMessage(wire: unknown): Message {
-  const { item, tag } = decodeMessage(wire);
-  return keepOp(item, tag);
+function readMessage(wire: unknown): unknown {
+  return keepOp(decode('message', wire));
 }
 
-function readArtifact(wire: unknown): Artifact {
-  const { item, tag, parts } = decodeArtifact(wire);
-  if (!isObject(item) || !Array.isArray(item.parts)) return item;
-  return keepOp({ ...item, parts: parts.map((part) => keepOp(part.item, part.tag)) }, tag);
+function readArtifact(wire: unknown): unknown {
+  return keepOps(decode('artifacts', wire));
 }
 
 function readStatus(wire: unknown): TaskStatus {
-  const { item, tag } = decodeStatus(wire);
-  return isObject(item) && item.message ? { ...item, message: keepOp(item.message, tag) } : item;
+  return keepOpInside(decode('status', wire));
+}
+
+function keepOpInside(status: TaskStatus): TaskStatus {
+  return isObject(status) && status.message ? { ...status, message: keepOp(status.message) as Message } : status;
+}
+
+function keepOps(artifact: unknown): unknown {
+  if (!isObject(artifact) || !Array.isArray(artifact.parts)) return artifact;
+  const { op } = tagOf(artifact);
+  return withOp({ ...artifact, parts: artifact.parts.map(keepOp) }, op);
+}
+
+function keepOp(item: unknown): unknown {
+  return withOp(item, tagOf(item).op);
 }
 
 /** The op stays; so does the wrapping of a user's own value under the reserved key, which clients will take off. */
-function keepOp<T>(item: T, { op }: Tag): T {
-  return isObject(item) && (item.metadata === undefined || isObject(item.metadata))
-    ? (withTag(item, { op }) as T)
-    : item;
+function withOp(item: unknown, op: string | undefined): unknown {
+  return isObject(item) && (item.metadata === undefined || isObject(item.metadata)) ? withTag(item, { op }) : item;
 }
 
 function readPushNotification(wire: unknown): unknown {
@@ -147,11 +145,13 @@ function writeMessage(message: Message): Message {
     : message;
 }
 
-function writeArtifact(artifact: Artifact): Json {
-  const { index = 0, parts } = artifact;
-  return bothSpellings({ ...artifact, index, parts: parts.map(writePart) }, artifactSpellings);
+function writeArtifact({ index = 0, ...artifact }: Artifact): Json {
+  const { known, keys } = split('artifacts', { index, ...artifact });
+  return { ...keys, ...known, parts: artifact.parts.map(writePart) };
 }
 
 function writePart(part: Part): Part {
-  return part.type === 'file' ? ({ ...part, file: bothSpellings(part.file, fileSpellings) } as Part) : part;
+  if (part.type !== 'file') return part;
+  const { known, keys } = split('file', part.file);
+  return { ...part, file: { ...keys, ...known } };
 }

@@ -1,11 +1,11 @@
 /**
- * Messages, parts, artifacts and statuses on Elkar's wire. Going out, both spellings are written, what Elkar would drop
- * goes into the item's tag, and states it does not know are sent as ones it does. Coming in, either spelling is read,
- * nulls count as absent, and the tag is taken off and what it carried put back.
+ * Messages, parts, artifacts, statuses and tasks on Elkar's wire, all by one table. Going out, both spellings are written,
+ * what Elkar would drop goes into the item's tag, and states it does not know are sent as ones it does. Coming in, either
+ * spelling is read, nulls count as absent, and the tag is taken off and what it carried put back.
  *
  * Decoding never throws: what has the wrong shape comes out as it came in, for the checks of the core to name.
  */
-import type { Artifact, Message, Part, TaskState, TaskStatus } from '../core/task.ts';
+import type { Artifact, TaskState, TaskStatus } from '../core/task.ts';
 
 export type Json = { [key: string]: unknown };
 
@@ -40,24 +40,26 @@ export interface TaskTag {
   readonly isStreaming?: boolean | undefined;
   readonly agentUrl?: string | undefined;
   /** The task has no `sessionId`; Elkar insists on one. */
-  readonly noSession?: true | undefined;
+  readonly noSession?: boolean | undefined;
   /** The state and the keys of its status, where Elkar knows them not. */
   readonly status?: Pick<Tag, 'state' | 'keys'> | undefined;
   readonly keys?: Json | undefined;
 }
 
-/** A core item and the id of the change that made it. */
-export interface Tagged<T> {
-  readonly item: T;
-  readonly op?: string | undefined;
-}
+const message = ['role', 'parts', 'metadata'];
 
-export const taskKeys: ReadonlySet<string> = new Set(['id', 'sessionId', 'status', 'history', 'artifacts', 'metadata']);
-const messageKeys = new Set(['role', 'parts', 'metadata']);
-const partKeys = new Set(['type', 'text', 'file', 'data', 'metadata']);
-const fileKeys = new Set(['name', 'mimeType', 'bytes', 'uri']);
-const artifactKeys = new Set(['index', 'parts', 'name', 'description', 'append', 'lastChunk', 'metadata']);
-const statusKeys = new Set(['state', 'message', 'timestamp', 'metadata']);
+/** What Elkar's models know, by the field that they stand in; other fields it drops. */
+const models = {
+  task: ['id', 'sessionId', 'status', 'history', 'artifacts', 'metadata'],
+  status: ['state', 'message', 'timestamp', 'metadata'],
+  message,
+  history: message,
+  artifacts: ['index', 'parts', 'name', 'description', 'append', 'lastChunk', 'metadata'],
+  parts: ['type', 'text', 'file', 'data', 'metadata'],
+  file: ['name', 'mimeType', 'bytes', 'uri'],
+};
+
+type Model = keyof typeof models;
 
 /** States that Elkar refuses, and what is sent in their place. */
 export const sentAs: { readonly [state: string]: TaskState } = {
@@ -69,59 +71,55 @@ export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+function isKnown(model: Model, name: string): boolean {
+  return models[model].includes(name);
+}
+
 // Going out.
 
-export function encodeMessage(message: Message, tag: Tag = {}): Json {
-  const { known, keys } = split(message, messageKeys);
-  return withTag({ ...known, parts: message.parts.map((part) => encodePart(part)) }, { keys, ...tag });
+/** A message, an artifact or a part; `tags`: those of its parts. */
+export function encode(model: Model, item: Json, tag: Tag = {}, tags: readonly Tag[] = []): Json {
+  const { known, keys } = split(model, item);
+  const file = isObject(known.file) ? split('file', known.file) : undefined;
+  if (file) known.file = file.known;
+  if (Array.isArray(known.parts)) known.parts = known.parts.map((part, i) => encode('parts', part, tags[i]));
+  return withTag(known, { keys, file: file?.keys, ...tag });
 }
 
-export function encodePart(part: Part, tag: Tag = {}): Json {
-  const { known, keys } = split(part, partKeys);
-  if (part.type !== 'file') return withTag(known, { keys, ...tag });
-  const file = split(part.file, fileKeys);
-  return withTag({ ...known, file: bothSpellings(file.known, fileSpellings) }, { keys, file: file.keys, ...tag });
+/** A chunk of an artifact to send. */
+export interface OutgoingArtifact {
+  readonly artifact: Artifact;
+  /** An id for each of its parts. */
+  readonly ops: readonly string[];
+  /** Elkar has the artifact and will take nothing but the parts, so the other fields ride on the first of them. */
+  readonly isLater?: boolean | undefined;
 }
 
-/**
- * One chunk of an artifact. `ops`: the op of each of its parts. `isLater`: Elkar has the artifact and will take nothing
- * but the parts, so the header's other fields ride on the first of them.
- */
-export function encodeArtifact(
-  artifact: Artifact,
-  tag: Tag & { ops?: readonly string[] | undefined; isLater?: boolean | undefined } = {},
-): Json {
-  const { ops, isLater, ...own } = tag;
-  const { known, keys } = split(artifact, artifactKeys);
+export function encodeChunk({ artifact, ops, isLater }: OutgoingArtifact): Json {
   const { parts: _, append: __, index = 0, ...header } = artifact;
-  const later = isLater && Object.keys(header).length > 0 ? header : undefined;
-  const parts = artifact.parts.map((part, i) =>
-    encodePart(part, { op: ops?.[i], ...(i === 0 && later && { header: later }) }),
-  );
-  return withTag({ ...bothSpellings(known, artifactSpellings), index, parts }, { keys, ...own });
+  const tags = ops.map((op, i) => ({ op, header: isLater && i === 0 ? header : undefined }));
+  return encode('artifacts', { ...artifact, index }, {}, tags);
 }
 
-/** The tag stands in the status, where our endpoint keeps it, and in its message, where Elkar does. */
-export function encodeStatus(status: TaskStatus, tag: Tag = {}): Json {
-  const { known, keys } = split(status, statusKeys);
-  const replacement = sentAs[status.state];
-  const lost = { keys, ...(replacement && { state: status.state }) };
-  const message = status.message && encodeMessage(status.message, withStatus(tag, lost));
-  return withTag({ ...known, state: replacement ?? status.state, ...(message && { message }) }, lost);
+/** What is lost of it stands in the status, where our endpoint keeps it, and in its message, where Elkar does. */
+export function encodeStatus(status: TaskStatus, { task, ...tag }: Tag = {}): Json {
+  const { known, keys } = split('status', status);
+  const { state, message } = status;
+  const lost = { keys, state: sentAs[state] && state };
+  const isLost = keys || lost.state;
+  if (message) known.message = encode('message', message, { ...tag, task: isLost ? { ...task, status: lost } : task });
+  return withTag({ ...known, state: sentAs[state] ?? state }, lost);
 }
 
-function withStatus(tag: Tag, lost: Pick<Tag, 'state' | 'keys'>): Tag {
-  return lost.state !== undefined || lost.keys ? { ...tag, task: { ...tag.task, status: lost } } : tag;
-}
-
-/** The fields of `item` that Elkar knows, and the others, if any. */
-export function split(item: Json, names: ReadonlySet<string>): { known: Json; keys: Json | undefined } {
+/** The fields of `item` that Elkar knows, in both spellings, and the others, if any. */
+export function split(model: Model, item: Json): { known: Json; keys: Json | undefined } {
   const known: Json = {};
   let keys: Json | undefined;
   for (const [name, value] of Object.entries(item)) {
     if (value === undefined) continue;
-    if (names.has(name)) known[name] = value;
-    else keys = { ...keys, [name]: value };
+    if (!isKnown(model, name)) keys = { ...keys, [name]: value };
+    // All that end in Id are spelled one way.
+    else known[name] = known[name.replace(/[A-Z](?!d$)/g, (letter) => `_${letter.toLowerCase()}`)] = value;
   }
   return { known, keys };
 }
@@ -138,104 +136,64 @@ export function withTag(item: Json, tag: Tag): Json {
 
 // Coming in.
 
-export function decodeMessage(wire: unknown): { item: Message; tag: Tag } {
-  const { item, tag } = takeTag(wire);
-  if (isObject(item) && Array.isArray(item.parts)) item.parts = item.parts.map((part) => decodePart(part).item);
-  return { item: restore(item, tag.keys) as Message, tag };
+/** Of what was decoded: an item looks as if it had never been on the wire. */
+const tags = new WeakMap<object, Tag>();
+
+/** The tag that a decoded item came with. */
+export function tagOf(item: unknown): Tag {
+  return tags.get(item as object) ?? {};
 }
 
-export function decodePart(wire: unknown): { item: Part; tag: Tag } {
-  const { item, tag } = takeTag(wire);
-  if (isObject(item) && isObject(item.file)) {
-    item.file = restore(dropNulls(oneSpelling(item.file, fileSpellings), fileKeys), tag.file);
-  }
-  return { item: restore(item, tag.keys) as Part, tag };
+export function decode<T>(model: Model, wire: unknown): T {
+  if (!isObject(wire)) return wire as T;
+  const item: Json = Object.fromEntries(
+    Object.entries(wire).flatMap(([key, value]) => {
+      const name = isKnown(model, key) ? key : toCamelCase(key);
+      if (!isKnown(model, name)) return [[key, value]];
+      // Rust and Python write null for what is not there.
+      if (value === null && name !== 'data') return [];
+      return [[name, decodeField(name, value)]];
+    }),
+  );
+  const tag = model === 'file' ? {} : takeTag(item);
+  if (isObject(item.file)) item.file = { ...item.file, ...tag.file };
+  const whole = { ...item, ...(model === 'status' ? putBack(item, tag) : tag.keys) };
+  tags.set(whole, tag);
+  return whole as T;
 }
 
-/** An artifact without its parts' tags; `parts` has them with their tags. */
-export function decodeArtifact(wire: unknown): { item: Artifact; tag: Tag; parts: { item: Part; tag: Tag }[] } {
-  const { item: raw, tag } = takeTag(wire);
-  if (!isObject(raw)) return { item: raw as never, tag, parts: [] };
-  const item = dropNulls(oneSpelling(raw, artifactSpellings), artifactKeys);
-  const parts = Array.isArray(item.parts) ? item.parts.map(decodePart) : [];
-  if (Array.isArray(item.parts)) item.parts = parts.map((part) => part.item);
-  return { item: restore(item, tag.keys) as Artifact, tag, parts };
+export function toCamelCase(name: string): string {
+  return name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 }
 
-export function decodeStatus(wire: unknown): { item: TaskStatus; tag: Tag } {
-  const { item: raw, tag } = takeTag(wire);
-  if (!isObject(raw)) return { item: raw as never, tag: {} };
-  const item = dropNulls(raw, statusKeys);
-  let message: Tag = {};
-  if (item.message !== undefined) {
-    const decoded = decodeMessage(item.message);
-    item.message = decoded.item;
-    message = decoded.tag;
-  }
-  const lost = tag.state !== undefined || tag.keys ? tag : message.task?.status;
-  // Whoever changed the state since knew nothing of the tag.
-  if (lost?.state !== undefined && sentAs[lost.state] === item.state) item.state = lost.state;
-  if (typeof item.timestamp === 'string') item.timestamp = toUtc(item.timestamp);
-  return { item: restore(item, lost?.keys) as TaskStatus, tag: message };
+function decodeField(name: string, value: unknown): unknown {
+  if (!Object.hasOwn(models, name)) return value;
+  return Array.isArray(value) ? value.map((item) => decodeField(name, item)) : decode(name as Model, value);
 }
 
-/** A copy of `wire` without the tag, its `metadata` as it was before, and the tag. */
-export function takeTag(wire: unknown): { item: unknown; tag: Tag } {
-  if (!isObject(wire)) return { item: wire, tag: {} };
-  const item = { ...wire };
+/** Takes the tag out of the metadata of an item, which are then as they were before. */
+function takeTag(item: Json): Tag {
   const { metadata } = item;
-  if (metadata === null) delete item.metadata;
-  if (!isObject(metadata) || !isObject(metadata[TAG])) return { item, tag: {} };
+  if (!isObject(metadata) || !isObject(metadata[TAG])) return {};
   const { [TAG]: tag, ...kept } = metadata as Json & { [TAG]: Tag };
   if ('own' in tag) kept[TAG] = tag.own;
   if (Object.keys(kept).length > 0 || tag.empty) item.metadata = kept;
   else delete item.metadata;
-  return { item, tag };
+  return tag;
 }
 
-function restore(item: unknown, keys: unknown): unknown {
-  return isObject(item) && isObject(keys) ? { ...item, ...keys } : item;
-}
-
-/** Without those of the named fields that are null: Rust and Python write null for what is not there. */
-export function dropNulls(item: Json, names: ReadonlySet<string>): Json {
-  const kept = { ...item };
-  for (const name of names) if (kept[name] === null && name !== 'data') delete kept[name];
-  return kept;
+/** What was lost of a status. Whoever changed the state since knew nothing of the tag. */
+function putBack({ state, message, timestamp }: Json, tag: Tag): Json {
+  const lost = tag.state !== undefined || tag.keys ? tag : tagOf(message).task?.status;
+  return {
+    ...(lost?.state !== undefined && sentAs[lost.state] === state && { state: lost.state }),
+    ...(typeof timestamp === 'string' && { timestamp: toUtc(timestamp) }),
+    ...lost?.keys,
+  };
 }
 
 /** Python writes times without a zone, meaning its own, which is taken to be ours. */
 function toUtc(time: string): string {
-  const isNaive = /^\d{4}-\d\d-\d\d[T ][\d:.]+$/.test(time);
-  const ms = Date.parse(isNaive ? time.replace(' ', 'T') : time);
-  return isNaive && !Number.isNaN(ms) ? new Date(ms).toISOString() : time;
-}
-
-// Spelling.
-
-type Spellings = readonly (readonly [camelCase: string, snakeCase: string])[];
-
-export const fileSpellings: Spellings = [['mimeType', 'mime_type']];
-export const artifactSpellings: Spellings = [['lastChunk', 'last_chunk']];
-export const sendSpellings: Spellings = [
-  ['acceptedOutputModes', 'accepted_output_modes'],
-  ['pushNotification', 'push_notification'],
-  ['historyLength', 'history_length'],
-];
-
-export function bothSpellings(item: Json, spellings: Spellings): Json {
-  const written = { ...item };
-  for (const [camelCase, snakeCase] of spellings)
-    if (item[camelCase] !== undefined) written[snakeCase] = item[camelCase];
-  return written;
-}
-
-export function oneSpelling(item: Json, spellings: Spellings): Json {
-  const read = { ...item };
-  for (const [camelCase, snakeCase] of spellings) {
-    read[camelCase] ??= read[snakeCase];
-    if (read[camelCase] === undefined) delete read[camelCase];
-    delete read[snakeCase];
-  }
-  return read;
+  const ms = Date.parse(time.replace(' ', 'T'));
+  return ms && /^[\d-]+[T ][\d:.]+$/.test(time) ? new Date(ms).toISOString() : time;
 }

@@ -4,49 +4,30 @@
  * Both spellings are written and either is read. What an unmodified Elkar server would drop rides in
  * `metadata.holdfast` of the item it belongs to (or of a message, for what belongs to the task) and is put back on read.
  */
-import { type FieldIssue, TaskStoreError } from '../core/errors.ts';
-import type {
-  Artifact,
-  Message,
-  PushNotificationConfig,
-  Task,
-  TaskSendParams,
-  TaskStatus,
-  TaskType,
-} from '../core/task.ts';
+import { TaskStoreError } from '../core/errors.ts';
+import type { Message, PushNotificationConfig, Task, TaskSendParams, TaskStatus, TaskType } from '../core/task.ts';
 import {
-  bothSpellings,
-  encodeArtifact,
-  encodeMessage,
+  encode,
+  encodeChunk,
   encodeStatus,
   type Json,
-  sendSpellings,
+  type OutgoingArtifact,
   split,
+  type Tag,
   type TaskTag,
-  taskKeys,
   withTag,
 } from './wire-items.ts';
 
-export { type RemoteArtifact, type RemoteTask, readTaskResponse } from './wire-answers.ts';
-export type { Json, Tagged, TaskTag } from './wire-items.ts';
+export { type RemoteTask, readTaskResponse } from './wire-answers.ts';
+export { type Json, type OutgoingArtifact, tagOf } from './wire-items.ts';
 
-// Requests.
+// Requests. What is undefined in a body is not sent.
 
 /** A message to send: `op` is the unique id of the change it is, `task` what the change does to the task besides. */
 export interface OutgoingMessage {
   readonly message: Message;
-  readonly op: string;
-  readonly task?: TaskTag | undefined;
-}
-
-/** A chunk of an artifact to send; `ops` has an id for each of its parts. */
-export interface OutgoingArtifact {
-  readonly artifact: Artifact;
-  /** Only with the chunk that creates the artifact: our endpoint takes a later chunk's metadata for new ones. */
   readonly op?: string | undefined;
-  readonly ops: readonly string[];
-  /** The server has this artifact already, and will take nothing but the parts. */
-  readonly isLater?: boolean | undefined;
+  readonly task?: TaskTag | undefined;
 }
 
 export interface CreateRequest {
@@ -57,16 +38,15 @@ export interface CreateRequest {
   readonly callerId: string;
   /** When the task was created. */
   readonly timestamp: string;
-  readonly isStreaming?: boolean | undefined;
+  readonly isStreaming: boolean | undefined;
 }
 
 export interface UpdateRequest {
   readonly callerId: string;
-  /** `op` is that of the message in it, if any: the server appends that to the history, before `messages`. */
-  readonly status?:
-    | { readonly status: TaskStatus; readonly op: string; readonly task?: TaskTag | undefined }
-    | undefined;
-  readonly messages?: readonly OutgoingMessage[] | undefined;
+  readonly status?: TaskStatus | undefined;
+  /** Of the message in it, if any: the server appends that to the history, before `messages`. */
+  readonly statusTag?: Omit<OutgoingMessage, 'message'> | undefined;
+  readonly messages: readonly OutgoingMessage[];
   readonly artifacts?: readonly OutgoingArtifact[] | undefined;
   readonly pushNotification?: PushNotificationConfig | undefined;
   /** Taken by our endpoint; Elkar ignores it, so it rides on a message too (`task`). */
@@ -74,75 +54,56 @@ export interface UpdateRequest {
   readonly taskType?: TaskType | undefined;
 }
 
-export interface ClientTaskRequest {
-  /** The whole task. */
-  readonly task: Task;
-  readonly agentUrl: string;
-  readonly callerId: string;
-  /** The op of each message of the history. @default none */
-  readonly ops?: readonly string[] | undefined;
-}
-
 /** Body of `POST /tasks`. */
 export function createBody({ params, op, callerId, timestamp, isStreaming }: CreateRequest): Json {
-  const { message, historyLength: _, ...rest } = params;
-  const task = {
-    timestamp,
-    ...(params.metadata && { metadata: params.metadata }),
-    ...(isStreaming && { isStreaming }),
-  };
+  const { message, pushNotification, metadata } = params;
+  const task = { timestamp, metadata, isStreaming };
   return {
-    send_task_params: { ...bothSpellings(rest, sendSpellings), message: encodeMessage(message, { op, task }) },
+    send_task_params: {
+      ...params,
+      push_notification: pushNotification,
+      message: encode('message', message, { op, task }),
+    },
     counterparty_identifier: callerId,
-    ...(isStreaming && { is_streaming: true }),
+    is_streaming: isStreaming,
   };
 }
 
 /** Body of `PUT /tasks/{id}`. */
 export function updateBody(request: UpdateRequest): Json {
-  const { callerId, status, messages = [], artifacts, pushNotification, metadata, taskType } = request;
+  const { callerId, status, statusTag, messages, artifacts, pushNotification, metadata, taskType } = request;
   return {
     caller_id: callerId,
-    ...(status && { status: encodeStatus(status.status, { op: status.op, task: status.task }) }),
-    ...(messages.length > 0 && {
-      new_messages: messages.map(({ message, op, task }) => encodeMessage(message, { op, task })),
-    }),
-    ...(artifacts && {
-      artifacts_updates: artifacts.map(({ artifact, ...tag }) => encodeArtifact(artifact, tag)),
-    }),
-    ...(pushNotification && { push_notification: pushNotification }),
-    ...(metadata && { metadata }),
-    ...(taskType === 'outgoing' && { task_type: taskType }),
+    status: status && encodeStatus(status, statusTag),
+    new_messages: messages.map(({ message, ...tag }) => encode('message', message, tag)),
+    artifacts_updates: artifacts?.map(encodeChunk),
+    push_notification: pushNotification,
+    metadata,
+    task_type: taskType === 'outgoing' ? taskType : undefined,
   };
 }
 
-/** Body of `POST /client-side/tasks`. */
-export function clientTaskBody({ task, agentUrl, callerId, ops = [] }: ClientTaskRequest): Json {
-  return { task: encodeWholeTask(task, agentUrl, ops), server_agent_url: agentUrl, counterparty_identifier: callerId };
-}
-
-function encodeWholeTask(task: Task, agentUrl: string, ops: readonly string[]): Json {
-  const { known, keys } = split(task, taskKeys);
-  const { id, sessionId, status, history, artifacts, metadata } = task;
-  const lost: TaskTag = {
-    agentUrl,
-    timestamp: status.timestamp,
-    keys,
-    ...(sessionId === undefined && { noSession: true }),
-    ...(metadata && { metadata }),
+/** Body of `POST /client-side/tasks`: the whole task. */
+export function clientTaskBody(task: Task, agentUrl: string, callerId: string): Json {
+  const { known, keys } = split('task', task);
+  const { status, history, artifacts, metadata } = task;
+  const { timestamp } = status;
+  const lost: Tag = {
+    task: { agentUrl, timestamp, keys, metadata, noSession: task.sessionId === undefined || undefined },
   };
-  // The first message is sure to keep its metadata; a task without one has only its own.
-  const onMessage = history !== undefined && history.length > 0;
   const wire = {
+    sessionId: task.id,
     ...known,
-    sessionId: sessionId ?? id,
     status: encodeStatus(status),
-    ...(history && {
-      history: history.map((message, i) => encodeMessage(message, { op: ops[i], ...(i === 0 && { task: lost }) })),
-    }),
-    ...(artifacts && { artifacts: artifacts.map((artifact) => encodeArtifact(artifact)) }),
+    history: history?.map((message, i) => encode('message', message, i === 0 ? lost : {})),
+    artifacts: artifacts?.map((artifact) => encode('artifacts', { index: 0, ...artifact })),
   };
-  return withTag(wire, onMessage ? {} : { task: lost });
+  return {
+    // The first message is sure to keep its metadata; a task without one has only its own.
+    task: withTag(wire, history?.[0] ? {} : lost),
+    server_agent_url: agentUrl,
+    counterparty_identifier: callerId,
+  };
 }
 
 // Ids in URLs.
@@ -160,40 +121,24 @@ export function encodeId(id: string): string {
 
 /** Elkar's parser gives up at 128 levels. */
 const MAX_NESTING = 127;
-const unsendable = /[\0\p{Surrogate}]/u;
 
 /**
- * Refuses, with `REMOTE_REJECTED` naming the fields, a request that is known to break an Elkar server: NUL characters
+ * Refuses, with `REMOTE_REJECTED` naming the field, a request that is known to break an Elkar server: NUL characters
  * and halves of surrogate pairs, which its database cannot hold, nesting deeper than its parser goes, and task ids that
  * no URL can name.
  */
-export function assertSendable(value: unknown, details: { operation?: string; taskId?: string } = {}): void {
-  const issues: FieldIssue[] = [];
-  const { taskId } = details;
-  if (taskId === '.' || taskId === '..') issues.push({ path: ['id'], message: 'no URL can name it' });
-  inspect({ id: taskId }, [], issues);
-  inspect(value, [], issues);
-  if (issues.length === 0) return;
-  const fields = issues.map(({ path, message }) => `${path.slice(0, 8).join('.')}: ${message}`);
-  const message = `an Elkar server cannot hold this (${fields.slice(0, 5).join('; ')})`;
-  throw new TaskStoreError('REMOTE_REJECTED', message, { ...details, issues });
+export function assertSendable(body: Json, taskId: string): void {
+  const path = /^\.\.?$/.test(taskId) ? 'id' : pathToFlaw({ id: taskId, body }, 0);
+  if (path) throw new TaskStoreError('REMOTE_REJECTED', `Elkar cannot hold ${path.slice(0, 200)}`, { taskId });
 }
 
-function inspect(value: unknown, path: (string | number)[], issues: FieldIssue[]): void {
-  if (typeof value === 'string') {
-    if (unsendable.test(value)) issues.push({ path: [...path], message: 'a NUL character or half a surrogate pair' });
-    return;
-  }
-  if (typeof value !== 'object' || value === null) return;
-  if (path.length >= MAX_NESTING) {
-    issues.push({ path: [...path], message: `nested deeper than ${MAX_NESTING} levels` });
-    return;
-  }
-  const isArray = Array.isArray(value);
+function pathToFlaw(value: object, depth: number): string | undefined {
   for (const [key, field] of Object.entries(value)) {
-    path.push(isArray ? Number(key) : key);
-    if (!isArray) inspect(key, path, issues);
-    inspect(field, path, issues);
-    path.pop();
+    const isNested = typeof field === 'object' && field !== null;
+    const text = typeof field === 'string' ? `${key} ${field}` : key;
+    const isFlaw = /[\0\p{Surrogate}]/u.test(text) || (isNested && depth >= MAX_NESTING);
+    const path = isNested && !isFlaw && pathToFlaw(field, depth + 1);
+    if (isFlaw || path) return path ? `${key}.${path}` : key;
   }
+  return undefined;
 }

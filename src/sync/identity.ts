@@ -1,8 +1,8 @@
 /** Whose changes a store holds, and which of its tasks are from a time before sync. Settled whenever a context takes the lead. */
-import { encodeKey, type TaskHead } from '../core/head.ts';
-import type { HeadQuery } from '../core/query.ts';
-import { type StorePort, SYNC_META } from '../store-port.ts';
-import { advance, type SyncState, stateOf } from './state.ts';
+import type { TaskHead } from '../core/head.ts';
+import { oldestFirst, type StorePort, SYNC_META } from '../store-port.ts';
+import type { SyncOptions } from './options.ts';
+import { type Note, note, type SyncState, stateOf } from './state.ts';
 
 interface Meta {
   readonly identity: string;
@@ -12,62 +12,43 @@ interface Meta {
   readonly isAdopted: boolean;
 }
 
-const PAGE = 500;
+/** So many tasks are written at a time. */
+const BATCH = 500;
 
 /** The part of the base URL that says where it leads, without credentials that somebody put into it. */
-export function identityOf(baseUrl: string, identity = ''): string {
+export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
   const { origin, pathname } = new URL(baseUrl);
   return `${origin}${pathname.replace(/\/+$/, '')}#${identity}`;
 }
 
 /**
- * Answers the term of this leader: over every earlier one where contexts share the storage, else 0. What has been pending
- * since before `openedAt` was made under the identity that the store knows.
+ * Answers the term of this leader: over every earlier one where leaders follow each other (`isElected`). What has been
+ * pending since before `openedAt` was made under the identity that the store knows.
  */
 export async function settleIdentity(
   port: StorePort,
   identity: string,
-  isShared: boolean,
+  isElected: boolean,
   openedAt: number,
 ): Promise<number> {
-  const meta = (await port.getMeta(SYNC_META)) as Meta | undefined;
-  const term = isShared ? (meta?.term ?? 0) + 1 : 0;
-  if (meta?.isAdopted && meta.identity === identity && !isShared) return term;
-  const isAdopted = meta?.isAdopted === true;
-  await port.setMeta(SYNC_META, { identity: meta?.identity ?? identity, term, isAdopted });
-  if (!isAdopted) await forEachHead(port, markExisting);
-  if (meta && meta.identity !== identity) {
-    await forEachHead(port, ({ pendingSince = openedAt }, { identity: own }) =>
-      pendingSince < openedAt && own === undefined ? { identity: meta.identity } : undefined,
-    );
+  const meta = ((await port.getMeta(SYNC_META)) ?? {}) as Partial<Meta>;
+  const { isAdopted = false, identity: before = identity, term: last = 0 } = meta;
+  const isSettled = isAdopted && before === identity;
+  const term = last + Number(isElected);
+  if (!isSettled || isElected) await port.setMeta(SYNC_META, { identity: before, term, isAdopted });
+  if (isSettled) return term;
+
+  const settle = (state: SyncState, { sync, pendingSince }: TaskHead): Note | false => {
+    if (!isAdopted && !sync && pendingSince === undefined) return [{ ...state, unsure: true }, port.environment.now()];
+    const isTheirs = before !== identity && state.identity === undefined && (pendingSince ?? openedAt) < openedAt;
+    return isTheirs && [{ ...state, identity: before }];
+  };
+  const notes: Promise<unknown>[] = [];
+  for await (const head of oldestFirst(port, {})) {
+    if (settle(stateOf(head), head)) notes.push(note(port, head.key, settle));
+    if (notes.length >= BATCH) await Promise.all(notes.splice(0));
   }
+  await Promise.all(notes);
   await port.setMeta(SYNC_META, { identity, term, isAdopted: true });
   return term;
-}
-
-type Settle = (head: TaskHead, state: SyncState) => Partial<SyncState> | undefined;
-
-function markExisting(head: TaskHead): Partial<SyncState> | undefined {
-  return head.sync || head.pendingSince !== undefined ? undefined : { unsure: true };
-}
-
-async function forEachHead(port: StorePort, settle: Settle): Promise<void> {
-  let after: HeadQuery['after'];
-  for (;;) {
-    const heads = await port.list({ order: 'oldest', limit: PAGE, ...(after && { after }) });
-    const last = heads.at(-1);
-    if (!last) return;
-    after = { updatedAt: last.updatedAt, key: encodeKey(last.key) };
-    const found = heads.filter((head) => settle(head, stateOf(head)));
-    await Promise.all(found.map(({ key }) => write(port, key, settle)));
-  }
-}
-
-function write(port: StorePort, key: TaskHead['key'], settle: Settle): Promise<unknown> {
-  return port.transact(key, (head) => {
-    const fields = head && settle(head, stateOf(head));
-    if (!fields) return undefined;
-    const sync = { ...advance(stateOf(head), fields) };
-    return { type: 'note', sync, pendingSince: head.pendingSince ?? port.environment.now() };
-  });
 }

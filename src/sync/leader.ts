@@ -7,53 +7,31 @@
 /** What sync needs of `navigator.locks`. */
 export type Locks = Pick<LockManager, 'request'>;
 
-export interface Candidate {
-  /** This context leads from now on. */
-  lead(): void;
-  /** Another context has taken over. */
-  yield(): void;
-}
-
 export interface Election {
   /** Takes the lead from a leader that does not answer. */
   steal(): void;
   stop(): void;
 }
 
-export function everyoneLeads(candidate: Candidate): Election {
-  candidate.lead();
-  return { steal() {}, stop() {} };
-}
-
-export function electByLock(locks: Locks, name: string, candidate: Candidate): Election {
+/** Calls `lead` when this context leads from now on, and `yieldLead` when another has taken over. */
+export function elect(locks: Locks, name: string, lead: () => void, yieldLead: () => void): Election {
   const end = new AbortController();
-  let release = () => {};
-
-  const hold = () => {
-    if (end.signal.aborted) return;
-    candidate.lead();
-    return new Promise<void>((resolve) => {
-      release = resolve;
-    });
-  };
+  const { signal } = end;
   const stand = (options: LockOptions) => {
-    let wasLeading = false;
-    const holding = () => {
-      wasLeading = true;
-      return hold();
+    let isLeading = false;
+    const hold = () => {
+      if (signal.aborted) return;
+      isLeading = true;
+      lead();
+      return new Promise((resolve) => signal.addEventListener('abort', resolve));
     };
-    locks.request(name, options, holding).catch(() => {
+    locks.request(name, options, hold).catch(() => {
       // Stolen, or stopped while queueing.
-      if (wasLeading) candidate.yield();
-      if (wasLeading && !end.signal.aborted) stand({ signal: end.signal });
+      if (!isLeading) return;
+      yieldLead();
+      stand({ signal });
     });
   };
-  stand({ signal: end.signal });
-  return {
-    steal: () => stand({ steal: true }),
-    stop() {
-      end.abort();
-      release();
-    },
-  };
+  stand({ signal });
+  return { steal: () => stand({ steal: true }), stop: () => end.abort() };
 }

@@ -1,6 +1,6 @@
 /** What `elkarSync` takes, and what it takes for granted. */
-import { invalidArgument } from '../core/errors.ts';
-import type { ElkarTransportOptions } from '../elkar/transport.ts';
+import { count, id, is, object, optional } from '../core/shape.ts';
+import type { ElkarTransportOptions } from '../elkar/wire-request.ts';
 import type { Locks } from './leader.ts';
 
 export interface SyncOptions extends ElkarTransportOptions {
@@ -32,10 +32,11 @@ export interface SyncOptions extends ElkarTransportOptions {
 }
 
 export interface SyncPlatform {
-  /** Calls `then` after so many ms, unless the returned function is called before. */
-  readonly later: (ms: number, then: () => void) => () => void;
-  /** Keeps the process from ending while somebody waits for sync. Ends with the returned function. */
-  readonly stay: () => () => void;
+  /**
+   * Calls `then` after so many ms, unless the returned function is called before. Only where somebody waits for it
+   * (`isWaitedFor`) does it keep the process from ending.
+   */
+  readonly later: (ms: number, then: () => void, isWaitedFor?: boolean) => () => void;
   /** From 0 to under 1. */
   readonly random: () => number;
   /** `null`: there are none. */
@@ -46,48 +47,57 @@ export interface SyncPlatform {
   readonly onWake: (wake: () => void) => () => void;
 }
 
-/** What this place offers, looked up now. */
-export function defaultPlatform(): SyncPlatform {
+type Defaulted = 'concurrency' | 'maxRequestBytes' | 'gatherMs' | 'maxBackoffMs' | 'patienceMs' | 'timeoutMs';
+
+/** Every option, as given or by default; the platform's among them. */
+export type Settings = SyncPlatform &
+  Omit<SyncOptions, 'identity'> & { readonly [K in Defaulted]: number } & { readonly defaultCallerId: string };
+
+/** What this place offers is looked up now. */
+export function settingsOf(options: SyncOptions): Settings {
   const { navigator, BroadcastChannel } = globalThis as Partial<typeof globalThis>;
+  const given = Object.entries({ ...options, ...options.platform }).filter(([, value]) => value !== undefined);
   return {
-    later(ms, then) {
+    concurrency: 4,
+    maxRequestBytes: 1_500_000,
+    gatherMs: 50,
+    maxBackoffMs: 300_000,
+    patienceMs: 5000,
+    timeoutMs: 30_000,
+    defaultCallerId: 'holdfast',
+    later(ms, then, isWaitedFor) {
       const timer = setTimeout(then, ms);
-      // A wait for the remote must not keep a process alive that has nothing else to do.
-      (timer as { unref?: () => void }).unref?.();
+      if (!isWaitedFor) (timer as { unref?: () => void }).unref?.();
       return () => clearTimeout(timer);
-    },
-    stay() {
-      const timer = setInterval(() => {}, 2 ** 31 - 1);
-      return () => clearInterval(timer);
     },
     random: Math.random,
     locks: navigator?.locks ?? null,
     openChannel: BroadcastChannel ? (name) => new BroadcastChannel(name) : null,
     onWake: listenToPage,
+    ...(Object.fromEntries(given) as unknown as Pick<SyncOptions, 'baseUrl' | 'apiKey'>),
   };
 }
 
 function listenToPage(wake: () => void): () => void {
-  const { window, document } = globalThis as Partial<typeof globalThis>;
-  const onVisible = () => document?.visibilityState === 'visible' && wake();
-  const target = window ?? globalThis;
-  target.addEventListener?.('online', wake);
-  document?.addEventListener('visibilitychange', onVisible);
-  return () => {
-    target.removeEventListener?.('online', wake);
-    document?.removeEventListener('visibilitychange', onVisible);
-  };
+  const here = globalThis as Partial<typeof globalThis>;
+  const { document } = here;
+  const end = new AbortController();
+  const { signal } = end;
+  here.addEventListener?.('online', wake, { signal });
+  document?.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && wake(), { signal });
+  return () => end.abort();
 }
 
-/** Throws `INVALID_ARGUMENT` with every bad option; those of the transport are its own to check. */
-export function checkSyncOptions(options: SyncOptions): void {
-  const issues = (['concurrency', 'maxRequestBytes', 'gatherMs', 'maxBackoffMs', 'pollMs', 'patienceMs'] as const)
-    .filter((name) => {
-      const value = options[name];
-      const isCount = name === 'concurrency' || name === 'maxRequestBytes';
-      return value !== undefined && !(Number.isFinite(value) && value >= 0 && (!isCount || value >= 1));
-    })
-    .map((name) => ({ path: [name], message: 'expected a number that makes sense here' }));
-  if (options.defaultCallerId === '') issues.push({ path: ['defaultCallerId' as never], message: 'expected a name' });
-  if (issues.length > 0) throw invalidArgument(issues, { operation: 'elkarSync' });
-}
+const amount = optional(is((value) => Number.isInteger(value) && (value as number) > 0, 'a whole number over 0'));
+const time = optional(count);
+
+/** Those of the transport are its own to check. */
+export const optionsShape = object({
+  concurrency: amount,
+  maxRequestBytes: amount,
+  gatherMs: time,
+  maxBackoffMs: time,
+  pollMs: time,
+  patienceMs: time,
+  defaultCallerId: optional(id),
+});

@@ -2,10 +2,12 @@
  * What a head remembers of the remote. Pending is a difference, not a queue: the head's own counts and marks minus the
  * ones here. Everything is plain JSON, because it lies in `TaskHead.sync`.
  */
-import type { TaskStoreErrorCode } from '../core/errors.ts';
-import type { TaskHead } from '../core/head.ts';
+import { TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
+import type { TaskHead, TaskKey } from '../core/head.ts';
+import { selectNothing, type TaskRecord } from '../core/record.ts';
 import type { TaskStatus } from '../core/task.ts';
-import { sentAs } from '../elkar/wire-items.ts';
+import { isObject, sentAs } from '../elkar/wire-items.ts';
+import type { StorePort } from '../store-port.ts';
 
 /** How far a tail is acknowledged. Its first `local` items are the remote's first `remote`, doubled ones left out. */
 export interface Tail {
@@ -15,16 +17,23 @@ export interface Tail {
   readonly own: number;
 }
 
+/** A status that the remote may show. */
+export interface KnownStatus {
+  /** How it shows it. */
+  readonly print: string;
+  /** Of our status that is then on the remote; empty where none of ours is. */
+  readonly mark: string;
+  /** The number of its message's op, if it went with one. */
+  readonly own?: number | undefined;
+}
+
 /** A request that may have reached the remote; found without an answer, it means: ask the remote first. */
 export interface Target {
-  readonly id: string;
-  /** Where contexts share a storage without locks: until then (ms since 1970) the others leave the task alone. */
-  readonly claimedUntil?: number;
-  /** The mark of the status that it carries, how the remote will show it, and the number of its message's op. */
-  readonly status?: { readonly mark: string; readonly print: string; readonly own?: number };
-  /** Marks of what the remote never shows; a 200 is all the evidence there is. */
-  readonly push?: string;
-  readonly metadata?: string;
+  /** The context that sent it, and until when (ms since 1970) the others leave the task alone, where there are no locks. */
+  readonly by: string;
+  readonly until: number;
+  /** As in the state, once it is answered; a 200 is all the evidence there is. */
+  readonly unseen?: string | undefined;
 }
 
 export interface SyncState {
@@ -33,78 +42,136 @@ export interface SyncState {
    * that a thawed tab cannot acknowledge over its successor.
    */
   readonly seq: number;
-  /** The leader's term that wrote this; an earlier term stops at the sight of a later one. */
-  readonly term?: number;
+  /** The leader's term that wrote this; a leader of an earlier term leaves the task alone. */
+  readonly term?: number | undefined;
   /** Whose changes these are: under another identity they are never pushed. */
-  readonly identity?: string;
+  readonly identity?: string | undefined;
   /** Names this side in the ops of its items. Made before the first push. */
-  readonly uid?: string;
+  readonly uid?: string | undefined;
   /** Of the remote's row; absent: the remote is not known to have the task. */
-  readonly rowId?: string;
-  readonly messages: Tail;
-  /** By slot; null or absent: the remote is not known to have the artifact. */
-  readonly parts: readonly (Tail | null)[];
-  /** Marks of what was pushed last, or came from there. */
-  readonly status?: string;
-  readonly push?: string;
-  readonly metadata?: string;
-  /** The remote's status as last seen. */
-  readonly remoteStatus?: string;
-  /** The statuses sent last: one that comes back after a later one was a late duplicate, not somebody's change. */
-  readonly sent?: readonly { readonly print: string; readonly mark: string; readonly own?: number }[];
-  readonly target?: Target;
+  readonly rowId?: string | undefined;
+  /** The history's, then by slot those of the artifacts; null or absent: the remote is not known to have it. */
+  readonly tails: readonly (Tail | null)[];
+  /** The mark of our status that the remote has. */
+  readonly status?: string | undefined;
+  /** The statuses sent and seen last: one that comes back after a later one was a late duplicate, not somebody's change. */
+  readonly known?: readonly KnownStatus[] | undefined;
+  /** The mark of what the remote takes and never shows. */
+  readonly unseen?: string | undefined;
+  readonly target?: Target | undefined;
   /** The task may be on the remote already: it was here before sync was, or was imported. */
-  readonly unsure?: true;
+  readonly unsure?: boolean | undefined;
   /** Set aside. */
-  readonly blocked?: { readonly code: TaskStoreErrorCode; readonly message: string; readonly status?: number };
+  readonly blocked?:
+    | { readonly code: TaskStoreErrorCode; readonly message: string; readonly status: number | undefined }
+    | undefined;
 }
 
-const start: Tail = { local: 0, remote: 0, own: 0 };
-const initial: SyncState = { seq: 0, messages: start, parts: [] };
+export const start: Tail = { local: 0, remote: 0, own: 0 };
 
 export function stateOf(head: TaskHead): SyncState {
-  return head.sync ? { ...initial, ...head.sync } : initial;
+  return { seq: 0, tails: [], ...head.sync };
 }
 
-export function tailOf(state: SyncState, slot: number): Tail {
-  return state.parts[slot] ?? start;
+export async function readHead(port: StorePort, key: TaskKey): Promise<TaskHead | undefined> {
+  return (await port.read(key, selectNothing))?.head;
 }
 
-/** Tells two values apart that are compared with what was pushed, in little space. Absent values have no mark. */
-export function markOf(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  const text = JSON.stringify(value);
-  let a = 0xdeadbeef;
-  let b = 0x41c6ce57;
+/** How many items each tail has here, in the order of `tails`. */
+export function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): number[] {
+  return [messageCount, ...artifacts.map(({ partCount }) => partCount)];
+}
+
+export function itemsOf({ head, messages, parts }: TaskRecord, tail: number): readonly unknown[] {
+  if (tail === 0) return messages();
+  return head.artifacts?.[tail - 1] ? parts(tail - 1) : [];
+}
+
+/** The op of the item that is the nth born here of a tail; without n its beginning. */
+export function opOf(uid: string | undefined, tail: number, own: number | '' | undefined): string {
+  return `${uid}.${tail}.${own}`;
+}
+
+/** Tells values apart in little space, whatever the order of their keys. */
+export function markOf(value: unknown): string {
+  const text = JSON.stringify(value, (_, inner) =>
+    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort()) : inner,
+  );
+  let a = 0;
+  let b = 0;
   for (let i = 0; i < text.length; i++) {
-    a = Math.imul(a ^ text.charCodeAt(i), 2654435761);
-    b = Math.imul(b ^ text.charCodeAt(i), 1597334677);
+    a = Math.imul(a ^ text.charCodeAt(i), 16777619);
+    b = Math.imul(b, 31) + text.charCodeAt(i);
   }
-  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
-  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
-  return `${(b >>> 0).toString(36)}.${(a >>> 0).toString(36)}.${text.length.toString(36)}`;
+  return `${a}.${b}.${text.length}`;
 }
 
-/** A status as the remote shows it: in states that it knows, at a time that may come back in another form. */
-export function printOf({ state, timestamp }: TaskStatus): string {
-  return `${sentAs[state] ?? state}@${timestamp === undefined ? '' : Date.parse(timestamp)}`;
+/** The mark of the fields that the remote takes and never shows. */
+export function unseenOf({ body: { metadata }, pushNotification }: TaskHead): string | undefined {
+  return metadata || pushNotification ? markOf([metadata, pushNotification]) : undefined;
+}
+
+/** A status as the remote shows it: in states that it knows, and of a task's first one the time is the remote's own to say. */
+export function printOf({ state, timestamp = '' }: TaskStatus): string {
+  return state === 'submitted' ? state : `${sentAs[state] ?? state}@${Date.parse(timestamp)}`;
+}
+
+/** With one status more, forgetting what was long ago. */
+export function remember(known: readonly KnownStatus[] = [], status: KnownStatus): readonly KnownStatus[] {
+  return [...known.filter(({ mark }) => mark !== status.mark), status].slice(-8);
 }
 
 /** Whether the remote is still to get something. */
-export function hasPending(head: TaskHead, state: SyncState): boolean {
-  const { body, messageCount = 0, artifacts = [], pushNotification } = head;
+export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(head)): boolean {
+  const { status, unseen, tails } = state;
   return (
-    state.rowId === undefined ||
-    state.messages.local < messageCount ||
-    artifacts.some(({ partCount }, slot) => !state.parts[slot] || tailOf(state, slot).local < partCount) ||
-    state.status !== markOf(body.status) ||
-    (pushNotification !== undefined && state.push !== markOf(pushNotification)) ||
-    state.metadata !== markOf(body.metadata)
+    status !== markOf(head.body.status) ||
+    unseen !== unseenOf(head) ||
+    counts.some((count, n) => !tails[n] || tails[n].local < count)
   );
 }
 
-/** `state` with these fields changed, undefined taking a field away; written, it is one step further. */
-export function advance(state: SyncState, fields: { [K in keyof SyncState]?: SyncState[K] | undefined }): SyncState {
-  const next = Object.entries({ ...state, ...fields, seq: state.seq + 1 }).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(next) as unknown as SyncState;
+/** Why sync leaves a task with pending changes alone; undefined: it does not. */
+export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefined {
+  const { blocked, identity = ours } = stateOf(head);
+  const { taskId } = head.key;
+  if (blocked) return new TaskStoreError(blocked.code, blocked.message, { ...blocked, taskId });
+  if (identity === ours) return undefined;
+  return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, { taskId });
+}
+
+/**
+ * What the remote must take further with a request of so many items: how many of ours, and of our artifacts, it shows;
+ * without items, what it has of the rest.
+ */
+export function progressOf({ tails, status, unseen }: SyncState, items: number): unknown {
+  if (items === 0) return `${status} ${unseen}`;
+  return tails.reduce((sum, tail, n) => sum + (tail ? tail.own + Math.sign(n) : 0), 0);
+}
+
+/** What lies in a head: the state, one step further. */
+export function advance(next: SyncState): { [K in keyof SyncState]: SyncState[K] } {
+  return { ...next, seq: next.seq + 1 };
+}
+
+/** The state to write, and since when something is pending: as before, or 0: nothing is. */
+export type Note = readonly [next: SyncState, pendingSince?: number | undefined];
+
+/** Writes what `decide` answers, in one transaction with its look at the task; answers whether it did. */
+export async function note(
+  port: StorePort,
+  key: TaskKey,
+  decide: (state: SyncState, head: TaskHead) => Note | false | undefined,
+): Promise<boolean> {
+  const { decision } = await port.transact(key, (head) => {
+    const noted = head && decide(stateOf(head), head);
+    if (!noted) return undefined;
+    const [next, pendingSince = head.pendingSince] = noted;
+    return { type: 'note', sync: advance(next), pendingSince: pendingSince || undefined };
+  });
+  return decision !== undefined;
+}
+
+export function conflict(message: string): TaskStoreError {
+  return new TaskStoreError('CONFLICT', message);
 }

@@ -1,69 +1,61 @@
 /** The life of sync in one context: who leads, when to push, what others are told. */
 import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
-import type { TaskKey } from '../core/head.ts';
-import { ElkarTransport } from '../elkar/transport.ts';
+import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
+import { Listeners } from '../core/listeners.ts';
 import type { StorePort } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
-import { flush, type Progress } from './flush.ts';
-import { identityOf, settleIdentity } from './identity.ts';
-import { type Election, electByLock, everyoneLeads } from './leader.ts';
-import { defaultPlatform, type SyncOptions, type SyncPlatform } from './options.ts';
+import { contextOf, type SyncContext } from './context.ts';
+import { ended, type FlushOptions, flush } from './flush.ts';
+import { settleIdentity } from './identity.ts';
+import { type Election, elect } from './leader.ts';
+import type { SyncOptions } from './options.ts';
 import { pullUnfinished } from './poll.ts';
-import { TaskPush } from './push.ts';
+import { ask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
-import { Remote } from './remote.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { stateOf } from './state.ts';
+import { readHead, stateOf } from './state.ts';
 
-/** What contexts on the same storage say to each other. */
-type Word = { status: SyncStatus } | { please: 'answer' | 'hurry' | 'pause' | 'resume' };
+/** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
+type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
 
 export class ElkarSync implements TaskSync {
   readonly #port: StorePort;
-  readonly #options: SyncOptions;
-  readonly #platform: SyncPlatform;
-  readonly #identity: string;
-  readonly #remote: Remote;
-  readonly #isShared: boolean;
+  readonly #context: SyncContext;
   readonly #openedAt: number;
-  readonly #election: Election;
+  /** Absent where no other context can lead, or all do. */
+  readonly #election: Election | undefined;
   readonly #channel: BroadcastChannel | undefined;
-  readonly #listeners = new Set<(status: SyncStatus) => void>();
-  /** Called at every change of state, by whoever waits for one. */
-  readonly #waiters = new Set<() => void>();
+  readonly #listeners = new Listeners<SyncStatus>();
+  /** Called at the next change of state, by whoever waits for one. */
+  readonly #waiting: (() => void)[] = [];
   readonly #ends: (() => void)[];
+  /** While this context leads. */
   #loop: PushLoop | undefined;
-  #endLoop: ((reason?: unknown) => void) | undefined;
-  #isPaused = false;
+  #end = new AbortController();
   #isStopped = false;
   #isGathering = false;
-  #heard: SyncStatus | undefined;
   #isWatching = false;
+  #heard: SyncStatus | undefined;
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
 
   constructor(port: StorePort, options: SyncOptions) {
     this.#port = port;
-    this.#options = options;
-    this.#platform = { ...defaultPlatform(), ...options.platform };
     this.#openedAt = port.environment.now();
-    this.#identity = identityOf(options.baseUrl, options.identity);
-    this.#remote = new Remote(new ElkarTransport(options), options.defaultCallerId ?? 'holdfast');
-    const { locks, openChannel, onWake } = this.#platform;
-    // Files have one owner, memory one context; databases of browsers are open to every tab.
-    this.#isShared = port.storageId.startsWith('indexeddb:');
+    this.#context = contextOf(port, options, () => this.#publish());
+    const { isShared, locks, openChannel, onWake, pollMs } = this.#context;
     const name = `holdfast:sync:${port.storageId}`;
-    this.#channel = this.#isShared && openChannel ? openChannel(name) : undefined;
-    const hear = ({ data }: MessageEvent<Word>) => this.#hear(data);
-    this.#channel?.addEventListener('message', hear);
-    this.#ends = [
-      port.onPending((key) => this.#onPending(key)),
-      onWake(() => this.#onWake()),
-      () => this.#channel?.removeEventListener('message', hear),
-    ];
-    const candidate = { lead: () => void this.#lead(), yield: () => void this.#yield() };
-    this.#election = this.#isShared && locks ? electByLock(locks, name, candidate) : everyoneLeads(candidate);
-    if (this.#isShared && locks) this.#watchLeader(options.patienceMs ?? 5000);
-    if (options.pollMs) this.#poll(Math.max(1000, options.pollMs));
+    this.#channel = isShared ? openChannel?.(name) : undefined;
+    if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
+    const wake = () => {
+      this.#say('hurry');
+      void this.#watchLeader(0);
+    };
+    this.#ends = [port.onPending((key) => void this.#gather(key)), onWake(wake)];
+    const lead = () => void this.#lead();
+    if (isShared && locks) this.#election = elect(locks, name, lead, () => void this.#yield());
+    else lead();
+    void this.#watchLeader();
+    if (pollMs) void this.#poll(Math.max(1000, pollMs));
   }
 
   get status(): SyncStatus {
@@ -71,70 +63,50 @@ export class ElkarSync implements TaskSync {
   }
 
   subscribe(listener: (status: SyncStatus) => void): () => void {
-    const own = (status: SyncStatus) => listener(status);
-    this.#listeners.add(own);
-    return () => this.#listeners.delete(own);
+    return this.#listeners.add(listener);
   }
 
-  async flush(options: SyncTaskOptions & { taskId?: string; timeoutMs?: number } = {}): Promise<void> {
-    const { taskId, signal, timeoutMs } = options;
-    const since = this.#port.environment.now();
-    const key = taskId === undefined ? undefined : keyOf(taskId, options);
-    let late: TaskStoreError | undefined;
-    const end = () => {
-      const details = { operation: 'flush', cause: this.#status.lastError, ...(taskId !== undefined && { taskId }) };
-      const message = `not everything has reached the remote within ${timeoutMs} ms`;
-      late = new TaskStoreError('REMOTE_UNREACHABLE', message, details);
-      this.#notify();
-    };
-    const cancel = timeoutMs === undefined ? undefined : this.#platform.later(timeoutMs, end);
-    // The other timers of sync let a process end; that must not happen to somebody who waits.
-    const leave = this.#platform.stay();
-    if (key) void this.#loop?.fill();
-    else this.#hurry();
-    try {
-      await flush(this.#progress(), { key, since, signal, lateness: () => late });
-    } finally {
-      cancel?.();
-      leave();
-    }
+  flush(options: FlushOptions = {}): Promise<void> {
+    if (options.taskId === undefined) this.#say('hurry');
+    else void this.#loop?.fill();
+    return flush(this.#context, options, {
+      status: () => this.#status,
+      nextChange: () => this.#nextChange(),
+      notify: () => this.#notify(),
+    });
   }
 
   async pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    const key = keyOf(taskId, options);
     const { signal } = options;
-    signal?.throwIfAborted();
-    if (this.#loop) return this.#loop.alone(key, (push) => push.pull());
-    const end = new AbortController();
-    const push = new TaskPush({ ...this.#contextOf(end.signal, Number.POSITIVE_INFINITY), onSuccess() {} }, key);
-    // A request of the leader may be out; it brings in what is new with its answer.
-    for (;;) {
-      const head = await push.head();
-      if (!head || !stateOf(head).target) return push.pull();
-      await this.#nextChange(signal);
+    for (let isDone = false; !isDone; ) {
+      signal?.throwIfAborted();
+      const head = await this.#find(taskId, options);
+      // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
+      const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
+      if (isOut) await this.#nextChange();
+      else isDone = await ask({ ...this.#context, signal }, head.key);
     }
+    this.#loop?.succeeded();
   }
 
   pause(): void {
-    this.#steer('pause');
+    this.#say('pause');
   }
 
   resume(): void {
-    this.#steer('resume');
+    this.#say('resume');
   }
 
   blocked(): Promise<readonly BlockedTask[]> {
-    return listBlocked(this.#port, this.#identity);
+    return listBlocked(this.#port, this.#context.identity);
   }
 
-  async retry(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    await retry(this.#port, keyOf(taskId, options), this.#identity);
-    this.#hurry();
+  retry(taskId: string, options?: SyncTaskOptions): Promise<void> {
+    return this.#release(retry, taskId, options);
   }
 
-  async discard(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    await discard(this.#port, keyOf(taskId, options), this.#identity);
-    this.#hurry();
+  discard(taskId: string, options?: SyncTaskOptions): Promise<void> {
+    return this.#release(discard, taskId, options);
   }
 
   async stop(): Promise<void> {
@@ -142,218 +114,136 @@ export class ElkarSync implements TaskSync {
     this.#isStopped = true;
     for (const end of this.#ends) end();
     await this.#yield();
-    this.#election.stop();
+    this.#election?.stop();
     this.#channel?.close();
     this.#publish();
+  }
+
+  async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
+    const head = await readHead(this.#port, keyOf(taskId, options));
+    if (head) return head;
+    throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller', { taskId });
+  }
+
+  async #release(how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
+    const { key } = await this.#find(taskId, options);
+    await how(this.#port, key, this.#context.identity);
+    this.#say('hurry');
   }
 
   // Leading.
 
   async #lead(): Promise<void> {
-    const end = new AbortController();
-    this.#endLoop = (reason) => end.abort(reason);
+    this.#end = new AbortController();
+    const { signal } = this.#end;
     try {
-      const term = await settleIdentity(this.#port, this.#identity, this.#isShared, this.#openedAt);
-      if (end.signal.aborted) return;
-      const { concurrency = 4, maxBackoffMs = 300_000 } = this.#options;
-      this.#loop = new PushLoop({
-        context: this.#contextOf(end.signal, term),
-        platform: this.#platform,
-        concurrency,
-        limits: { baseMs: 500, capMs: maxBackoffMs },
-        onChange: () => this.#publish(),
-        onDeposed: () => void this.#yield(),
-      });
-      this.#loop.pausedBy = this.#isPaused ? 'user' : undefined;
+      const term = await settleIdentity(this.#port, this.#context.identity, !!this.#election, this.#openedAt);
+      if (signal.aborted) return;
+      this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
     } catch (error) {
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
       this.#status = { ...this.#status, lastError: toTaskStoreError(error, 'IO_ERROR', 'sync cannot start') };
-      this.#platform.later(1000, () => !end.signal.aborted && void this.#lead());
+      await this.#sleep(1000);
+      if (!signal.aborted) void this.#lead();
     }
   }
 
   async #yield(): Promise<void> {
     const loop = this.#loop;
     this.#loop = undefined;
-    this.#endLoop?.(new TaskStoreError('STORE_CLOSED', 'sync has ended'));
+    this.#end.abort(ended());
     this.#publish();
     await loop?.stop();
   }
 
-  #contextOf(signal: AbortSignal, term: number) {
-    const { maxRequestBytes = 1_500_000, timeoutMs = 30_000 } = this.#options;
-    const claimMs = this.#isShared && !this.#platform.locks ? timeoutMs * 2 : 0;
-    const { identity, port, remote } = { identity: this.#identity, port: this.#port, remote: this.#remote };
-    return { port, remote, identity, term, signal, maxBytes: maxRequestBytes, claimMs };
+  /** A leader that lives answers when asked; one that is frozen while changes wait has its lock taken. */
+  async #watchLeader(patienceMs = this.#context.patienceMs): Promise<void> {
+    const isFollower = () => this.#election && !this.#loop && !this.#isStopped;
+    if (this.#isWatching || !isFollower()) return;
+    this.#isWatching = true;
+    await this.#sleep(patienceMs);
+    const [oldest] = isFollower() ? await this.#port.pending(1).catch(() => []) : [];
+    if (oldest) {
+      this.#heard = undefined;
+      this.#say('answer');
+      await this.#sleep(1000 + 500 * this.#context.random());
+      if (isFollower() && !this.#heard) this.#election?.steal();
+    }
+    this.#isWatching = false;
+    if (oldest) void this.#watchLeader();
   }
 
   // Waking up.
 
-  #onPending(key: TaskKey): void {
-    if (!this.#loop) {
-      this.#watchLeader(this.#options.patienceMs ?? 5000);
-      return;
-    }
-    this.#loop.touch(key);
+  async #gather(key: TaskKey): Promise<void> {
+    this.#loop?.touch(key);
+    void this.#watchLeader();
     if (this.#isGathering) return;
     this.#isGathering = true;
-    this.#platform.later(this.#options.gatherMs ?? 50, () => {
-      this.#isGathering = false;
-      void this.#loop?.fill();
-    });
+    await this.#sleep(this.#context.gatherMs);
+    this.#isGathering = false;
+    void this.#loop?.fill();
   }
 
-  #onWake(): void {
-    this.#hurry();
-    if (!this.#loop) this.#watchLeader(0);
-  }
-
-  #hurry(): void {
-    if (this.#loop) this.#loop.hurry();
-    else this.#say({ please: 'hurry' });
-  }
-
-  #steer(please: 'pause' | 'resume'): void {
-    this.#say({ please });
-    this.#obey(please);
-  }
-
-  #obey(please: 'pause' | 'resume'): void {
-    this.#isPaused = please === 'pause';
-    if (this.#loop) this.#loop.pausedBy = this.#isPaused ? 'user' : undefined;
-    if (!this.#isPaused) this.#loop?.hurry();
-    this.#publish();
-  }
-
-  /** A leader that lives answers when asked; one that is frozen while changes wait has its lock taken. */
-  #watchLeader(patienceMs: number): void {
-    if (this.#isWatching || this.#loop || this.#isStopped || !this.#isShared) return;
-    this.#isWatching = true;
-    const done = () => {
-      this.#isWatching = false;
+  async #poll(everyMs: number): Promise<void> {
+    const pull = async (key: TaskKey) => {
+      if (!this.#loop || this.#context.pause.by) return false;
+      await this.pull(key.taskId, key);
+      return true;
     };
-    this.#platform.later(patienceMs, async () => {
-      const [oldest] = await this.#port.pending(1).catch(() => []);
-      if (!oldest || this.#loop || this.#isStopped) return done();
-      this.#heard = undefined;
-      this.#say({ please: 'answer' });
-      this.#platform.later(1000 + 500 * this.#platform.random(), () => {
-        done();
-        if (this.#loop || this.#isStopped) return;
-        if (!this.#heard) this.#election.steal();
-        this.#watchLeader(Math.min(60_000, Math.max(1000, patienceMs) * 2));
-      });
-    });
+    while (!this.#isStopped) {
+      await this.#sleep(everyMs);
+      await pullUnfinished(this.#port, pull).catch(() => {});
+    }
   }
 
-  #poll(everyMs: number): void {
-    this.#platform.later(everyMs, async () => {
-      if (this.#isStopped) return;
-      await pullUnfinished(this.#port, async (key) => {
-        const loop = this.#loop;
-        if (!loop || loop.pausedBy) return false;
-        await loop.alone(key, (push) => push.pull());
-        return true;
-      }).catch(() => {});
-      this.#poll(everyMs);
-    });
-  }
-
-  // Waiting.
-
-  #progress(): Progress {
-    return {
-      port: this.#port,
-      identity: this.#identity,
-      isStopped: () => this.#isStopped,
-      isDrained: () => this.#loop?.isDrained !== false,
-      refusal: () => (this.#loop?.pausedBy instanceof TaskStoreError ? this.#loop.pausedBy : undefined),
-      nextChange: (signal) => this.#nextChange(signal),
-    };
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#context.later(ms, resolve));
   }
 
   /** Where another context leads, its word may be missed, so the store is looked at again after a moment. */
-  #nextChange(signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#loop ? () => {} : this.#platform.later(250, () => done());
-      const done = () => {
-        cancel();
-        this.#waiters.delete(done);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiters.add(done);
-      signal?.addEventListener('abort', done);
-    });
+  #nextChange(): Promise<void> {
+    if (!this.#loop) this.#context.later(250, () => this.#notify());
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #notify(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   // Telling.
 
-  #hear(word: Word): void {
-    if ('status' in word) {
-      this.#heard = word.status;
-      if (!this.#loop) this.#publish();
-    } else if (word.please === 'pause' || word.please === 'resume') this.#obey(word.please);
-    else if (word.please === 'hurry') this.#loop?.hurry();
-    else if (this.#loop) this.#say({ status: this.#status });
+  /** To the others, and to oneself. */
+  #say(word: Word): void {
+    if (this.#isStopped) return;
+    this.#channel?.postMessage(word);
+    this.#hear(word);
   }
 
-  #say(word: Word): void {
-    if (!this.#isStopped) this.#channel?.postMessage(word);
+  #hear(word: Word): void {
+    const loop = this.#loop;
+    if (typeof word === 'object') this.#heard = word;
+    else if (word === 'answer') {
+      if (loop) this.#say(this.#status);
+      return;
+    } else {
+      if (word !== 'hurry') this.#context.pause.by = word === 'pause' ? 'user' : undefined;
+      if (word !== 'pause') loop?.hurry();
+    }
+    if (!loop || typeof word === 'string') this.#publish();
   }
 
   #publish(): void {
-    const before = this.#status;
-    this.#status = this.#read();
-    if (!isEqual(before, this.#status)) {
-      if (this.#loop) this.#say({ status: this.#status });
-      for (const listener of this.#listeners) report(() => listener(this.#status));
+    const before = JSON.stringify(this.#status);
+    const { by } = this.#context.pause;
+    const status = this.#loop?.status ?? this.#heard ?? { ...this.#status, state: 'idle' };
+    const state = this.#isStopped ? 'stopped' : by ? 'paused' : status.state;
+    this.#status = { ...status, state, leader: !!this.#loop };
+    if (before !== JSON.stringify(this.#status)) {
+      if (this.#loop) this.#say(this.#status);
+      this.#listeners.tell(this.#status);
     }
     this.#notify();
-  }
-
-  #notify(): void {
-    for (const waiter of [...this.#waiters]) waiter();
-  }
-
-  #read(): SyncStatus {
-    const loop = this.#loop;
-    const state = this.#isStopped ? 'stopped' : this.#isPaused || loop?.pausedBy ? 'paused' : undefined;
-    if (!loop) {
-      const heard = this.#heard ?? this.#status;
-      return { ...heard, state: state ?? (this.#heard ? heard.state : 'idle'), leader: false };
-    }
-    const { pendingTasks, oldestPendingAt, blockedTasks } = loop.counts;
-    const { lastSuccessAt, lastError } = loop;
-    return {
-      state: state ?? (loop.isFailing ? 'offline' : loop.isPushing ? 'pushing' : 'idle'),
-      pendingTasks,
-      blockedTasks,
-      ...(oldestPendingAt !== undefined && { oldestPendingAt }),
-      ...(lastSuccessAt !== undefined && { lastSuccessAt }),
-      ...(lastError && { lastError }),
-      leader: true,
-    };
-  }
-}
-
-function keyOf(taskId: string, { callerId, taskType = 'incoming' }: SyncTaskOptions): TaskKey {
-  return { taskId, callerId, taskType };
-}
-
-function isEqual(a: SyncStatus, b: SyncStatus): boolean {
-  const keys = Object.keys({ ...a, ...b }) as (keyof SyncStatus)[];
-  return keys.every((key) => a[key] === b[key]);
-}
-
-/** A listener's error is reported as uncaught, not thrown into sync. */
-function report(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }

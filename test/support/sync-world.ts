@@ -30,7 +30,11 @@ export type Fault =
 
 const baseUrl = 'http://remote.test/api';
 
+/** Ids are unique, also between worlds that share a remote. */
+let worlds = 0;
+
 export class SyncWorld {
+  readonly #name = worlds++;
   readonly #handle: Handle;
   readonly #timers = new Map<number, { at: number; call: () => void }>();
   readonly #late: Request[] = [];
@@ -57,7 +61,7 @@ export class SyncWorld {
     const random = mulberry(this.#ids);
     this.store = await openTaskStore({
       backend: this.#survivor(life),
-      environment: { now: () => this.#now, newId: () => `id${this.#ids++}` },
+      environment: { now: () => this.#now, newId: () => `id${this.#name}-${this.#ids++}` },
       sync: elkarSync({
         baseUrl,
         apiKey: 'secret',

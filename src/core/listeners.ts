@@ -1,0 +1,33 @@
+/** Those who want to be told of something. */
+export class Listeners<T> {
+  readonly #listeners = new Set<(news: T) => void>();
+
+  get size(): number {
+    return this.#listeners.size;
+  }
+
+  /** Ends with the returned function. */
+  add(listener: (news: T) => void): () => void {
+    // A wrapper of its own for each call, so that one function added twice is told twice and ends twice.
+    const own = (news: T) => listener(news);
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  /** Errors of a listener are reported as uncaught, not thrown into the call that made the news. */
+  tell(news: T): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(news);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  clear(): void {
+    this.#listeners.clear();
+  }
+}

@@ -1,0 +1,124 @@
+/** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
+import { untilAborted } from '../core/abort.ts';
+import { TaskStoreError } from '../core/errors.ts';
+import { check, is, object, optional } from '../core/shape.ts';
+import { type Answer, type Fail, understand } from './answer.ts';
+import { encodeId, type Json, type RemoteTask, readTaskResponse } from './wire.ts';
+
+/** Asked before the first request, and again when the server refused the key. */
+export type ApiKey = string | (() => string | Promise<string>);
+
+export interface ElkarTransportOptions {
+  /** With its prefix: `https://host/api`. */
+  readonly baseUrl: string;
+  /** Names the agent and the tenant. Never stored, never part of an error. */
+  readonly apiKey: ApiKey;
+  /** @default the platform's */
+  readonly fetch?: typeof fetch | undefined;
+  /** How long one request may take, its answer read, in milliseconds. @default 30000 */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Named in errors. */
+  readonly operation?: string | undefined;
+}
+
+export interface WireRequest extends RequestOptions {
+  readonly route: '/tasks' | '/client-side/tasks' | '/tasks/list';
+  /** Of the task that is asked for or, with a body, changed. */
+  readonly taskId?: string | undefined;
+  readonly query?: string | undefined;
+  readonly body?: Json | undefined;
+}
+
+export class WireRequests {
+  readonly #options: ElkarTransportOptions;
+  #key: Promise<string> | string | undefined;
+
+  constructor(options: ElkarTransportOptions) {
+    check(optionsShape, options);
+    this.#options = options;
+  }
+
+  /**
+   * Rejects with a `TaskStoreError` whose code says what is certain:
+   *
+   * | code | the request |
+   * |---|---|
+   * | `REMOTE_UNREACHABLE` | may have taken effect: no answer, a timeout, a 5xx, 429, an answer that is not Elkar's |
+   * | `REMOTE_REJECTED` | was refused for what it is: 400, 413, 415, 422 (see `status`), and had no effect |
+   * | `UNAUTHORIZED` | was refused for its key: 401, 403 |
+   * | `TASK_NOT_FOUND` | named a task that is not there: Elkar's own 404 |
+   *
+   * An aborted `signal` rejects with its reason; that request may have taken effect too.
+   */
+  async request<T = RemoteTask>(
+    { route, taskId, query = '', body, signal, operation }: WireRequest,
+    read: (answer: unknown) => T = readTaskResponse as never,
+  ): Promise<T> {
+    const path = taskId === undefined ? '' : `/${encodeId(taskId)}`;
+    const method = !body ? 'GET' : path ? 'PUT' : 'POST';
+    const fail: Fail = (code, message, details) => {
+      const place = `${method} ${route}${path && '/{id}'}`;
+      return new TaskStoreError(code, `${message} (${place})`, { operation, taskId, ...details });
+    };
+    const url = this.#options.baseUrl.replace(/\/+$/, '') + route + path + query;
+    const send = () => this.#send(url, method, JSON.stringify(body) as string, signal, fail);
+    let answer = await send();
+    // A key may have expired since it was asked for; one that a function gives anew deserves a second try.
+    if (answer.response.status === 401 && typeof this.#options.apiKey === 'function') {
+      this.#key = undefined;
+      answer = await send();
+    }
+    return understand(answer, read, fail);
+  }
+
+  async #send(url: string, method: string, body: string, signal: AbortSignal | undefined, fail: Fail): Promise<Answer> {
+    // Called as a plain function: browsers refuse a `fetch` that is another object's method.
+    const { timeoutMs = 30_000, fetch: call = fetch } = this.#options;
+    signal?.throwIfAborted();
+    const end = new AbortController();
+    const abort = () => end.abort(signal?.reason);
+    const late = () => {
+      // It may be the key that never came: the next request asks anew.
+      this.#key = undefined;
+      end.abort(fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`));
+    };
+    const timer = setTimeout(late, timeoutMs);
+    signal?.addEventListener('abort', abort);
+    const exchange = async () => {
+      const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
+      // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
+      const response = await call(url, { method, headers, body, signal: end.signal, redirect: 'manual' });
+      return { response, text: await response.text() };
+    };
+    try {
+      // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
+      return await untilAborted(exchange(), end.signal);
+    } catch (cause) {
+      end.signal.throwIfAborted();
+      throw cause instanceof TaskStoreError ? cause : fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  async #askKey(fail: Fail): Promise<string> {
+    const { apiKey } = this.#options;
+    try {
+      return await (this.#key ??= typeof apiKey === 'string' ? apiKey : apiKey());
+    } catch (cause) {
+      this.#key = undefined;
+      throw fail('UNAUTHORIZED', 'apiKey gave no key', { cause });
+    }
+  }
+}
+
+const optionsShape = object({
+  baseUrl: is((url) => /^https?:\/\/./.test(url as string), 'an http(s) URL'),
+  apiKey: is((key) => !!key && /^(string|function)$/.test(typeof key), 'a key, or a function that gives one'),
+  timeoutMs: optional(is((ms) => (ms as number) > 0, 'a number over 0')),
+});
