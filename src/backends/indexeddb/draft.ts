@@ -34,11 +34,6 @@ export interface Result {
   readonly range?: TailRange | undefined;
 }
 
-/** Whether a change creates its task where there is none. */
-export function creates(commit: Commit): boolean {
-  return typeof apply(commit, draftOf(undefined)).committed?.decision === 'object';
-}
-
 export function draftOf(task: KnownTask | undefined): Draft {
   return { task, base: task && { id: task.id, place: task.place }, dirty: false };
 }

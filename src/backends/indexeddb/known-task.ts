@@ -7,7 +7,7 @@ import type { Change, TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
-import type { Item, Run, TaskRow } from './schema.ts';
+import { headOf, type Item, type Run, type TaskRow } from './schema.ts';
 
 /** The inline tails of a task hold up to so many items, and so many characters, in all. */
 const INLINE_ITEMS = 16;
@@ -73,21 +73,26 @@ export class KnownTask {
   /** What it counts as in memory. */
   weight = 0;
 
-  /** `known` is an earlier view of the same task. The head is frozen, since answers share it; items are parsed for each. */
+  /** `known` is an earlier view of the same task. The head is a frozen one, since answers share it; items are parsed for each. */
   constructor(
-    { id, head, tails, token, earlier }: Pick<TaskRow, 'id' | 'head' | 'tails' | 'token' | 'earlier'>,
+    { id, tails, token, earlier }: Pick<TaskRow, 'id' | 'tails' | 'token' | 'earlier'>,
+    head: TaskHead,
     known?: KnownTask,
   ) {
     this.id = id;
     this.tokens = [token, ...earlier];
-    this.head = freeze(head);
+    this.head = head;
     this.tails = tails.map((run, number) => new Tail(run, known?.id === id ? known.tails[number] : undefined));
     this.#inline = this.length = tails.reduce((sum, { items }) => sum + lengthOf(items), 0);
   }
 
+  static of(row: TaskRow, known?: KnownTask): KnownTask {
+    return new KnownTask(row, freeze(headOf(row)), known);
+  }
+
   /** A task that is not in the database yet. By all odds no other has its numbers. */
   static create(head: TaskHead): KnownTask {
-    return new KnownTask({ id: Math.random(), head, tails: [], token: Math.random(), earlier: [] });
+    return new KnownTask({ id: Math.random(), tails: [], token: Math.random(), earlier: [] }, head);
   }
 
   append({ head, messages, parts }: Change): void {
@@ -155,34 +160,39 @@ export class KnownTask {
       ...(head.pendingSince !== undefined && { pending: head.pendingSince }),
       token,
       earlier: this.tokens.slice(1),
-      head,
+      head: JSON.stringify(head),
       tails: this.tails.map((tail) => ({ from: tail.sealed, items: tail.slice(tail.sealed, tail.end) })),
     };
   }
 
   /**
    * Gets the items of this range that are not in memory: from an earlier view as far as that goes, the rest by requests of
-   * this transaction. Asks for nothing where nothing is missing.
+   * this transaction. Nothing is asked for, and nothing to wait for, where nothing is missing.
    */
-  async load(tx: IDBTransaction, range: TailRange): Promise<void> {
-    for (const [number, tail] of this.tails.entries()) {
+  load(tx: IDBTransaction, range: TailRange): Promise<unknown> | undefined {
+    let loading: Promise<unknown> | undefined;
+    this.tails.forEach((tail, number) => {
       const [from, to] = wanted(range, number);
-      while (from < to && from < tail.base) {
-        const { older, base } = tail;
-        const isKnown = older && older.base <= from && from < older.stored;
-        const next = isKnown ? Math.min(older.stored, base) : from;
-        const items = next < base ? await loadItems(tx, [this.id, number], next, base) : [];
-        // Another reader of the same task may have got them meanwhile.
-        if (tail.base !== base) continue;
-        // But for what an earlier view holds, whole segments are kept: the base stays where one begins.
-        const found = isKnown
-          ? [...older.slice(older.base, next), ...items.slice(items.length - (base - next))]
-          : items;
-        tail.prepend(found);
-        this.length += lengthOf(found);
-        tail.older = undefined;
-        break;
-      }
+      if (from >= to || from >= tail.base) return;
+      loading = Promise.all([loading, this.#fill(tx, number, tail, from)]);
+    });
+    return loading;
+  }
+
+  async #fill(tx: IDBTransaction, number: number, tail: Tail, from: number): Promise<void> {
+    while (from < tail.base) {
+      const { older, base } = tail;
+      const isKnown = older && older.base <= from && from < older.stored;
+      const next = isKnown ? Math.min(older.stored, base) : from;
+      const items = next < base ? await loadItems(tx, [this.id, number], next, base) : [];
+      // Another reader of the same task may have got them meanwhile.
+      if (tail.base !== base) continue;
+      // But for what an earlier view holds, whole segments are kept: the base stays where one begins.
+      const found = isKnown ? [...older.slice(older.base, next), ...items.slice(items.length - (base - next))] : items;
+      tail.prepend(found);
+      this.length += lengthOf(found);
+      tail.older = undefined;
+      return;
     }
   }
 

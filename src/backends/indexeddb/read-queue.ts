@@ -1,10 +1,11 @@
 /**
  * Reads, several to a transaction: those made in one go share it, and so do those that follow while it is alive, since to
- * begin one costs as much as several reads.
+ * begin one costs as much as several reads. Those of one task share its look-up.
  */
-import { encodeKey, type TaskKey } from '../../core/head.ts';
+import { encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import { answerOf, type Connection } from './connection.ts';
+import type { KnownTask } from './known-task.ts';
 import type { TaskRow } from './schema.ts';
 import type { WriteQueue } from './write-queue.ts';
 
@@ -23,12 +24,12 @@ interface Read {
 
 export class ReadQueue {
   readonly #connection: Connection;
-  readonly #memory: Pick<WriteQueue, 'recall' | 'remember'>;
+  readonly #memory: Pick<WriteQueue, 'get' | 'recall' | 'remember'>;
   /** In the order they came; each stays until it is answered. */
   readonly #waiting: Read[] = [];
   #running = false;
 
-  constructor(connection: Connection, memory: Pick<WriteQueue, 'recall' | 'remember'>) {
+  constructor(connection: Connection, memory: Pick<WriteQueue, 'get' | 'recall' | 'remember'>) {
     this.#connection = connection;
     this.#memory = memory;
   }
@@ -57,25 +58,49 @@ export class ReadQueue {
     const until = Date.now() + HELD_MS;
     while (this.#waiting.length > 0) {
       const reads = [...this.#waiting];
-      await Promise.all(reads.map((read) => this.#answer(tx, read)));
+      const byName = new Map<string, Read[]>();
+      for (const read of reads) {
+        const same = byName.get(read.name);
+        same ? same.push(read) : byName.set(read.name, [read]);
+      }
+      const answers: Promise<void>[] = [];
+      for (const [name, same] of byName) answers.push(this.#answer(tx, name, same));
+      await Promise.all(answers);
       this.#waiting.splice(0, reads.length);
       if (Date.now() > until) return;
       for (let turn = 0; turn < LINGER_TURNS && this.#waiting.length === 0; turn++) await null;
     }
   }
 
-  async #answer(tx: IDBTransaction, read: Read): Promise<void> {
-    const row = await answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(read.name));
-    read.resolve(row && (await this.#toRecord(tx, row, read)));
+  /** A task that is remembered is not fetched: that the database has it at the place it had is all there is to know. */
+  async #answer(tx: IDBTransaction, name: string, reads: readonly Read[]): Promise<void> {
+    const tasks = tx.objectStore('tasks');
+    const known = this.#memory.get(name);
+    if (known && !known.stale) {
+      // A commit may begin while this waits, and change the task that both look at; what was asked for stays as it is.
+      const { head } = known;
+      const key = await answerOf(tasks.index('place').getKey(known.place));
+      if (key === name) return this.#resolve(tx, name, known, head, reads);
+    }
+    const row = await answerOf<TaskRow | undefined>(tasks.get(name));
+    if (row) {
+      const task = this.#memory.recall(name, row);
+      await this.#resolve(tx, name, task, task.head, reads);
+    } else for (const { resolve } of reads) resolve(undefined);
   }
 
-  async #toRecord(tx: IDBTransaction, row: TaskRow, { name, select }: Read): Promise<TaskRecord> {
-    const task = this.#memory.recall(name, row);
-    const { head } = task;
-    const range = select(head);
-    // A commit may begin while this waits, and change the task that both look at; what was read stays as it is.
-    await task.load(tx, range);
+  async #resolve(
+    tx: IDBTransaction,
+    name: string,
+    task: KnownTask,
+    head: TaskHead,
+    reads: readonly Read[],
+  ): Promise<void> {
+    for (const { select, resolve } of reads) {
+      const range = select(head);
+      await task.load(tx, range);
+      resolve({ ...task.toRecord(range), head });
+    }
     this.#memory.remember(name, task);
-    return { ...task.toRecord(range), head };
   }
 }

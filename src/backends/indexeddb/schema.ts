@@ -35,9 +35,14 @@ export interface TaskRow {
   readonly token: number;
   /** The tokens of the writes before, the latest first. */
   readonly earlier: readonly number[];
-  readonly head: TaskHead;
+  /** As JSON, which is cheaper to write and to read than an object is. */
+  readonly head: string;
   /** The inline tails. Tail 0 is the history, tail n + 1 holds the parts of the artifact in slot n. */
   readonly tails: readonly Run[];
+}
+
+export function headOf({ head }: TaskRow): TaskHead {
+  return JSON.parse(head);
 }
 
 export interface Schema extends DBSchema {

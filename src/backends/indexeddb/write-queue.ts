@@ -10,7 +10,7 @@ import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
 import { answerOf, type Connection } from './connection.ts';
-import { apply, type Commit, creates, type Draft, draftOf, hasLanded, type Result, writeDraft } from './draft.ts';
+import { apply, type Commit, type Draft, draftOf, hasLanded, type Result, writeDraft } from './draft.ts';
 import { KnownTask } from './known-task.ts';
 import type { TaskRow } from './schema.ts';
 
@@ -23,7 +23,7 @@ const TASK_WEIGHT = 2048;
 /** What one try came to. */
 interface Outcome {
   readonly drafts: Map<string, Draft>;
-  readonly results: readonly Result[];
+  readonly results: Map<Commit, Result>;
 }
 
 export class WriteQueue {
@@ -47,10 +47,14 @@ export class WriteQueue {
     });
   }
 
+  get(name: string): KnownTask | undefined {
+    return this.#known.get(name);
+  }
+
   /** The task of a row that was just read. */
   recall(name: string, row: TaskRow): KnownTask {
     const known = this.#known.get(name);
-    return known?.tokens[0] === row.token ? known : new KnownTask(row, known);
+    return known?.tokens[0] === row.token ? known : KnownTask.of(row, known);
   }
 
   remember(name: string, task: KnownTask): void {
@@ -100,72 +104,95 @@ export class WriteQueue {
   }
 
   async #write(batch: readonly Commit[], trusting: boolean): Promise<Outcome> {
+    const byName = new Map<string, Commit[]>();
+    for (const commit of batch) {
+      const same = byName.get(commit.name);
+      same ? same.push(commit) : byName.set(commit.name, [commit]);
+    }
     let tried: Outcome | undefined;
     try {
       const stores = ['tasks', 'segments'];
       return await this.#connection.transact(stores, 'readwrite', async (tx) => {
         if (tried && (await hasLanded(tx, tried.drafts))) return tried;
-        const { drafts, checked } = await this.#begin(tx, batch, trusting && !tried);
-        tried = { drafts, results: batch.map((commit) => apply(commit, drafts.get(commit.name) as Draft)) };
-        for (const { task, range } of tried.results) if (range) await task?.load(tx, range);
-        for (const [name, draft] of drafts) if (draft.dirty) writeDraft(tx, name, draft);
+        const isTrusting = trusting && !tried;
+        const outcome: Outcome = { drafts: new Map(), results: new Map() };
+        tried = outcome;
+        const waits: Promise<unknown>[] = [];
+        // A task is written as soon as it is made up, so that the browser is at work while the next is.
+        for (const [name, commits] of byName) this.#change(tx, name, commits, isTrusting, outcome, waits);
+        if (waits.length > 0) await Promise.all(waits);
         // Said explicitly as soon as nothing more will be asked, the end comes sooner.
-        await checked;
         tx.commit?.();
-        return tried;
+        return outcome;
       });
     } catch (error) {
-      for (const { name } of batch) this.expire(name);
+      for (const name of byName.keys()) this.expire(name);
       const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
       if (isConflict && trusting) return this.#write(batch, false);
       throw error;
     }
   }
 
-  /** The tasks of a batch as they are: as remembered, taken for new, or read. `checked` fails where a memory is out of date. */
-  async #begin(tx: IDBTransaction, batch: readonly Commit[], trusting: boolean) {
-    const drafts = new Map<string, Draft>();
-    const reads: Promise<void>[] = [];
-    const checks: Promise<void>[] = [];
+  /** The changes of one task, made of it as it is remembered, taken for new, or read; `waits` is what they wait for. */
+  #change(
+    tx: IDBTransaction,
+    name: string,
+    commits: readonly Commit[],
+    isTrusting: boolean,
+    { drafts, results }: Outcome,
+    waits: Promise<unknown>[],
+  ): void {
     const tasks = tx.objectStore('tasks');
-    for (const commit of batch) {
-      const { name } = commit;
-      if (drafts.has(name)) continue;
-      const known = this.#known.get(name);
-      const trusted = trusting && !known?.stale ? known : undefined;
-      drafts.set(name, draftOf(trusted));
-      if (trusted) {
-        const found = answerOf(tasks.index('place').getKey(trusted.place));
-        checks.push(
-          found.then((key) => {
-            // As the browser itself says it where a row is added that is there.
-            if (key !== name) throw new DOMException('', 'ConstraintError');
-          }),
-        );
-      } else if (known || !trusting || !creates(commit)) {
-        const read = answerOf<TaskRow | undefined>(tasks.get(name)).then((row) => {
-          drafts.set(name, draftOf(row && this.recall(name, row)));
-        });
-        reads.push(read);
+    const known = this.#known.get(name);
+    const trusted = isTrusting && !known?.stale ? known : undefined;
+    const isNew = isTrusting && !known;
+
+    const make = (draft: Draft, found: readonly Result[]): Promise<unknown> => {
+      drafts.set(name, draft);
+      if (draft.dirty) writeDraft(tx, name, draft);
+      for (const [i, commit] of commits.entries()) results.set(commit, found[i] as Result);
+      return Promise.all(found.map(({ task, range }) => range && task?.load(tx, range)));
+    };
+
+    if (trusted) {
+      const found = answerOf(tasks.index('place').getKey(trusted.place));
+      waits.push(
+        found.then((key) => {
+          // As the browser itself says it where a row is added that is there.
+          if (key !== name) throw new DOMException('', 'ConstraintError');
+        }),
+      );
+    }
+    if (trusted || isNew) {
+      const draft = draftOf(trusted);
+      const found = commits.map((commit) => apply(commit, draft));
+      if (trusted || typeof found[0]?.committed?.decision === 'object') {
+        waits.push(make(draft, found));
+        return;
       }
     }
-    const checked = checks.length > 0 ? Promise.all(checks) : undefined;
-    // It is waited for later on; until then its failure is nobody's.
-    checked?.catch(() => {});
-    if (reads.length > 0) await Promise.all(reads);
-    return { drafts, checked };
+    const read = answerOf<TaskRow | undefined>(tasks.get(name)).then((row) => {
+      const draft = draftOf(row && this.recall(name, row));
+      return make(
+        draft,
+        commits.map((commit) => apply(commit, draft)),
+      );
+    });
+    waits.push(read);
   }
 
   #settle(batch: readonly Commit[], { drafts, results }: Outcome): void {
+    const told: Committed[] = [];
     for (const [name, { task, dirty }] of drafts) {
       if (!dirty && !task) continue;
       task?.confirm();
       task ? this.remember(name, task) : this.#forget(name);
     }
-    this.#onCommitted(results.flatMap(({ committed }) => committed ?? []));
-    batch.forEach(({ resolve, reject }, i) => {
-      const { committed, error } = results[i] as Result;
-      committed ? resolve(committed) : reject(error);
-    });
+    for (const commit of batch) {
+      const { committed, error } = results.get(commit) as Result;
+      if (committed) told.push(committed);
+      committed ? commit.resolve(committed) : commit.reject(error);
+    }
+    this.#onCommitted(told);
   }
 }
