@@ -5,7 +5,7 @@
 import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
-import { Deadline } from './deadline.ts';
+import { type Limit, limitOf } from './deadline.ts';
 import { openDatabase } from './schema.ts';
 
 const ATTEMPTS = 4;
@@ -15,13 +15,13 @@ const cutOff = ['AbortError', 'InvalidStateError', 'TransactionInactiveError', '
 
 export class Connection {
   readonly #name: string;
-  readonly #deadline: Deadline;
+  readonly #limit: Limit;
   readonly #durability: IDBTransactionDurability;
   #open: Promise<IDBDatabase> | undefined;
 
   constructor({ name, timeoutMs, durability = 'relaxed' }: BackendContext) {
     this.#name = name;
-    this.#deadline = new Deadline(timeoutMs);
+    this.#limit = limitOf(timeoutMs);
     this.#durability = durability;
   }
 
@@ -40,7 +40,7 @@ export class Connection {
     const drop = () => this.drop();
     const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
     const late = () => opening.then((db) => db.close()).catch(() => {});
-    return this.#deadline.limit(opening, late).then((db) => unwrap(db) as IDBDatabase);
+    return this.#limit(opening, late).then((db) => unwrap(db) as IDBDatabase);
   }
 
   /** Lets go of the connection; the next transaction opens another. */
@@ -53,18 +53,21 @@ export class Connection {
   /**
    * One transaction: `body` makes its requests (it may wait for requests of this transaction and for nothing else), and
    * its answer counts when the transaction is complete. Begins again where the connection was lost; `body` may find out
-   * by what it stores whether an earlier try took effect.
+   * by what it stores whether an earlier try took effect. `prepare` is called just before: what is ready when the
+   * transaction begins reaches the browser in one go, without waking it several times.
    */
   async transact<T>(
     stores: string[],
     mode: IDBTransactionMode,
     body: (tx: IDBTransaction) => T | Promise<T>,
+    prepare = () => {},
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const db = await this.database();
       try {
+        prepare();
         const tx = db.transaction(stores, mode, { durability: this.#durability });
-        return await this.#deadline.limit(run(tx, body), () => {
+        return await this.#limit(run(tx, body), () => {
           abort(tx);
           this.drop();
         });

@@ -4,48 +4,37 @@
  */
 import { TaskStoreError } from '../../core/errors.ts';
 
-interface Wait {
-  readonly until: number;
-  readonly giveUp: () => void;
-}
+/** Answers `work`, or rejects with `STORE_TIMEOUT` where that takes too long; then `onTimeout` is called as well. */
+export type Limit = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
 
-export class Deadline {
-  readonly #ms: number;
+export function limitOf(ms: number): Limit {
   /** Those that end first stand first, since all are given the same time. */
-  readonly #waits = new Set<Wait>();
-  #isWatching = false;
+  const waits = new Set<readonly [until: number, giveUp: () => void]>();
+  let isWatching = false;
 
-  constructor(ms: number) {
-    this.#ms = ms;
-  }
+  const watch = (left: number) => {
+    isWatching = true;
+    setTimeout(look, left);
+  };
+  const look = () => {
+    isWatching = false;
+    for (const wait of waits) {
+      const left = wait[0] - performance.now();
+      if (left > 0) return watch(left);
+      waits.delete(wait);
+      wait[1]();
+    }
+  };
 
-  /** `work`, or `STORE_TIMEOUT` where that takes too long; then `onTimeout` is called as well. */
-  limit<T>(work: Promise<T>, onTimeout: () => unknown): Promise<T> {
-    return new Promise((resolve, reject) => {
+  return (work, onTimeout) =>
+    new Promise((resolve, reject) => {
       const giveUp = () => {
-        reject(new TaskStoreError('STORE_TIMEOUT', `no answer within ${this.#ms} ms`));
+        reject(new TaskStoreError('STORE_TIMEOUT', `no answer within ${ms} ms`));
         onTimeout();
       };
-      const wait = { until: performance.now() + this.#ms, giveUp };
-      this.#waits.add(wait);
-      if (!this.#isWatching) this.#watch(this.#ms);
-      work.then(resolve, reject).finally(() => this.#waits.delete(wait));
+      const wait = [performance.now() + ms, giveUp] as const;
+      waits.add(wait);
+      if (!isWatching) watch(ms);
+      work.then(resolve, reject).finally(() => waits.delete(wait));
     });
-  }
-
-  #watch(ms: number): void {
-    this.#isWatching = true;
-    setTimeout(() => {
-      this.#isWatching = false;
-      for (const wait of this.#waits) {
-        const left = wait.until - performance.now();
-        if (left > 0) {
-          this.#watch(left);
-          return;
-        }
-        this.#waits.delete(wait);
-        wait.giveUp();
-      }
-    }, ms);
-  }
 }

@@ -60,17 +60,18 @@ export function apply({ decide, select }: Commit, draft: Draft): Result {
   return { committed: { before, decision, record: range && task?.toRecord(range) }, task, range };
 }
 
-export function writeDraft(tx: IDBTransaction, name: string, { task, base }: Draft): void {
-  const tasks = tx.objectStore('tasks');
-  const segments = tx.objectStore('segments');
-  if (base && task?.id !== base.id) segments.delete(IDBKeyRange.bound([base.id], [base.id, []]));
-  if (!task) {
-    tasks.delete(name);
-    return;
-  }
-  for (const { tail, from, items } of task.seal()) segments.put(items, [task.id, tail, from]);
-  base ? tasks.put(task.toRow()) : tasks.add(task.toRow());
-  if (base && Math.random() * SWEEP_EVERY < 1) sweep(tasks, base.place);
+/** Makes up what is to be written, and answers how to write it. */
+export function writerOf(name: string, { task, base }: Draft): (tx: IDBTransaction) => void {
+  const sealed = task?.seal() ?? [];
+  const row = task?.toRow();
+  return (tx) => {
+    const tasks = tx.objectStore('tasks');
+    if (base && task?.id !== base.id) tx.objectStore('segments').delete(IDBKeyRange.bound([base.id], [base.id, []]));
+    for (const { tail, from, items } of sealed) tx.objectStore('segments').put(items, [task?.id as number, tail, from]);
+    if (!row) tasks.delete(name);
+    else base ? tasks.put(row) : tasks.add(row);
+    if (row && base && Math.random() * SWEEP_EVERY < 1) sweep(tasks, base.place);
+  };
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Committed, Notice } from '../backend.ts';
  * The first change after a while is told at once; those that follow within so many ms of a message share the next. A message
  * of its own costs a change a fifth of its time.
  */
-const TELL_EVERY_MS = 20;
+const TELL_EVERY_MS = 40;
 
 export class Announcer {
   readonly channel: BroadcastChannel | undefined;

@@ -28,9 +28,9 @@ export interface TaskRow {
   readonly scope: string;
   readonly state: string;
   readonly age: number;
-  /** Absent where there is none or nothing is pending, which keeps the task out of that index. */
-  readonly session?: string;
-  readonly pending?: number;
+  /** Undefined where there is none or nothing is pending, which keeps the task out of that index. */
+  readonly session: string | undefined;
+  readonly pending: number | undefined;
   /** Another one with each write: tells whether the task is still as it was. */
   readonly token: number;
   /** The tokens of the writes before, the latest first. */

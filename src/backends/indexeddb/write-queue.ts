@@ -10,7 +10,7 @@ import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
 import { answerOf, type Connection } from './connection.ts';
-import { apply, type Commit, type Draft, draftOf, hasLanded, type Result, writeDraft } from './draft.ts';
+import { apply, type Commit, type Draft, draftOf, hasLanded, type Result, writerOf } from './draft.ts';
 import { KnownTask } from './known-task.ts';
 import type { TaskRow } from './schema.ts';
 
@@ -19,6 +19,9 @@ const MAX_BATCH = 1_000;
 /** Those not used lately are forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
 const MAX_WEIGHT = 64 * 2 ** 20;
 const TASK_WEIGHT = 2048;
+
+/** Asks for what it needs, and answers what there is to wait for. */
+type Step = (tx: IDBTransaction) => Promise<unknown>[];
 
 /** What one try came to. */
 interface Outcome {
@@ -111,19 +114,32 @@ export class WriteQueue {
     }
     let tried: Outcome | undefined;
     try {
-      const stores = ['tasks', 'segments'];
-      return await this.#connection.transact(stores, 'readwrite', async (tx) => {
+      let outcome: Outcome;
+      let isTrusting = trusting;
+      let attempts = 0;
+      let tasks: Iterator<[string, Commit[]]>;
+      let first: Step;
+      const next = (): Step | undefined => {
+        const { value, done } = tasks.next();
+        return done ? undefined : this.#prepare(...(value as [string, Commit[]]), isTrusting, outcome);
+      };
+      const write = async (tx: IDBTransaction) => {
         if (tried && (await hasLanded(tx, tried.drafts))) return tried;
-        const isTrusting = trusting && !tried;
-        const outcome: Outcome = { drafts: new Map(), results: new Map() };
         tried = outcome;
         const waits: Promise<unknown>[] = [];
         // A task is written as soon as it is made up, so that the browser is at work while the next is.
-        for (const [name, commits] of byName) this.#change(tx, name, commits, isTrusting, outcome, waits);
+        for (let step: Step | undefined = first; step; step = next()) waits.push(...step(tx));
         if (waits.length > 0) await Promise.all(waits);
         // Said explicitly as soon as nothing more will be asked, the end comes sooner.
         tx.commit?.();
         return outcome;
+      };
+      return await this.#connection.transact(['tasks', 'segments'], 'readwrite', write, () => {
+        // The first attempt has changed what is remembered, whether it wrote anything or not.
+        isTrusting &&= attempts++ === 0;
+        outcome = { drafts: new Map(), results: new Map() };
+        tasks = byName.entries();
+        first = next() as Step;
       });
     } catch (error) {
       for (const name of byName.keys()) this.expire(name);
@@ -133,52 +149,43 @@ export class WriteQueue {
     }
   }
 
-  /** The changes of one task, made of it as it is remembered, taken for new, or read; `waits` is what they wait for. */
-  #change(
-    tx: IDBTransaction,
-    name: string,
-    commits: readonly Commit[],
-    isTrusting: boolean,
-    { drafts, results }: Outcome,
-    waits: Promise<unknown>[],
-  ): void {
-    const tasks = tx.objectStore('tasks');
+  /** The changes of one task, made of it as it is remembered, or taken for new, or, in the transaction, as it is read. */
+  #prepare(name: string, commits: readonly Commit[], isTrusting: boolean, { drafts, results }: Outcome): Step {
     const known = this.#known.get(name);
     const trusted = isTrusting && !known?.stale ? known : undefined;
-    const isNew = isTrusting && !known;
 
-    const make = (draft: Draft, found: readonly Result[]): Promise<unknown> => {
-      drafts.set(name, draft);
-      if (draft.dirty) writeDraft(tx, name, draft);
-      for (const [i, commit] of commits.entries()) results.set(commit, found[i] as Result);
-      return Promise.all(found.map(({ task, range }) => range && task?.load(tx, range)));
+    const make = (draft: Draft): Step => {
+      const found = commits.map((commit) => apply(commit, draft));
+      const write = draft.dirty ? writerOf(name, draft) : undefined;
+      return (tx) => {
+        drafts.set(name, draft);
+        for (const [i, commit] of commits.entries()) results.set(commit, found[i] as Result);
+        write?.(tx);
+        return found.flatMap(({ task, range }) => (range && task?.load(tx, range)) ?? []);
+      };
     };
+    const read: Step = (tx) => [
+      answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(name)).then((row) =>
+        Promise.all(make(draftOf(row && this.recall(name, row)))(tx)),
+      ),
+    ];
 
     if (trusted) {
-      const found = answerOf(tasks.index('place').getKey(trusted.place));
-      waits.push(
-        found.then((key) => {
+      const { place } = trusted;
+      const step = make(draftOf(trusted));
+      return (tx) => {
+        const found = answerOf(tx.objectStore('tasks').index('place').getKey(place));
+        const checked = found.then((key) => {
           // As the browser itself says it where a row is added that is there.
           if (key !== name) throw new DOMException('', 'ConstraintError');
-        }),
-      );
+        });
+        return [checked, ...step(tx)];
+      };
     }
-    if (trusted || isNew) {
-      const draft = draftOf(trusted);
-      const found = commits.map((commit) => apply(commit, draft));
-      if (trusted || typeof found[0]?.committed?.decision === 'object') {
-        waits.push(make(draft, found));
-        return;
-      }
-    }
-    const read = answerOf<TaskRow | undefined>(tasks.get(name)).then((row) => {
-      const draft = draftOf(row && this.recall(name, row));
-      return make(
-        draft,
-        commits.map((commit) => apply(commit, draft)),
-      );
-    });
-    waits.push(read);
+    if (known || !isTrusting) return read;
+    const draft = draftOf(undefined);
+    const step = make(draft);
+    return draft.task ? step : read;
   }
 
   #settle(batch: readonly Commit[], { drafts, results }: Outcome): void {
