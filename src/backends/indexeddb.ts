@@ -6,7 +6,7 @@ import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Backend, BackendContext, BackendFactory, BackendInfo, Committed, Decide, Notice } from './backend.ts';
 import { answerOf, Connection } from './indexeddb/connection.ts';
 import { listHeads } from './indexeddb/listing.ts';
-import { Announcer } from './indexeddb/notices.ts';
+import { toNotice } from './indexeddb/notices.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
 import { headOf, type TaskRow } from './indexeddb/schema.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
@@ -35,14 +35,14 @@ class IndexedDbBackend implements Backend {
   readonly #connection: Connection;
   readonly #writes: WriteQueue;
   readonly #reads: ReadQueue;
-  readonly #announcer: Announcer;
+  readonly #channel: BroadcastChannel | undefined;
 
   constructor({ name, durability }: BackendContext, connection: Connection) {
     this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
     this.#connection = connection;
-    this.#announcer = new Announcer(name);
-    this.#writes = new WriteQueue(this.#connection, (committed) => this.#announcer.announce(committed));
+    this.#writes = new WriteQueue(this.#connection, (committed) => this.#announce(committed));
     this.#reads = new ReadQueue(this.#connection, this.#writes);
+    this.#channel = globalThis.BroadcastChannel && new BroadcastChannel(`holdfast:${name}`);
   }
 
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
@@ -77,18 +77,22 @@ class IndexedDbBackend implements Backend {
       for (const { key } of data) this.#writes.expire(encodeKey(key));
       listener(data);
     };
-    const { channel } = this.#announcer;
-    channel?.addEventListener('message', hear);
-    return () => channel?.removeEventListener('message', hear);
+    this.#channel?.addEventListener('message', hear);
+    return () => this.#channel?.removeEventListener('message', hear);
   }
 
   async close(): Promise<void> {
     await this.#writes.idle;
-    this.#announcer.close();
+    this.#channel?.close();
     await this.#connection.drop();
   }
 
   #request<T>(name: string, mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {
     return this.#connection.transact([name], mode, (tx) => answerOf<T>(ask(tx.objectStore(name))));
+  }
+
+  #announce(committed: readonly Committed[]): void {
+    const notices = committed.flatMap((each) => toNotice(each) ?? []);
+    if (notices.length > 0) this.#channel?.postMessage(notices);
   }
 }

@@ -16,6 +16,13 @@ import type { TaskRow } from './schema.ts';
 
 const MAX_BATCH = 1_000;
 
+/**
+ * Other contexts are told when nothing more is coming, which is known after so many turns of microtasks, a caller's own among
+ * them; and in between after so long. A message of its own for each would take a fifth of the time of a change.
+ */
+const LINGER_TURNS = 24;
+const TELL_MS = 40;
+
 /** Those not used lately are forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
 const MAX_WEIGHT = 64 * 2 ** 20;
 const TASK_WEIGHT = 2048;
@@ -37,6 +44,8 @@ export class WriteQueue {
   #weight = 0;
   #queue: Commit[] = [];
   #running: Promise<void> | undefined;
+  #untold: Committed[] = [];
+  #tellAt = 0;
 
   constructor(connection: Connection, onCommitted: (committed: readonly Committed[]) => void) {
     this.#connection = connection;
@@ -91,7 +100,13 @@ export class WriteQueue {
   async #run(): Promise<void> {
     // Calls made in one go share the first transaction.
     await null;
-    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, MAX_BATCH));
+    while (this.#queue.length > 0) {
+      await this.#commit(this.#queue.splice(0, MAX_BATCH));
+      for (let turn = 0; turn < LINGER_TURNS && this.#queue.length === 0; turn++) await null;
+      if (this.#queue.length > 0 && performance.now() < this.#tellAt) continue;
+      this.#onCommitted(this.#untold.splice(0));
+      this.#tellAt = performance.now() + TELL_MS;
+    }
     this.#running = undefined;
   }
 
@@ -108,39 +123,35 @@ export class WriteQueue {
 
   async #write(batch: readonly Commit[], trusting: boolean): Promise<Outcome> {
     const byName = new Map<string, Commit[]>();
-    for (const commit of batch) {
-      const same = byName.get(commit.name);
-      same ? same.push(commit) : byName.set(commit.name, [commit]);
-    }
+    for (const commit of batch) byName.set(commit.name, [...(byName.get(commit.name) ?? []), commit]);
+    let isTrusting = trusting;
     let tried: Outcome | undefined;
+    let outcome: Outcome;
+    let steps: Generator<Step, undefined>;
+    let first: Step | undefined;
+    const prepare = () => {
+      outcome = { drafts: new Map(), results: new Map() };
+      steps = this.#steps(byName, isTrusting, outcome);
+      first = steps.next().value;
+      // By now what is remembered has changed, whether anything gets written or not.
+      isTrusting = false;
+    };
     try {
-      let outcome: Outcome;
-      let isTrusting = trusting;
-      let attempts = 0;
-      let tasks: Iterator<[string, Commit[]]>;
-      let first: Step;
-      const next = (): Step | undefined => {
-        const { value, done } = tasks.next();
-        return done ? undefined : this.#prepare(...(value as [string, Commit[]]), isTrusting, outcome);
-      };
-      const write = async (tx: IDBTransaction) => {
-        if (tried && (await hasLanded(tx, tried.drafts))) return tried;
-        tried = outcome;
-        const waits: Promise<unknown>[] = [];
-        // A task is written as soon as it is made up, so that the browser is at work while the next is.
-        for (let step: Step | undefined = first; step; step = next()) waits.push(...step(tx));
-        if (waits.length > 0) await Promise.all(waits);
-        // Said explicitly as soon as nothing more will be asked, the end comes sooner.
-        tx.commit?.();
-        return outcome;
-      };
-      return await this.#connection.transact(['tasks', 'segments'], 'readwrite', write, () => {
-        // The first attempt has changed what is remembered, whether it wrote anything or not.
-        isTrusting &&= attempts++ === 0;
-        outcome = { drafts: new Map(), results: new Map() };
-        tasks = byName.entries();
-        first = next() as Step;
-      });
+      return await this.#connection.transact(
+        ['tasks', 'segments'],
+        'readwrite',
+        async (tx) => {
+          if (tried && (await hasLanded(tx, tried.drafts))) return tried;
+          tried = outcome;
+          const waits: Promise<unknown>[] = [];
+          for (let step = first; step; step = steps.next().value) waits.push(...step(tx));
+          if (waits.length > 0) await Promise.all(waits);
+          // Said explicitly as soon as nothing more will be asked, the end comes sooner.
+          tx.commit?.();
+          return outcome;
+        },
+        prepare,
+      );
     } catch (error) {
       for (const name of byName.keys()) this.expire(name);
       const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
@@ -149,47 +160,42 @@ export class WriteQueue {
     }
   }
 
-  /** The changes of one task, made of it as it is remembered, or taken for new, or, in the transaction, as it is read. */
-  #prepare(name: string, commits: readonly Commit[], isTrusting: boolean, { drafts, results }: Outcome): Step {
-    const known = this.#known.get(name);
-    const trusted = isTrusting && !known?.stale ? known : undefined;
-
-    const make = (draft: Draft): Step => {
-      const found = commits.map((commit) => apply(commit, draft));
-      const write = draft.dirty ? writerOf(name, draft) : undefined;
-      return (tx) => {
-        drafts.set(name, draft);
-        for (const [i, commit] of commits.entries()) results.set(commit, found[i] as Result);
-        write?.(tx);
-        return found.flatMap(({ task, range }) => (range && task?.load(tx, range)) ?? []);
+  /**
+   * What is to be asked for each task, made up one by one, so that the browser is at work on one while the next is: the task
+   * as it is remembered, or taken for new, or, in the transaction, as it is read.
+   */
+  *#steps(
+    byName: ReadonlyMap<string, readonly Commit[]>,
+    isTrusting: boolean,
+    { drafts, results }: Outcome,
+  ): Generator<Step, undefined> {
+    for (const [name, commits] of byName) {
+      const make = (draft: Draft): Step => {
+        const found = commits.map((commit) => apply(commit, draft));
+        const write = draft.dirty ? writerOf(name, draft) : undefined;
+        return (tx) => {
+          drafts.set(name, draft);
+          for (const [i, commit] of commits.entries()) results.set(commit, found[i] as Result);
+          write?.(tx);
+          return found.flatMap(({ task, range }) => (range && task?.load(tx, range)) ?? []);
+        };
       };
-    };
-    const read: Step = (tx) => [
-      answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(name)).then((row) =>
-        Promise.all(make(draftOf(row && this.recall(name, row)))(tx)),
-      ),
-    ];
-
-    if (trusted) {
-      const { place } = trusted;
-      const step = make(draftOf(trusted));
-      return (tx) => {
-        const found = answerOf(tx.objectStore('tasks').index('place').getKey(place));
-        const checked = found.then((key) => {
-          // As the browser itself says it where a row is added that is there.
-          if (key !== name) throw new DOMException('', 'ConstraintError');
-        });
-        return [checked, ...step(tx)];
+      const read: Step = (tx) => {
+        const row = answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(name));
+        return [row.then((row) => Promise.all(make(draftOf(row && this.recall(name, row)))(tx)))];
       };
+      const known = this.#known.get(name);
+      if (!isTrusting || known?.stale) yield read;
+      else {
+        const place = known?.place;
+        const draft = draftOf(known);
+        const step = make(draft);
+        yield place ? (tx) => [hasStayed(tx, name, place), ...step(tx)] : draft.task ? step : read;
+      }
     }
-    if (known || !isTrusting) return read;
-    const draft = draftOf(undefined);
-    const step = make(draft);
-    return draft.task ? step : read;
   }
 
   #settle(batch: readonly Commit[], { drafts, results }: Outcome): void {
-    const told: Committed[] = [];
     for (const [name, { task, dirty }] of drafts) {
       if (!dirty && !task) continue;
       task?.confirm();
@@ -197,9 +203,18 @@ export class WriteQueue {
     }
     for (const commit of batch) {
       const { committed, error } = results.get(commit) as Result;
-      if (committed) told.push(committed);
+      if (committed) this.#untold.push(committed);
       committed ? commit.resolve(committed) : commit.reject(error);
     }
-    this.#onCommitted(told);
   }
+}
+
+/** Fails, as the browser does where a row is added that is there, if the task has been written since it was at this place. */
+function hasStayed(tx: IDBTransaction, name: string, place: KnownTask['place']): Promise<void> {
+  const stayed = answerOf(tx.objectStore('tasks').index('place').getKey(place)).then((key) => {
+    if (key !== name) throw new DOMException('', 'ConstraintError');
+  });
+  // It is waited for later on; until then its failure is nobody's.
+  stayed.catch(() => {});
+  return stayed;
 }
