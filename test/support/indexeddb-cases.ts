@@ -356,6 +356,32 @@ export function testIndexedDbCases(): void {
     }
   });
 
+  it('reads right whoever of two stores wrote and read what before', async () => {
+    const name = newName();
+    const stores = [await open({ name }), await open({ name })] as const;
+    await create(stores[0], 't');
+    const expected = ['first'];
+    // A fixed sequence that looks like chance.
+    let state = 7;
+    const draw = (count: number) => {
+      state = (state * 48_271) % 2_147_483_647;
+      return state % count;
+    };
+    for (let round = 0; round < 150; round++) {
+      const store = stores[draw(2)] as TaskStore;
+      if (draw(2) === 0) {
+        const added = Array.from({ length: 1 + draw([1, 3, 20, 80][draw(4)] as number) }, (_, i) => `${round}.${i}`);
+        expected.push(...added);
+        await store.updateTask('t', { newMessages: added.map(say) }, { historyLength: draw(3) });
+      } else {
+        const historyLength = 1 + draw(draw(3) === 0 ? expected.length : 40);
+        const stored = await store.getTask('t', { historyLength });
+        expect(stored?.task.history?.map(({ parts }) => parts[0]?.text)).toEqual(expected.slice(-historyLength));
+      }
+    }
+    for (const store of stores) expect(await texts(store, 't')).toEqual(expected);
+  });
+
   it('hands out snapshots that share nothing with what it keeps', async () => {
     const name = newName();
     const spoil = (answer: StoredTask | undefined) => {

@@ -4,7 +4,7 @@ import type { SelectRange, TailRange } from '../../core/record.ts';
 import type { Committed, Decide, Decision } from '../backend.ts';
 import { answerOf } from './connection.ts';
 import { KnownTask } from './known-task.ts';
-import type { TaskRow } from './schema.ts';
+import type { Place, TaskRow } from './schema.ts';
 
 /** One write in so many clears the index of what earlier ones left in it. */
 const SWEEP_EVERY = 16;
@@ -22,7 +22,7 @@ export interface Commit {
 export interface Draft {
   task: KnownTask | undefined;
   /** What the transaction found: built on that id's row at that place; absent where there was no task. */
-  readonly base: { readonly id: number; readonly place: KnownTask['place'] } | undefined;
+  readonly base: { readonly id: number; readonly place: Place } | undefined;
   dirty: boolean;
 }
 
@@ -79,7 +79,7 @@ export function writerOf(name: string, { task, base }: Draft): (tx: IDBTransacti
  * within a writing transaction removes those it meets, from the entry that was just left behind up to the next living one.
  * Without it, listing after 100,000 appends to one task takes 200 ms.
  */
-function sweep(tasks: IDBObjectStore, place: KnownTask['place']): void {
+function sweep(tasks: IDBObjectStore, place: Place): void {
   tasks.index('place').getKey(IDBKeyRange.bound(place, [...place.slice(0, 2), []]));
 }
 
@@ -89,7 +89,7 @@ export async function hasLanded(tx: IDBTransaction, drafts: ReadonlyMap<string, 
     if (!dirty || !(task || base)) continue;
     const row: TaskRow | undefined = await answerOf(tx.objectStore('tasks').get(name));
     if (!task) return row?.id !== base?.id;
-    return row !== undefined && [row.token, ...row.earlier].includes(task.tokens[0] as number);
+    return row?.tokens.includes(task.tokens[0] as number) === true;
   }
   return false;
 }

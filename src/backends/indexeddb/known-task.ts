@@ -7,7 +7,7 @@ import type { Change, TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
-import { headOf, type Item, type Run, type TaskRow } from './schema.ts';
+import { headOf, type Item, type Place, type Run, type TaskRow } from './schema.ts';
 
 /** The inline tails of a task hold up to so many items, and so many characters, in all. */
 const INLINE_ITEMS = 16;
@@ -32,16 +32,16 @@ export class Tail {
   /** Where the next segment begins: at `sealed`, or where the last one did that is not full yet. */
   next: number;
   items: Item[];
-  /** What is known of earlier items; there may be others in between. */
-  older: Tail | undefined;
 
+  /**
+   * What an earlier view knows of the items before these is taken over, where none are missing in between. It begins where a
+   * segment does: had another context moved that, it had sealed items that the earlier view does not know.
+   */
   constructor({ from, items }: Run, known?: Tail) {
     this.base = this.sealed = this.next = from;
     this.items = [...items];
     this.stored = this.end;
-    this.older = known && known.base < known.sealed ? known : known?.older;
-    // Not a chain of all views there ever were.
-    if (known) known.older = undefined;
+    if (known && known.base < from && from <= known.stored) this.prepend(known.slice(known.base, from));
   }
 
   get end(): number {
@@ -74,16 +74,13 @@ export class KnownTask {
   weight = 0;
 
   /** `known` is an earlier view of the same task. The head is a frozen one, since answers share it; items are parsed for each. */
-  constructor(
-    { id, tails, token, earlier }: Pick<TaskRow, 'id' | 'tails' | 'token' | 'earlier'>,
-    head: TaskHead,
-    known?: KnownTask,
-  ) {
+  constructor({ id, tails, tokens }: Pick<TaskRow, 'id' | 'tails' | 'tokens'>, head: TaskHead, known?: KnownTask) {
     this.id = id;
-    this.tokens = [token, ...earlier];
+    this.tokens = tokens;
     this.head = head;
     this.tails = tails.map((run, number) => new Tail(run, known?.id === id ? known.tails[number] : undefined));
-    this.#inline = this.length = tails.reduce((sum, { items }) => sum + lengthOf(items), 0);
+    this.#inline = tails.reduce((sum, { items }) => sum + lengthOf(items), 0);
+    this.length = this.tails.reduce((sum, { items }) => sum + lengthOf(items), 0);
   }
 
   static of(row: TaskRow, known?: KnownTask): KnownTask {
@@ -92,7 +89,7 @@ export class KnownTask {
 
   /** A task that is not in the database yet. By all odds no other has its numbers. */
   static create(head: TaskHead): KnownTask {
-    return new KnownTask({ id: Math.random(), tails: [], token: Math.random(), earlier: [] }, head);
+    return new KnownTask({ id: Math.random(), tails: [], tokens: [Math.random()] }, head);
   }
 
   append({ head, messages, parts }: Change): void {
@@ -141,33 +138,28 @@ export class KnownTask {
   }
 
   /** Where the index `place` has the row. */
-  get place(): [string, string, number, string, number] {
+  get place(): Place {
     const { key, body, updatedAt } = this.head;
     const [token = 0] = this.tokens;
     return [encodeScope(key), body.status.state, -Date.parse(updatedAt), encodeKey(key), token];
   }
 
   toRow(): TaskRow {
-    const { head, id, place } = this;
-    const [scope, state, age, key, token] = place;
+    const { head, id, place, tokens } = this;
     return {
-      key,
+      key: place[3],
       id,
-      scope,
-      state,
-      age,
+      place,
       session: head.body.sessionId,
       pending: head.pendingSince,
-      token,
-      earlier: this.tokens.slice(1),
+      tokens,
       head: JSON.stringify(head),
       tails: this.tails.map((tail) => ({ from: tail.sealed, items: tail.slice(tail.sealed, tail.end) })),
     };
   }
 
   /**
-   * Gets the items of this range that are not in memory: from an earlier view as far as that goes, the rest by requests of
-   * this transaction. Nothing is asked for, and nothing to wait for, where nothing is missing.
+   * Gets the items of this range that are not in memory, by requests of this transaction. Nothing is asked for, and nothing to wait for, where nothing is missing.
    */
   load(tx: IDBTransaction, range: TailRange): Promise<unknown> | undefined {
     let loading: Promise<unknown> | undefined;
@@ -181,17 +173,12 @@ export class KnownTask {
 
   async #fill(tx: IDBTransaction, number: number, tail: Tail, from: number): Promise<void> {
     while (from < tail.base) {
-      const { older, base } = tail;
-      const isKnown = older && older.base <= from && from < older.stored;
-      const next = isKnown ? Math.min(older.stored, base) : from;
-      const items = next < base ? await loadItems(tx, [this.id, number], next, base) : [];
+      const { base } = tail;
+      const items = await loadItems(tx, [this.id, number], from, base);
       // Another reader of the same task may have got them meanwhile.
       if (tail.base !== base) continue;
-      // But for what an earlier view holds, whole segments are kept: the base stays where one begins.
-      const found = isKnown ? [...older.slice(older.base, next), ...items.slice(items.length - (base - next))] : items;
-      tail.prepend(found);
-      this.length += lengthOf(found);
-      tail.older = undefined;
+      tail.prepend(items);
+      this.length += lengthOf(items);
       return;
     }
   }

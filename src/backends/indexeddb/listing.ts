@@ -16,7 +16,7 @@ const END: IDBValidKey = [];
 export async function listHeads(tx: IDBTransaction, query: HeadQuery): Promise<TaskHead[]> {
   const { sessionId, order, limit } = query;
   const direction = order === 'newest' ? 1 : -1;
-  const inOrder = (a: TaskRow, b: TaskRow) => (a.age - b.age || (a.key < b.key ? -1 : 1)) * direction;
+  const inOrder = (a: TaskRow, b: TaskRow) => (a.place[2] - b.place[2] || (a.key < b.key ? -1 : 1)) * direction;
   const tasks = tx.objectStore('tasks');
   if (sessionId !== undefined) {
     // A session has few tasks.

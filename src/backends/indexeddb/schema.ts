@@ -19,22 +19,23 @@ export interface Run {
   readonly items: Item[];
 }
 
+/**
+ * Where lists have a task: the encoded scope, the state, minus the time of the last change, so that the newest come first, and
+ * the encoded key. The token is another one with each write: it tells whether the task is still as it was.
+ */
+export type Place = [scope: string, state: string, age: number, key: string, token: number];
+
 export interface TaskRow {
   /** The encoded key. */
   readonly key: string;
   /** A number of this creation of the task: what its segments lie under. */
   readonly id: number;
-  /** The encoded scope, the state, and minus the time of the last change, so that the newest come first. */
-  readonly scope: string;
-  readonly state: string;
-  readonly age: number;
+  readonly place: Place;
   /** Undefined where there is none or nothing is pending, which keeps the task out of that index. */
   readonly session: string | undefined;
   readonly pending: number | undefined;
-  /** Another one with each write: tells whether the task is still as it was. */
-  readonly token: number;
-  /** The tokens of the writes before, the latest first. */
-  readonly earlier: readonly number[];
+  /** The token of this write, and those of the writes before, the latest first. */
+  readonly tokens: readonly number[];
   /** As JSON, which is cheaper to write and to read than an object is. */
   readonly head: string;
   /** The inline tails. Tail 0 is the history, tail n + 1 holds the parts of the artifact in slot n. */
@@ -49,8 +50,7 @@ export interface Schema extends DBSchema {
   tasks: {
     key: string;
     value: TaskRow;
-    /** `place` lists, and shows by its last field whether a task has been written since. */
-    indexes: { place: [string, string, number, string, number]; session: string; pending: number };
+    indexes: { place: Place; session: string; pending: number };
   };
   /** By task, tail, and the position of the first item. */
   segments: { key: [number, number, number]; value: Item[] };
@@ -67,7 +67,7 @@ export function openDatabase(
     upgrade(db, oldVersion) {
       if (oldVersion < 1) {
         const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
-        tasks.createIndex('place', ['scope', 'state', 'age', 'key', 'token']);
+        tasks.createIndex('place', 'place');
         tasks.createIndex('session', 'session');
         tasks.createIndex('pending', 'pending');
         db.createObjectStore('segments');

@@ -12,7 +12,7 @@ import type { Committed, Decide } from '../backend.ts';
 import { answerOf, type Connection } from './connection.ts';
 import { apply, type Commit, type Draft, draftOf, hasLanded, type Result, writerOf } from './draft.ts';
 import { KnownTask } from './known-task.ts';
-import type { TaskRow } from './schema.ts';
+import type { Place, TaskRow } from './schema.ts';
 
 const MAX_BATCH = 1_000;
 
@@ -66,7 +66,7 @@ export class WriteQueue {
   /** The task of a row that was just read. */
   recall(name: string, row: TaskRow): KnownTask {
     const known = this.#known.get(name);
-    return known?.tokens[0] === row.token ? known : KnownTask.of(row, known);
+    return known && known.tokens[0] === row.tokens[0] ? known : KnownTask.of(row, known);
   }
 
   remember(name: string, task: KnownTask): void {
@@ -210,7 +210,7 @@ export class WriteQueue {
 }
 
 /** Fails, as the browser does where a row is added that is there, if the task has been written since it was at this place. */
-function hasStayed(tx: IDBTransaction, name: string, place: KnownTask['place']): Promise<void> {
+function hasStayed(tx: IDBTransaction, name: string, place: Place): Promise<void> {
   const stayed = answerOf(tx.objectStore('tasks').index('place').getKey(place)).then((key) => {
     if (key !== name) throw new DOMException('', 'ConstraintError');
   });
