@@ -8,33 +8,30 @@ import { TaskStoreError } from '../../core/errors.ts';
 export type Limit = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
 
 export function limitOf(ms: number): Limit {
-  /** Those that end first stand first, since all are given the same time. */
-  const waits = new Set<readonly [until: number, giveUp: () => void]>();
+  /** How to give up on each, and when. Those that end first stand first, since all are given the same time. */
+  const waits = new Map<() => void, number>();
   let isWatching = false;
-
-  const watch = (left: number) => {
-    isWatching = true;
-    setTimeout(look, left);
-  };
-  const look = () => {
-    isWatching = false;
-    for (const wait of waits) {
-      const left = wait[0] - performance.now();
-      if (left > 0) return watch(left);
-      waits.delete(wait);
-      wait[1]();
+  const watch = (): void => {
+    for (const [giveUp, until] of waits) {
+      const left = until - performance.now();
+      isWatching = left > 0;
+      if (isWatching) {
+        setTimeout(watch, left);
+        return;
+      }
+      waits.delete(giveUp);
+      giveUp();
     }
+    isWatching = false;
   };
-
   return (work, onTimeout) =>
     new Promise((resolve, reject) => {
       const giveUp = () => {
         reject(new TaskStoreError('STORE_TIMEOUT', `no answer within ${ms} ms`));
         onTimeout();
       };
-      const wait = [performance.now() + ms, giveUp] as const;
-      waits.add(wait);
-      if (!isWatching) watch(ms);
-      work.then(resolve, reject).finally(() => waits.delete(wait));
+      waits.set(giveUp, performance.now() + ms);
+      if (!isWatching) watch();
+      work.then(resolve, reject).finally(() => waits.delete(giveUp));
     });
 }

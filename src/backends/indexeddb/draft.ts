@@ -51,7 +51,7 @@ export function apply({ decide, select }: Commit, draft: Draft): Result {
     draft.dirty = true;
     if (decision === 'remove') draft.task = undefined;
     else {
-      if (!draft.task || decision.reset) draft.task = KnownTask.create(decision.head);
+      if (!draft.task || decision.reset) draft.task = new KnownTask(decision.head);
       draft.task.append(decision);
     }
   }

@@ -7,7 +7,7 @@ import type { Change, TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
-import { headOf, type Item, type Place, type Run, type TaskRow } from './schema.ts';
+import type { Item, Place, Run, TaskRow } from './schema.ts';
 
 /** The inline tails of a task hold up to so many items, and so many characters, in all. */
 const INLINE_ITEMS = 16;
@@ -73,23 +73,21 @@ export class KnownTask {
   /** What it counts as in memory. */
   weight = 0;
 
-  /** `known` is an earlier view of the same task. The head is a frozen one, since answers share it; items are parsed for each. */
-  constructor({ id, tails, tokens }: Pick<TaskRow, 'id' | 'tails' | 'tokens'>, head: TaskHead, known?: KnownTask) {
+  /**
+   * `known` is an earlier view of the same task. The head is frozen, since answers share it; items are parsed for each. A task
+   * that is not in the database yet gets numbers that by all odds no other has.
+   */
+  constructor(
+    head: TaskHead,
+    { id, tokens, tails }: Pick<TaskRow, 'id' | 'tokens' | 'tails'> = newRow(),
+    known?: KnownTask,
+  ) {
     this.id = id;
     this.tokens = tokens;
     this.head = head;
     this.tails = tails.map((run, number) => new Tail(run, known?.id === id ? known.tails[number] : undefined));
-    this.#inline = tails.reduce((sum, { items }) => sum + lengthOf(items), 0);
-    this.length = this.tails.reduce((sum, { items }) => sum + lengthOf(items), 0);
-  }
-
-  static of(row: TaskRow, known?: KnownTask): KnownTask {
-    return new KnownTask(row, freeze(headOf(row)), known);
-  }
-
-  /** A task that is not in the database yet. By all odds no other has its numbers. */
-  static create(head: TaskHead): KnownTask {
-    return new KnownTask({ id: Math.random(), tails: [], tokens: [Math.random()] }, head);
+    this.#inline = lengthOf(tails.flatMap(({ items }) => items));
+    this.length = lengthOf(this.tails.flatMap(({ items }) => items));
   }
 
   append({ head, messages, parts }: Change): void {
@@ -191,6 +189,10 @@ export class KnownTask {
   }
 }
 
+function newRow() {
+  return { id: Math.random(), tokens: [Math.random()], tails: [] };
+}
+
 function wanted(range: TailRange, number: number): readonly [from: number, to: number] {
   return number === 0 ? range.messages : range.parts(number - 1);
 }
@@ -205,9 +207,4 @@ async function loadItems(tx: IDBTransaction, tail: [number, number], from: numbe
 
 function lengthOf(items: readonly Item[]): number {
   return items.reduce((sum, item) => sum + item.length, 0);
-}
-
-function freeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freeze);
-  return value;
 }

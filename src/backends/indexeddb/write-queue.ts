@@ -7,23 +7,24 @@
  * tasks read inside it.
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
+import { copyJson } from '../../core/json.ts';
 import type { SelectRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
 import { answerOf, type Connection } from './connection.ts';
 import { apply, type Commit, type Draft, draftOf, hasLanded, type Result, writerOf } from './draft.ts';
 import { KnownTask } from './known-task.ts';
-import type { Place, TaskRow } from './schema.ts';
+import { byName, linger } from './queue.ts';
+import { headOf, type Place, type TaskRow } from './schema.ts';
 
 const MAX_BATCH = 1_000;
 
 /**
- * Other contexts are told when nothing more is coming, which is known after so many turns of microtasks, a caller's own among
- * them; and in between after so long. A message of its own for each would take a fifth of the time of a change.
+ * Other contexts are told when nothing more is coming for now, and in between after so many ms. A message of its own for each
+ * change would take a fifth of its time.
  */
-const LINGER_TURNS = 24;
 const TELL_MS = 40;
 
-/** Those not used lately are forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
+/** All are forgotten when those in memory hold more characters than this; each counts a little itself. */
 const MAX_WEIGHT = 64 * 2 ** 20;
 const TASK_WEIGHT = 2048;
 
@@ -39,7 +40,6 @@ interface Outcome {
 export class WriteQueue {
   readonly #connection: Connection;
   readonly #onCommitted: (committed: readonly Committed[]) => void;
-  /** The ones used last stand last. */
   readonly #known = new Map<string, KnownTask>();
   #weight = 0;
   #queue: Commit[] = [];
@@ -66,24 +66,19 @@ export class WriteQueue {
   /** The task of a row that was just read. */
   recall(name: string, row: TaskRow): KnownTask {
     const known = this.#known.get(name);
-    return known && known.tokens[0] === row.tokens[0] ? known : KnownTask.of(row, known);
+    return known && known.tokens[0] === row.tokens[0] ? known : new KnownTask(copyJson(headOf(row)), row, known);
   }
 
   remember(name: string, task: KnownTask): void {
-    this.#forget(name);
-    task.stale = false;
-    task.weight = task.length + TASK_WEIGHT;
-    this.#known.set(name, task);
-    this.#weight += task.weight;
-    for (const oldest of this.#known.keys()) {
-      if (this.#weight <= MAX_WEIGHT) break;
-      this.#forget(oldest);
+    const weight = task.length + TASK_WEIGHT;
+    this.#weight += weight - task.weight;
+    if (this.#weight > MAX_WEIGHT) {
+      this.#known.clear();
+      this.#weight = weight;
     }
-  }
-
-  #forget(name: string): void {
-    this.#weight -= this.#known.get(name)?.weight ?? 0;
-    this.#known.delete(name);
+    task.weight = weight;
+    task.stale = false;
+    this.#known.set(name, task);
   }
 
   /** Another context wrote to this task, or may have. */
@@ -102,7 +97,7 @@ export class WriteQueue {
     await null;
     while (this.#queue.length > 0) {
       await this.#commit(this.#queue.splice(0, MAX_BATCH));
-      for (let turn = 0; turn < LINGER_TURNS && this.#queue.length === 0; turn++) await null;
+      await linger(this.#queue);
       if (this.#queue.length > 0 && performance.now() < this.#tellAt) continue;
       this.#onCommitted(this.#untold.splice(0));
       this.#tellAt = performance.now() + TELL_MS;
@@ -122,8 +117,7 @@ export class WriteQueue {
   }
 
   async #write(batch: readonly Commit[], trusting: boolean): Promise<Outcome> {
-    const byName = new Map<string, Commit[]>();
-    for (const commit of batch) byName.set(commit.name, [...(byName.get(commit.name) ?? []), commit]);
+    const changes = byName(batch);
     let isTrusting = trusting;
     let tried: Outcome | undefined;
     let outcome: Outcome;
@@ -131,7 +125,7 @@ export class WriteQueue {
     let first: Step | undefined;
     const prepare = () => {
       outcome = { drafts: new Map(), results: new Map() };
-      steps = this.#steps(byName, isTrusting, outcome);
+      steps = this.#steps(changes, isTrusting, outcome);
       first = steps.next().value;
       // By now what is remembered has changed, whether anything gets written or not.
       isTrusting = false;
@@ -153,7 +147,7 @@ export class WriteQueue {
         prepare,
       );
     } catch (error) {
-      for (const name of byName.keys()) this.expire(name);
+      for (const name of changes.keys()) this.expire(name);
       const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
       if (isConflict && trusting) return this.#write(batch, false);
       throw error;
@@ -165,11 +159,11 @@ export class WriteQueue {
    * as it is remembered, or taken for new, or, in the transaction, as it is read.
    */
   *#steps(
-    byName: ReadonlyMap<string, readonly Commit[]>,
+    changes: ReadonlyMap<string, readonly Commit[]>,
     isTrusting: boolean,
     { drafts, results }: Outcome,
   ): Generator<Step, undefined> {
-    for (const [name, commits] of byName) {
+    for (const [name, commits] of changes) {
       const make = (draft: Draft): Step => {
         const found = commits.map((commit) => apply(commit, draft));
         const write = draft.dirty ? writerOf(name, draft) : undefined;
@@ -199,7 +193,7 @@ export class WriteQueue {
     for (const [name, { task, dirty }] of drafts) {
       if (!dirty && !task) continue;
       task?.confirm();
-      task ? this.remember(name, task) : this.#forget(name);
+      task ? this.remember(name, task) : this.#known.delete(name);
     }
     for (const commit of batch) {
       const { committed, error } = results.get(commit) as Result;
