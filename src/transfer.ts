@@ -8,7 +8,7 @@ import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts
 import type { StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
 
-/** So many heads are fetched at a time, and twice as many imports are under way at the most. */
+/** So many heads are fetched, and so many imports are under way, at a time. */
 const BATCH = 500;
 
 /** Heads from the oldest change on, each once: one that changes meanwhile moves to the end, and is left out there. */
@@ -67,20 +67,16 @@ export async function importTasks(
   };
 
   let batch: Promise<void>[] = [];
-  let before: Promise<unknown> = Promise.resolve();
   for await (const item of linesOf(source)) {
     options.signal?.throwIfAborted();
     line++;
     if (typeof item === 'string' && item.trim() === '') continue;
     batch.push(take(item, line));
     if (batch.length < BATCH) continue;
-    // While the storage is at work on one batch, the next is made ready.
-    await before;
-    before = Promise.all(batch);
-    before.catch(() => {});
+    await Promise.all(batch);
     batch = [];
   }
-  await Promise.all([before, ...batch]);
+  await Promise.all(batch);
   return { imported, skipped, failed };
 }
 

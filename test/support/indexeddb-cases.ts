@@ -330,6 +330,42 @@ export function testIndexedDbCases(): void {
     });
   });
 
+  describe('what other contexts are told', () => {
+    it('comes in few messages while a stream goes on, all of it, in order, and at once when it ends', async () => {
+      const name = newName();
+      const [one, other] = [await open({ name }), await open({ name })];
+      await create(one, 't');
+      let posted = 0;
+      patch(
+        BroadcastChannel.prototype,
+        'postMessage',
+        (original) =>
+          function (this: BroadcastChannel, message: unknown) {
+            posted++;
+            original.call(this, message);
+          },
+      );
+      const heard: unknown[] = [];
+      const all = new Promise<void>((resolve) => {
+        other.subscribe(({ messages }) => {
+          // That the task was created may be heard late.
+          heard.push(...messages.map(({ parts }) => parts[0]?.text).filter((text) => text !== 'first'));
+          if (heard.length >= 200) resolve();
+        });
+      });
+      for (let i = 0; i < 200; i++) await append(one, 't', `${i}`);
+      await all;
+      expect(heard).toEqual(Array.from({ length: 200 }, (_, i) => `${i}`));
+      expect(posted).toBeLessThan(100);
+      posted = 0;
+      for (let i = 0; i < 3; i++) {
+        await append(one, 't', 'alone');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        expect(posted).toBe(i + 1);
+      }
+    });
+  });
+
   it('reads a long history right, by however many at once and whatever was read of it before', async () => {
     const name = newName();
     const writer = await open({ name });

@@ -40,7 +40,7 @@ export class Connection {
     const drop = () => this.drop();
     const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
     const late = () => opening.then((db) => db.close()).catch(() => {});
-    return this.#limit(opening, late).then((db) => unwrap(db) as IDBDatabase);
+    return unwrap(await this.#limit(opening, late)) as IDBDatabase;
   }
 
   /** Lets go of the connection; the next transaction opens another. */

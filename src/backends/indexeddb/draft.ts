@@ -67,7 +67,7 @@ export function writerOf(name: string, { task, base }: Draft): (tx: IDBTransacti
   return (tx) => {
     const tasks = tx.objectStore('tasks');
     if (base && task?.id !== base.id) tx.objectStore('segments').delete(IDBKeyRange.bound([base.id], [base.id, []]));
-    for (const { tail, from, items } of sealed) tx.objectStore('segments').put(items, [task?.id as number, tail, from]);
+    for (const segment of sealed) tx.objectStore('segments').put(...segment);
     if (!row) tasks.delete(name);
     else base ? tasks.put(row) : tasks.add(row);
     if (row && base && Math.random() * SWEEP_EVERY < 1) sweep(tasks, base.place);
@@ -88,8 +88,7 @@ export async function hasLanded(tx: IDBTransaction, drafts: ReadonlyMap<string, 
   for (const [name, { task, base, dirty }] of drafts) {
     if (!dirty || !(task || base)) continue;
     const row: TaskRow | undefined = await answerOf(tx.objectStore('tasks').get(name));
-    if (!task) return row?.id !== base?.id;
-    return row?.tokens.includes(task.tokens[0] as number) === true;
+    return task ? row?.tokens.includes(task.tokens[0] as number) === true : row?.id !== base?.id;
   }
   return false;
 }

@@ -23,6 +23,9 @@ const FULL_LENGTH = 8192;
 /** So many writes later, one whose end was not seen is still recognised. */
 const EARLIER_TOKENS = 8;
 
+/** What is written to the segments, and under which key. */
+type Segment = [items: Item[], key: [id: number, tail: number, from: number]];
+
 /** The items of a tail that are in memory: those from `base` on; those from `sealed` on are inline. */
 export class Tail {
   base: number;
@@ -65,8 +68,7 @@ export class KnownTask {
   tokens: readonly number[];
   head: TaskHead;
   tails: Tail[];
-  /** How many characters of items are inline, and in memory. */
-  #inline: number;
+  /** How many characters of items are in memory. */
   length: number;
   /** Another context wrote since, so this is no ground to build on; its stored items are still good. */
   stale = false;
@@ -86,7 +88,6 @@ export class KnownTask {
     this.tokens = tokens;
     this.head = head;
     this.tails = tails.map((run, number) => new Tail(run, known?.id === id ? known.tails[number] : undefined));
-    this.#inline = lengthOf(tails.flatMap(({ items }) => items));
     this.length = lengthOf(this.tails.flatMap(({ items }) => items));
   }
 
@@ -103,26 +104,24 @@ export class KnownTask {
       const item = JSON.stringify(value);
       tail.items.push(item);
       this.length += item.length;
-      this.#inline += item.length;
     }
   }
 
   /** Where the inline tails have grown too long: what they hold, as segments to write; they are empty then. */
-  seal(): { tail: number; from: number; items: Item[] }[] {
-    const inline = this.tails.reduce((sum, { end, sealed }) => sum + end - sealed, 0);
-    if (inline <= INLINE_ITEMS && this.#inline <= INLINE_LENGTH) return [];
-    this.#inline = 0;
-    return this.tails.flatMap((tail, number) => {
-      const segments: { tail: number; from: number; items: Item[] }[] = [];
-      if (tail.sealed === tail.end) return segments;
+  seal(): Segment[] {
+    const inline = this.tails.flatMap((tail) => tail.slice(tail.sealed, tail.end));
+    if (inline.length <= INLINE_ITEMS && lengthOf(inline) <= INLINE_LENGTH) return [];
+    const segments: Segment[] = [];
+    this.tails.forEach((tail, number) => {
+      if (tail.sealed === tail.end) return;
       for (let from = tail.next; from < tail.end; from += SEGMENT_ITEMS) {
         const items = tail.slice(from, Math.min(from + SEGMENT_ITEMS, tail.end));
-        segments.push({ tail: number, from, items });
+        segments.push([items, [this.id, number, from]]);
         tail.next = items.length < FULL_ITEMS && lengthOf(items) < FULL_LENGTH ? from : tail.end;
       }
       tail.sealed = tail.end;
-      return segments;
     });
+    return segments;
   }
 
   /** To be called when what was appended is in the database. */
@@ -138,8 +137,7 @@ export class KnownTask {
   /** Where the index `place` has the row. */
   get place(): Place {
     const { key, body, updatedAt } = this.head;
-    const [token = 0] = this.tokens;
-    return [encodeScope(key), body.status.state, -Date.parse(updatedAt), encodeKey(key), token];
+    return [encodeScope(key), body.status.state, -Date.parse(updatedAt), encodeKey(key), this.tokens[0] as number];
   }
 
   toRow(): TaskRow {
@@ -157,28 +155,26 @@ export class KnownTask {
   }
 
   /**
-   * Gets the items of this range that are not in memory, by requests of this transaction. Nothing is asked for, and nothing to wait for, where nothing is missing.
+   * Gets the items of this range that are not in memory, by requests of this transaction. Where none are missing there is
+   * nothing to wait for.
    */
   load(tx: IDBTransaction, range: TailRange): Promise<unknown> | undefined {
     let loading: Promise<unknown> | undefined;
     this.tails.forEach((tail, number) => {
       const [from, to] = wanted(range, number);
-      if (from >= to || from >= tail.base) return;
-      loading = Promise.all([loading, this.#fill(tx, number, tail, from)]);
+      if (from < to && from < tail.base) loading = Promise.all([loading, this.#fill(tx, number, tail, from)]);
     });
     return loading;
   }
 
   async #fill(tx: IDBTransaction, number: number, tail: Tail, from: number): Promise<void> {
-    while (from < tail.base) {
-      const { base } = tail;
-      const items = await loadItems(tx, [this.id, number], from, base);
-      // Another reader of the same task may have got them meanwhile.
-      if (tail.base !== base) continue;
-      tail.prepend(items);
-      this.length += lengthOf(items);
-      return;
-    }
+    const { base } = tail;
+    if (from >= base) return;
+    const items = await loadItems(tx, [this.id, number], from, base);
+    // Another reader of the same task may have got some of them meanwhile.
+    if (tail.base !== base) return this.#fill(tx, number, tail, from);
+    tail.prepend(items);
+    this.length += lengthOf(items);
   }
 
   /** What a caller gets; looks into the tails when asked, which by then hold the range. */

@@ -52,12 +52,12 @@ export class ReadQueue {
   }
 
   async #serve(tx: IDBTransaction): Promise<void> {
-    const until = Date.now() + HELD_MS;
+    const until = performance.now() + HELD_MS;
     while (this.#waiting.length > 0) {
       const reads = [...this.#waiting];
       await Promise.all(Array.from(byName(reads), ([name, same]) => this.#answer(tx, name, same)));
       this.#waiting.splice(0, reads.length);
-      if (Date.now() > until) return;
+      if (performance.now() > until) return;
       await linger(this.#waiting);
     }
   }

@@ -57,22 +57,17 @@ export interface Schema extends DBSchema {
   meta: { key: string; value: unknown };
 }
 
-/** Opens and, where needed, upgrades: each version's step follows the one before. */
+/** Opens and, where it is new, sets up; there is one version so far. */
 export function openDatabase(
   name: string,
   events: { blocking: () => void; terminated: () => void },
 ): Promise<IDBPDatabase<Schema>> {
   return openDB<Schema>(name, VERSION, {
     ...events,
-    upgrade(db, oldVersion) {
-      if (oldVersion < 1) {
-        const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
-        tasks.createIndex('place', 'place');
-        tasks.createIndex('session', 'session');
-        tasks.createIndex('pending', 'pending');
-        db.createObjectStore('segments');
-        db.createObjectStore('meta');
-      }
+    upgrade(db) {
+      const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
+      for (const name of ['place', 'session', 'pending'] as const) tasks.createIndex(name, name);
+      for (const name of ['segments', 'meta'] as const) db.createObjectStore(name);
     },
   });
 }

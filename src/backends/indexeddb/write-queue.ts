@@ -43,7 +43,8 @@ export class WriteQueue {
   readonly #known = new Map<string, KnownTask>();
   #weight = 0;
   #queue: Commit[] = [];
-  #running: Promise<void> | undefined;
+  /** Resolves when nothing is queued any more. */
+  idle: Promise<void> | undefined;
   #untold: Committed[] = [];
   #tellAt = 0;
 
@@ -55,7 +56,7 @@ export class WriteQueue {
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ key, name: encodeKey(key), decide, select, resolve, reject });
-      this.#running ??= this.#run();
+      this.idle ??= this.#run();
     });
   }
 
@@ -87,11 +88,6 @@ export class WriteQueue {
     if (known) known.stale = true;
   }
 
-  /** Resolves when nothing is queued any more. */
-  get idle(): Promise<void> | undefined {
-    return this.#running;
-  }
-
   async #run(): Promise<void> {
     // Calls made in one go share the first transaction.
     await null;
@@ -102,7 +98,7 @@ export class WriteQueue {
       this.#onCommitted(this.#untold.splice(0));
       this.#tellAt = performance.now() + TELL_MS;
     }
-    this.#running = undefined;
+    this.idle = undefined;
   }
 
   async #commit(batch: readonly Commit[]): Promise<void> {
@@ -197,8 +193,10 @@ export class WriteQueue {
     }
     for (const commit of batch) {
       const { committed, error } = results.get(commit) as Result;
-      if (committed) this.#untold.push(committed);
-      committed ? commit.resolve(committed) : commit.reject(error);
+      if (committed) {
+        this.#untold.push(committed);
+        commit.resolve(committed);
+      } else commit.reject(error);
     }
   }
 }
