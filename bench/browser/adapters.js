@@ -3,6 +3,8 @@
  * whole values under a key, but for the bare small row, which is the least an append can be.
  */
 
+import { InMemoryTaskStore, ServerCallContext } from '@a2a-js/sdk/server';
+import { createCollection, createIndexedDB, indexedDBCollectionOptions } from '@tanstack/db';
 import Dexie from 'dexie';
 import { openTaskStore } from 'holdfast';
 import { openDB } from 'idb';
@@ -50,6 +52,7 @@ export const adapters = {
           }),
         ),
       newest: async (state) => (await store.listTasks({ taskType: 'outgoing', state, limit: 50 })).tasks,
+      subscribe: (listener) => store.subscribe(listener),
       close: () => store.close(),
     };
   },
@@ -198,6 +201,38 @@ export const adapters = {
       put: (task) => db.setItem(task.id, task),
       newest: async (state) => newestOf(await Promise.all((await db.getKeys()).map((key) => db.getItem(key))), state),
       close: () => db.dispose(),
+    });
+  },
+
+  /** All in memory, each change written as a whole record; `isPersisted` tells when it is. */
+  async 'TanStack DB'(name) {
+    const db = await createIndexedDB({ name, version: 1, stores: ['tasks'] });
+    const tasks = createCollection(indexedDBCollectionOptions({ db, name: 'tasks', getKey: (task) => task.id }));
+    await tasks.preload();
+    return {
+      create: (task) => tasks.insert(task).isPersisted.promise,
+      append: (id, message) =>
+        tasks.update(id, (task) => {
+          task.history.push(message);
+        }).isPersisted.promise,
+      get: async (id) => tasks.get(id),
+      bulk: (list) => tasks.insert(list).isPersisted.promise,
+      newest: async (state) => newestOf(tasks.toArray, state),
+      close: async () => {
+        await tasks.cleanup();
+        db.close();
+      },
+    };
+  },
+
+  /** What an agent of the official SDK has by default: nothing is kept. */
+  async 'A2A SDK, memory'() {
+    const store = new InMemoryTaskStore();
+    const context = new ServerCallContext({});
+    return wholeValues({
+      get: (id) => store.load(id, context),
+      put: (task) => store.save(task, context),
+      close: async () => {},
     });
   },
 

@@ -1,5 +1,7 @@
 /** Runs in the page: one measurement a call, on a database of its own. Answers operations a second, or milliseconds. */
 
+import { validate } from '../../dist/core/shape.js';
+import { updateTaskParamsShape } from '../../dist/core/task.js';
 import { message, task } from '../lib/fixtures.mjs';
 import { adapters } from './adapters.js';
 
@@ -34,6 +36,35 @@ const fill = async (store, list) => {
   if (store.bulk) return store.bulk(list);
   for (let i = 0; i < list.length; i += 200) await Promise.all(list.slice(i, i + 200).map((one) => store.create(one)));
 };
+
+/**
+ * How many times as long the calls of one take as those of another: medians of turns so short that what else the machine does
+ * falls on both.
+ */
+async function timesAsLong(count, one, other) {
+  const calls = [one, other];
+  const turns = [[], []];
+  for (let i = 0; i < count; i += TURN) {
+    for (const which of (i / TURN) % 2 === 0 ? [0, 1] : [1, 0]) {
+      turns[which].push(1 / (await rate(TURN, (n) => calls[which](i + n))));
+    }
+  }
+  const [first, second] = turns.map((times) => times.sort((a, b) => a - b)[times.length >> 1]);
+  return first / second;
+}
+
+const TURN = 20;
+
+/** A page without a BroadcastChannel tells nobody. */
+async function mute(open) {
+  const { BroadcastChannel } = globalThis;
+  globalThis.BroadcastChannel = undefined;
+  try {
+    return await open();
+  } finally {
+    globalThis.BroadcastChannel = BroadcastChannel;
+  }
+}
 
 const works = {
   creates: async (store, { count }) => {
@@ -82,6 +113,42 @@ const works = {
     await fill(store, tasks(filled));
     return rate(count, () => store.newest('completed'));
   },
+};
+
+/** What the safety of an append costs, by itself or as how many times the append without it. */
+const costs = {
+  validation: async (count) => {
+    const changes = Array.from({ length: count }, (_, i) => ({ taskType: 'outgoing', newMessages: [message(i)] }));
+    const start = performance.now();
+    for (const change of changes) validate(updateTaskParamsShape, change);
+    return ((performance.now() - start) * 1000) / count;
+  },
+  append: async (count, store) => 1e6 / (await rate(count, (i) => store.append('own', message(i)))),
+  notice: (count, store, silent) =>
+    timesAsLong(
+      count,
+      (i) => store.append('own', message(i)),
+      (i) => silent.append('own', message(i)),
+    ),
+  listener: async (count, store, other) => {
+    other.subscribe(() => {})();
+    const call = (of) => (i) => of.append('own', message(i));
+    return timesAsLong(count, call(other), call(store));
+  },
+};
+
+globalThis.costOf = async (what, count) => {
+  const one = await fresh('Holdfast');
+  const other = await (what === 'notice' ? mute(() => fresh('Holdfast')) : fresh('Holdfast'));
+  try {
+    for (const { store } of [one, other]) {
+      await store.create(task('own'));
+      await rate(100, (i) => store.append('own', message(i)));
+    }
+    return await costs[what](count, one.store, other.store);
+  } finally {
+    for (const { place, store } of [one, other]) await drop(place, store);
+  }
 };
 
 globalThis.measure = async (work, name, options) => {

@@ -53,7 +53,18 @@ export async function suite({ quick }) {
   };
 }
 
-const whole = ['bare idb', 'Dexie', 'RxDB', 'PouchDB', 'localForage', 'idb-keyval', 'unstorage', 'TinyBase'];
+const whole = [
+  'bare idb',
+  'Dexie',
+  'RxDB',
+  'PouchDB',
+  'localForage',
+  'idb-keyval',
+  'unstorage',
+  'TanStack DB',
+  'TinyBase',
+];
+const inMemory = 'all tasks in memory';
 
 function rows(page, quick) {
   const n = quick ? 0.2 : 1;
@@ -74,6 +85,22 @@ function rows(page, quick) {
   };
   const bytes = (name) => () => page.evaluate(([who, count]) => globalThis.bytesOf(who, count), [name, 2_000 * n]);
   const few = { count: quick ? 20 : 100 };
+  const cost = (what, count) => () => page.evaluate(([of, times]) => globalThis.costOf(of, times), [what, count]);
+  const sizes = quick ? [10, 1_000] : [10, 100, 1_000, 10_000, 100_000];
+  const scale = (what, where, appends) => ({
+    id: `idb-scale-${what}`,
+    title: `IndexedDB: append, awaited, against the number of ${what} ${where}`,
+    unit: 'µs',
+    scale: true,
+    rounds: what === 'tasks' ? 1 : 3,
+    contestants: Object.fromEntries(
+      sizes.map((size) => {
+        const measured = appends(size);
+        return [String(size), async () => 1e6 / (await measured())];
+      }),
+    ),
+    goals: [{ of: String(sizes.at(-1)), against: String(sizes[0]), atMost: 1.3 }],
+  });
 
   return [
     {
@@ -90,7 +117,7 @@ function rows(page, quick) {
       id: 'idb-bulk',
       title: `${filled.toLocaleString('en-US')} tasks in one call`,
       unit: 'ops/s',
-      contestants: each('bulk', ['Holdfast', 'bare idb', 'Dexie', 'RxDB', 'PouchDB'], { count: filled }),
+      contestants: each('bulk', ['Holdfast', 'bare idb', 'Dexie', 'RxDB', 'PouchDB', 'TanStack DB'], { count: filled }),
       goals: [goal('bare idb', 1), goal('Dexie', 1.4)],
     },
     {
@@ -108,10 +135,12 @@ function rows(page, quick) {
         ...each('appends', ['Holdfast', 'bare small row', 'bare idb', 'Dexie', 'localForage', 'idb-keyval'], {
           count: 2_000 * n,
         }),
-        ...each('appends', ['RxDB', 'PouchDB', 'unstorage', 'TinyBase'], { ...few, from: 1_000 * n }),
+        ...each('appends', ['A2A SDK, memory'], { count: 2_000 * n }),
+        ...each('appends', ['RxDB', 'PouchDB', 'unstorage', 'TanStack DB', 'TinyBase'], { ...few, from: 1_000 * n }),
       },
+      notes: { 'A2A SDK, memory': 'keeps nothing', 'bare small row': 'a message by itself, safe from nobody' },
       rounds: 3,
-      goals: whole.map((name) => goal(name, 8)),
+      goals: [...whole.map((name) => goal(name, 8)), goal('A2A SDK, memory', 3)],
     },
     {
       id: 'idb-bytes',
@@ -195,8 +224,9 @@ function rows(page, quick) {
       contestants: {
         ...each('newest', ['Holdfast', 'bare idb', 'Dexie'], { count: 100 * n, filled }),
         ...each('newest', ['localForage', 'idb-keyval', 'unstorage'], { count: 2, filled }),
+        ...each('newest', ['TanStack DB'], { count: 20, filled }),
       },
-      notes: { 'bare idb': 'a cursor' },
+      notes: { 'bare idb': 'a cursor', 'TanStack DB': inMemory },
       rounds: 3,
       goals: [
         goal('bare idb', 3.5),
@@ -211,9 +241,35 @@ function rows(page, quick) {
       title: `Open with ${filled.toLocaleString('en-US')} tasks, to the first answer`,
       unit: 'ms',
       contestants: Object.fromEntries(
-        ['Holdfast', 'bare idb', 'Dexie', 'RxDB', 'TinyBase'].map((name) => [name, open(name)]),
+        ['Holdfast', 'bare idb', 'Dexie', 'RxDB', 'TanStack DB', 'TinyBase'].map((name) => [name, open(name)]),
       ),
-      goals: [{ of: 'Holdfast', against: 'bare idb', atMost: 1.1 }],
+      notes: { 'TanStack DB': inMemory, TinyBase: inMemory },
+      goals: [
+        { of: 'Holdfast', against: 'bare idb', atMost: 1.1 },
+        { of: 'Holdfast', against: 'TanStack DB', atMost: 1 / 7 },
+      ],
     },
+    {
+      id: 'idb-cost-validation',
+      title: 'Checking and copying a change of 300 bytes, beside its append',
+      unit: 'µs',
+      contestants: { checking: cost('validation', 2_000), append: cost('append', 500 * n) },
+      goals: [{ of: 'checking', against: 'append', atMost: 0.15 }],
+    },
+    {
+      id: 'idb-cost-told',
+      title: 'An append, as a multiple of one without',
+      unit: '×',
+      contestants: {
+        'telling other tabs': cost('notice', 2_000 * n),
+        'a listener that has left': cost('listener', 2_000 * n),
+      },
+      goals: [
+        { of: 'telling other tabs', atMost: 1.1 },
+        { of: 'a listener that has left', atMost: 1.05 },
+      ],
+    },
+    scale('messages', 'in the task', (from) => call('appends', 'Holdfast', { count: 500 * n, from })),
+    scale('tasks', 'in the store', (beside) => call('appends', 'Holdfast', { count: 500 * n, filled: beside })),
   ];
 }

@@ -8,7 +8,7 @@ import { answerOf, Connection } from './indexeddb/connection.ts';
 import { listHeads } from './indexeddb/listing.ts';
 import { toNotice } from './indexeddb/notices.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
-import type { TaskRow } from './indexeddb/schema.ts';
+import { headOf, type TaskRow } from './indexeddb/schema.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
 
 /**
@@ -61,7 +61,7 @@ class IndexedDbBackend implements Backend {
     const rows = await this.#request<TaskRow[]>('tasks', 'readonly', (store) =>
       store.index('pending').getAll(null, limit),
     );
-    return rows.map(({ head }) => head);
+    return rows.map(headOf);
   }
 
   getMeta(name: string): Promise<unknown> {

@@ -121,6 +121,39 @@ describe('several contexts on one task', () => {
     await appendFromPage(tabs[1], 'm', 50);
     expect(await heard).toEqual(Array.from({ length: 50 }, (_, i) => `elsewhere m${i}`));
   });
+
+  it('a tab opened in the middle of a stream misses nothing', async () => {
+    const count = scaled(400, 4000);
+    const writer = await openPage(context, site.url);
+    const writing = writer.evaluate(async (count) => {
+      const store = await Holdfast.openTaskStore({ name: 'site' });
+      for (let i = 0; i < count; i++) {
+        await store.upsertTask({ id: 't', message: { role: 'user', parts: [{ type: 'text', text: `s${i}` }] } });
+        if (i === 20) document.title = 'under way';
+      }
+    }, count);
+    await writer.waitForFunction(() => document.title === 'under way');
+    const reader = await openPage(context, site.url);
+    const seen = await reader.evaluate(async (count) => {
+      const store = await Holdfast.openTaskStore({ name: 'site' });
+      const told: string[] = [];
+      store.subscribe(({ messages }) => told.push(...messages.map(({ parts }) => String(parts[0]?.text))));
+      const before = (await store.getTask('t'))?.task.history?.length ?? 0;
+      const watched: number[] = [];
+      for await (const { task } of store.watch('t')) {
+        if (watched.push(task.history?.length ?? 0) && watched.at(-1) === count) break;
+      }
+      while (told.at(-1) !== `s${count - 1}`) await new Promise((resolve) => setTimeout(resolve, 10));
+      return { told, before, watched };
+    }, count);
+    await writing;
+    const expected = Array.from({ length: count }, (_, i) => `s${i}`);
+    expect(seen.before).toBeGreaterThan(20);
+    // What it read, and what it was told from then on, is all there is.
+    expect(seen.told).toEqual(expected.slice(-seen.told.length));
+    expect(seen.told.length).toBeGreaterThanOrEqual(count - seen.before);
+    expect(seen.watched).toEqual([...seen.watched].sort((a, b) => a - b));
+  });
 });
 
 describe('what was acknowledged', () => {

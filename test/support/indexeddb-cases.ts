@@ -330,6 +330,42 @@ export function testIndexedDbCases(): void {
     });
   });
 
+  describe('what other contexts are told', () => {
+    it('comes in few messages while a stream goes on, all of it, in order, and at once when it ends', async () => {
+      const name = newName();
+      const [one, other] = [await open({ name }), await open({ name })];
+      await create(one, 't');
+      let posted = 0;
+      patch(
+        BroadcastChannel.prototype,
+        'postMessage',
+        (original) =>
+          function (this: BroadcastChannel, message: unknown) {
+            posted++;
+            original.call(this, message);
+          },
+      );
+      const heard: unknown[] = [];
+      const all = new Promise<void>((resolve) => {
+        other.subscribe(({ messages }) => {
+          // That the task was created may be heard late.
+          heard.push(...messages.map(({ parts }) => parts[0]?.text).filter((text) => text !== 'first'));
+          if (heard.length >= 200) resolve();
+        });
+      });
+      for (let i = 0; i < 200; i++) await append(one, 't', `${i}`);
+      await all;
+      expect(heard).toEqual(Array.from({ length: 200 }, (_, i) => `${i}`));
+      expect(posted).toBeLessThan(100);
+      posted = 0;
+      for (let i = 0; i < 3; i++) {
+        await append(one, 't', 'alone');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        expect(posted).toBe(i + 1);
+      }
+    });
+  });
+
   it('reads a long history right, by however many at once and whatever was read of it before', async () => {
     const name = newName();
     const writer = await open({ name });
@@ -354,6 +390,32 @@ export function testIndexedDbCases(): void {
       await grow(count);
       await Promise.all([read(2), read(), read(50)]);
     }
+  });
+
+  it('reads right whoever of two stores wrote and read what before', async () => {
+    const name = newName();
+    const stores = [await open({ name }), await open({ name })] as const;
+    await create(stores[0], 't');
+    const expected = ['first'];
+    // A fixed sequence that looks like chance.
+    let state = 7;
+    const draw = (count: number) => {
+      state = (state * 48_271) % 2_147_483_647;
+      return state % count;
+    };
+    for (let round = 0; round < 150; round++) {
+      const store = stores[draw(2)] as TaskStore;
+      if (draw(2) === 0) {
+        const added = Array.from({ length: 1 + draw([1, 3, 20, 80][draw(4)] as number) }, (_, i) => `${round}.${i}`);
+        expected.push(...added);
+        await store.updateTask('t', { newMessages: added.map(say) }, { historyLength: draw(3) });
+      } else {
+        const historyLength = 1 + draw(draw(3) === 0 ? expected.length : 40);
+        const stored = await store.getTask('t', { historyLength });
+        expect(stored?.task.history?.map(({ parts }) => parts[0]?.text)).toEqual(expected.slice(-historyLength));
+      }
+    }
+    for (const store of stores) expect(await texts(store, 't')).toEqual(expected);
   });
 
   it('hands out snapshots that share nothing with what it keeps', async () => {

@@ -5,6 +5,7 @@
 import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
+import { type Limit, limitOf } from './deadline.ts';
 import { openDatabase } from './schema.ts';
 
 const ATTEMPTS = 4;
@@ -14,13 +15,13 @@ const cutOff = ['AbortError', 'InvalidStateError', 'TransactionInactiveError', '
 
 export class Connection {
   readonly #name: string;
-  readonly #timeoutMs: number;
+  readonly #limit: Limit;
   readonly #durability: IDBTransactionDurability;
   #open: Promise<IDBDatabase> | undefined;
 
   constructor({ name, timeoutMs, durability = 'relaxed' }: BackendContext) {
     this.#name = name;
-    this.#timeoutMs = timeoutMs;
+    this.#limit = limitOf(timeoutMs);
     this.#durability = durability;
   }
 
@@ -39,7 +40,7 @@ export class Connection {
     const drop = () => this.drop();
     const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
     const late = () => opening.then((db) => db.close()).catch(() => {});
-    return limited(opening, this.#timeoutMs, late).then((db) => unwrap(db) as IDBDatabase);
+    return unwrap(await this.#limit(opening, late)) as IDBDatabase;
   }
 
   /** Lets go of the connection; the next transaction opens another. */
@@ -52,18 +53,21 @@ export class Connection {
   /**
    * One transaction: `body` makes its requests (it may wait for requests of this transaction and for nothing else), and
    * its answer counts when the transaction is complete. Begins again where the connection was lost; `body` may find out
-   * by what it stores whether an earlier try took effect.
+   * by what it stores whether an earlier try took effect. `prepare` is called just before: what is ready when the
+   * transaction begins reaches the browser in one go, without waking it several times.
    */
   async transact<T>(
     stores: string[],
     mode: IDBTransactionMode,
     body: (tx: IDBTransaction) => T | Promise<T>,
+    prepare = () => {},
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const db = await this.database();
       try {
+        prepare();
         const tx = db.transaction(stores, mode, { durability: this.#durability });
-        return await limited(run(tx, body), this.#timeoutMs, () => {
+        return await this.#limit(run(tx, body), () => {
           abort(tx);
           this.drop();
         });
@@ -107,16 +111,6 @@ export function answerOf<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
-  });
-}
-
-function limited<T>(work: Promise<T>, ms: number, onTimeout: () => unknown): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new TaskStoreError('STORE_TIMEOUT', `no answer within ${ms} ms`));
-      onTimeout();
-    }, ms);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 

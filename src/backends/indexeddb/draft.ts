@@ -4,7 +4,7 @@ import type { SelectRange, TailRange } from '../../core/record.ts';
 import type { Committed, Decide, Decision } from '../backend.ts';
 import { answerOf } from './connection.ts';
 import { KnownTask } from './known-task.ts';
-import type { TaskRow } from './schema.ts';
+import type { Place, TaskRow } from './schema.ts';
 
 /** One write in so many clears the index of what earlier ones left in it. */
 const SWEEP_EVERY = 16;
@@ -22,7 +22,7 @@ export interface Commit {
 export interface Draft {
   task: KnownTask | undefined;
   /** What the transaction found: built on that id's row at that place; absent where there was no task. */
-  readonly base: { readonly id: number; readonly place: KnownTask['place'] } | undefined;
+  readonly base: { readonly id: number; readonly place: Place } | undefined;
   dirty: boolean;
 }
 
@@ -32,11 +32,6 @@ export interface Result {
   readonly committed?: Committed;
   readonly task?: KnownTask | undefined;
   readonly range?: TailRange | undefined;
-}
-
-/** Whether a change creates its task where there is none. */
-export function creates(commit: Commit): boolean {
-  return typeof apply(commit, draftOf(undefined)).committed?.decision === 'object';
 }
 
 export function draftOf(task: KnownTask | undefined): Draft {
@@ -56,7 +51,7 @@ export function apply({ decide, select }: Commit, draft: Draft): Result {
     draft.dirty = true;
     if (decision === 'remove') draft.task = undefined;
     else {
-      if (!draft.task || decision.reset) draft.task = KnownTask.create(decision.head);
+      if (!draft.task || decision.reset) draft.task = new KnownTask(decision.head);
       draft.task.append(decision);
     }
   }
@@ -65,17 +60,18 @@ export function apply({ decide, select }: Commit, draft: Draft): Result {
   return { committed: { before, decision, record: range && task?.toRecord(range) }, task, range };
 }
 
-export function writeDraft(tx: IDBTransaction, name: string, { task, base }: Draft): void {
-  const tasks = tx.objectStore('tasks');
-  const segments = tx.objectStore('segments');
-  if (base && task?.id !== base.id) segments.delete(IDBKeyRange.bound([base.id], [base.id, []]));
-  if (!task) {
-    tasks.delete(name);
-    return;
-  }
-  for (const { tail, from, items } of task.seal()) segments.put(items, [task.id, tail, from]);
-  base ? tasks.put(task.toRow()) : tasks.add(task.toRow());
-  if (base && Math.random() * SWEEP_EVERY < 1) sweep(tasks, base.place);
+/** Makes up what is to be written, and answers how to write it. */
+export function writerOf(name: string, { task, base }: Draft): (tx: IDBTransaction) => void {
+  const sealed = task?.seal() ?? [];
+  const row = task?.toRow();
+  return (tx) => {
+    const tasks = tx.objectStore('tasks');
+    if (base && task?.id !== base.id) tx.objectStore('segments').delete(IDBKeyRange.bound([base.id], [base.id, []]));
+    for (const segment of sealed) tx.objectStore('segments').put(...segment);
+    if (!row) tasks.delete(name);
+    else base ? tasks.put(row) : tasks.add(row);
+    if (row && base && Math.random() * SWEEP_EVERY < 1) sweep(tasks, base.place);
+  };
 }
 
 /**
@@ -83,7 +79,7 @@ export function writeDraft(tx: IDBTransaction, name: string, { task, base }: Dra
  * within a writing transaction removes those it meets, from the entry that was just left behind up to the next living one.
  * Without it, listing after 100,000 appends to one task takes 200 ms.
  */
-function sweep(tasks: IDBObjectStore, place: KnownTask['place']): void {
+function sweep(tasks: IDBObjectStore, place: Place): void {
   tasks.index('place').getKey(IDBKeyRange.bound(place, [...place.slice(0, 2), []]));
 }
 
@@ -92,8 +88,7 @@ export async function hasLanded(tx: IDBTransaction, drafts: ReadonlyMap<string, 
   for (const [name, { task, base, dirty }] of drafts) {
     if (!dirty || !(task || base)) continue;
     const row: TaskRow | undefined = await answerOf(tx.objectStore('tasks').get(name));
-    if (!task) return row?.id !== base?.id;
-    return row !== undefined && [row.token, ...row.earlier].includes(task.tokens[0] as number);
+    return task ? row?.tokens.includes(task.tokens[0] as number) === true : row?.id !== base?.id;
   }
   return false;
 }

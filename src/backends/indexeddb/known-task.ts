@@ -7,7 +7,7 @@ import type { Change, TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
-import type { Item, Run, TaskRow } from './schema.ts';
+import type { Item, Place, Run, TaskRow } from './schema.ts';
 
 /** The inline tails of a task hold up to so many items, and so many characters, in all. */
 const INLINE_ITEMS = 16;
@@ -23,6 +23,9 @@ const FULL_LENGTH = 8192;
 /** So many writes later, one whose end was not seen is still recognised. */
 const EARLIER_TOKENS = 8;
 
+/** What is written to the segments, and under which key. */
+type Segment = [items: Item[], key: [id: number, tail: number, from: number]];
+
 /** The items of a tail that are in memory: those from `base` on; those from `sealed` on are inline. */
 export class Tail {
   base: number;
@@ -32,16 +35,16 @@ export class Tail {
   /** Where the next segment begins: at `sealed`, or where the last one did that is not full yet. */
   next: number;
   items: Item[];
-  /** What is known of earlier items; there may be others in between. */
-  older: Tail | undefined;
 
+  /**
+   * What an earlier view knows of the items before these is taken over, where none are missing in between. It begins where a
+   * segment does: had another context moved that, it had sealed items that the earlier view does not know.
+   */
   constructor({ from, items }: Run, known?: Tail) {
     this.base = this.sealed = this.next = from;
     this.items = [...items];
     this.stored = this.end;
-    this.older = known && known.base < known.sealed ? known : known?.older;
-    // Not a chain of all views there ever were.
-    if (known) known.older = undefined;
+    if (known && known.base < from && from <= known.stored) this.prepend(known.slice(known.base, from));
   }
 
   get end(): number {
@@ -65,29 +68,27 @@ export class KnownTask {
   tokens: readonly number[];
   head: TaskHead;
   tails: Tail[];
-  /** How many characters of items are inline, and in memory. */
-  #inline: number;
+  /** How many characters of items are in memory. */
   length: number;
   /** Another context wrote since, so this is no ground to build on; its stored items are still good. */
   stale = false;
   /** What it counts as in memory. */
   weight = 0;
 
-  /** `known` is an earlier view of the same task. The head is frozen, since answers share it; items are parsed for each. */
+  /**
+   * `known` is an earlier view of the same task. The head is frozen, since answers share it; items are parsed for each. A task
+   * that is not in the database yet gets numbers that by all odds no other has.
+   */
   constructor(
-    { id, head, tails, token, earlier }: Pick<TaskRow, 'id' | 'head' | 'tails' | 'token' | 'earlier'>,
+    head: TaskHead,
+    { id, tokens, tails }: Pick<TaskRow, 'id' | 'tokens' | 'tails'> = newRow(),
     known?: KnownTask,
   ) {
     this.id = id;
-    this.tokens = [token, ...earlier];
-    this.head = freeze(head);
+    this.tokens = tokens;
+    this.head = head;
     this.tails = tails.map((run, number) => new Tail(run, known?.id === id ? known.tails[number] : undefined));
-    this.#inline = this.length = tails.reduce((sum, { items }) => sum + lengthOf(items), 0);
-  }
-
-  /** A task that is not in the database yet. By all odds no other has its numbers. */
-  static create(head: TaskHead): KnownTask {
-    return new KnownTask({ id: Math.random(), head, tails: [], token: Math.random(), earlier: [] });
+    this.length = lengthOf(this.tails.flatMap(({ items }) => items));
   }
 
   append({ head, messages, parts }: Change): void {
@@ -103,26 +104,24 @@ export class KnownTask {
       const item = JSON.stringify(value);
       tail.items.push(item);
       this.length += item.length;
-      this.#inline += item.length;
     }
   }
 
   /** Where the inline tails have grown too long: what they hold, as segments to write; they are empty then. */
-  seal(): { tail: number; from: number; items: Item[] }[] {
-    const inline = this.tails.reduce((sum, { end, sealed }) => sum + end - sealed, 0);
-    if (inline <= INLINE_ITEMS && this.#inline <= INLINE_LENGTH) return [];
-    this.#inline = 0;
-    return this.tails.flatMap((tail, number) => {
-      const segments: { tail: number; from: number; items: Item[] }[] = [];
-      if (tail.sealed === tail.end) return segments;
+  seal(): Segment[] {
+    const inline = this.tails.flatMap((tail) => tail.slice(tail.sealed, tail.end));
+    if (inline.length <= INLINE_ITEMS && lengthOf(inline) <= INLINE_LENGTH) return [];
+    const segments: Segment[] = [];
+    this.tails.forEach((tail, number) => {
+      if (tail.sealed === tail.end) return;
       for (let from = tail.next; from < tail.end; from += SEGMENT_ITEMS) {
         const items = tail.slice(from, Math.min(from + SEGMENT_ITEMS, tail.end));
-        segments.push({ tail: number, from, items });
+        segments.push([items, [this.id, number, from]]);
         tail.next = items.length < FULL_ITEMS && lengthOf(items) < FULL_LENGTH ? from : tail.end;
       }
       tail.sealed = tail.end;
-      return segments;
     });
+    return segments;
   }
 
   /** To be called when what was appended is in the database. */
@@ -136,54 +135,46 @@ export class KnownTask {
   }
 
   /** Where the index `place` has the row. */
-  get place(): [string, string, number, string, number] {
+  get place(): Place {
     const { key, body, updatedAt } = this.head;
-    const [token = 0] = this.tokens;
-    return [encodeScope(key), body.status.state, -Date.parse(updatedAt), encodeKey(key), token];
+    return [encodeScope(key), body.status.state, -Date.parse(updatedAt), encodeKey(key), this.tokens[0] as number];
   }
 
   toRow(): TaskRow {
-    const { head, id, place } = this;
-    const [scope, state, age, key, token] = place;
+    const { head, id, place, tokens } = this;
     return {
-      key,
+      key: place[3],
       id,
-      scope,
-      state,
-      age,
-      ...(head.body.sessionId !== undefined && { session: head.body.sessionId }),
-      ...(head.pendingSince !== undefined && { pending: head.pendingSince }),
-      token,
-      earlier: this.tokens.slice(1),
-      head,
+      place,
+      session: head.body.sessionId,
+      pending: head.pendingSince,
+      tokens,
+      head: JSON.stringify(head),
       tails: this.tails.map((tail) => ({ from: tail.sealed, items: tail.slice(tail.sealed, tail.end) })),
     };
   }
 
   /**
-   * Gets the items of this range that are not in memory: from an earlier view as far as that goes, the rest by requests of
-   * this transaction. Asks for nothing where nothing is missing.
+   * Gets the items of this range that are not in memory, by requests of this transaction. Where none are missing there is
+   * nothing to wait for.
    */
-  async load(tx: IDBTransaction, range: TailRange): Promise<void> {
-    for (const [number, tail] of this.tails.entries()) {
+  load(tx: IDBTransaction, range: TailRange): Promise<unknown> | undefined {
+    let loading: Promise<unknown> | undefined;
+    this.tails.forEach((tail, number) => {
       const [from, to] = wanted(range, number);
-      while (from < to && from < tail.base) {
-        const { older, base } = tail;
-        const isKnown = older && older.base <= from && from < older.stored;
-        const next = isKnown ? Math.min(older.stored, base) : from;
-        const items = next < base ? await loadItems(tx, [this.id, number], next, base) : [];
-        // Another reader of the same task may have got them meanwhile.
-        if (tail.base !== base) continue;
-        // But for what an earlier view holds, whole segments are kept: the base stays where one begins.
-        const found = isKnown
-          ? [...older.slice(older.base, next), ...items.slice(items.length - (base - next))]
-          : items;
-        tail.prepend(found);
-        this.length += lengthOf(found);
-        tail.older = undefined;
-        break;
-      }
-    }
+      if (from < to && from < tail.base) loading = Promise.all([loading, this.#fill(tx, number, tail, from)]);
+    });
+    return loading;
+  }
+
+  async #fill(tx: IDBTransaction, number: number, tail: Tail, from: number): Promise<void> {
+    const { base } = tail;
+    if (from >= base) return;
+    const items = await loadItems(tx, [this.id, number], from, base);
+    // Another reader of the same task may have got some of them meanwhile.
+    if (tail.base !== base) return this.#fill(tx, number, tail, from);
+    tail.prepend(items);
+    this.length += lengthOf(items);
   }
 
   /** What a caller gets; looks into the tails when asked, which by then hold the range. */
@@ -192,6 +183,10 @@ export class KnownTask {
     const items = (number: number) => JSON.parse(`[${tails[number]?.slice(...wanted(range, number)) ?? ''}]`);
     return { head, messages: () => items(0), parts: (slot) => items(slot + 1) };
   }
+}
+
+function newRow() {
+  return { id: Math.random(), tokens: [Math.random()], tails: [] };
 }
 
 function wanted(range: TailRange, number: number): readonly [from: number, to: number] {
@@ -208,9 +203,4 @@ async function loadItems(tx: IDBTransaction, tail: [number, number], from: numbe
 
 function lengthOf(items: readonly Item[]): number {
   return items.reduce((sum, item) => sum + item.length, 0);
-}
-
-function freeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freeze);
-  return value;
 }

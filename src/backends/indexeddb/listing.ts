@@ -6,7 +6,7 @@
 import { encodeScope, type TaskHead } from '../../core/head.ts';
 import { type HeadQuery, takeHeads } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
-import type { TaskRow } from './schema.ts';
+import { headOf, type TaskRow } from './schema.ts';
 
 type Stretch = readonly [scope: string, state: string];
 
@@ -16,19 +16,17 @@ const END: IDBValidKey = [];
 export async function listHeads(tx: IDBTransaction, query: HeadQuery): Promise<TaskHead[]> {
   const { sessionId, order, limit } = query;
   const direction = order === 'newest' ? 1 : -1;
-  const inOrder = (a: TaskRow, b: TaskRow) => (a.age - b.age || (a.key < b.key ? -1 : 1)) * direction;
+  const inOrder = (a: TaskRow, b: TaskRow) => (a.place[2] - b.place[2] || (a.key < b.key ? -1 : 1)) * direction;
   const tasks = tx.objectStore('tasks');
   if (sessionId !== undefined) {
     // A session has few tasks.
     const rows = await answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId));
-    const heads = rows.sort(inOrder).map(({ head }) => head);
-    return takeHeads(heads, query);
+    return takeHeads(rows.sort(inOrder).map(headOf), query);
   }
   const place = tasks.index('place');
   const stretches = await stretchesOf(place, query);
   const pages = await Promise.all(stretches.map((stretch) => pageOf(place, stretch, query)));
-  const rows = pages.flat().sort(inOrder).slice(0, limit);
-  return rows.map(({ head }) => head);
+  return pages.flat().sort(inOrder).slice(0, limit).map(headOf);
 }
 
 /** What there is of the scopes and states asked for: a leap each, from the first entry of one to that of the next. */

@@ -2,20 +2,17 @@
 import type { Committed, Notice } from '../backend.ts';
 
 export function toNotice({ before, decision }: Committed): Notice | undefined {
-  if (decision === 'remove' && before) {
-    const { key, revision } = before;
-    return { key, type: 'deleted', revision, statusChanged: false, messages: [0, 0], parts: [] };
-  }
-  if (!decision || decision === 'remove' || decision.quiet) return undefined;
-  const { head, messages, parts } = decision;
-  const { messageCount = 0, artifacts } = head;
+  const change = decision === 'remove' ? undefined : decision;
+  const head = decision === 'remove' ? before : change?.head;
+  if (!head || change?.quiet) return undefined;
+  const { key, revision, messageCount = 0, artifacts } = head;
   return {
-    key: head.key,
-    type: before ? 'updated' : 'created',
-    revision: head.revision,
-    statusChanged: head.body.status !== before?.body.status,
-    messages: [messageCount - messages.length, messageCount],
-    parts: parts.map(({ slot, parts: { length } }) => {
+    key,
+    type: change ? (before ? 'updated' : 'created') : 'deleted',
+    revision,
+    statusChanged: change !== undefined && head.body.status !== before?.body.status,
+    messages: change ? [messageCount - change.messages.length, messageCount] : [0, 0],
+    parts: (change?.parts ?? []).map(({ slot, parts: { length } }) => {
       const to = artifacts?.[slot]?.partCount ?? 0;
       return { slot, from: to - length, to };
     }),

@@ -1,18 +1,16 @@
 /**
  * Reads, several to a transaction: those made in one go share it, and so do those that follow while it is alive, since to
- * begin one costs as much as several reads.
+ * begin one costs as much as several reads. Those of one task share its look-up.
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import { answerOf, type Connection } from './connection.ts';
+import { byName, linger } from './queue.ts';
 import type { TaskRow } from './schema.ts';
 import type { WriteQueue } from './write-queue.ts';
 
 /** A transaction is held for so long at the most: writers wait for it. */
 const HELD_MS = 8;
-
-/** How many turns of microtasks a transaction waits for the next read; a caller's own turns come in between. */
-const LINGER_TURNS = 24;
 
 interface Read {
   readonly name: string;
@@ -23,12 +21,12 @@ interface Read {
 
 export class ReadQueue {
   readonly #connection: Connection;
-  readonly #memory: Pick<WriteQueue, 'recall' | 'remember'>;
+  readonly #memory: Pick<WriteQueue, 'get' | 'recall' | 'remember'>;
   /** In the order they came; each stays until it is answered. */
   readonly #waiting: Read[] = [];
   #running = false;
 
-  constructor(connection: Connection, memory: Pick<WriteQueue, 'recall' | 'remember'>) {
+  constructor(connection: Connection, memory: Pick<WriteQueue, 'get' | 'recall' | 'remember'>) {
     this.#connection = connection;
     this.#memory = memory;
   }
@@ -54,28 +52,32 @@ export class ReadQueue {
   }
 
   async #serve(tx: IDBTransaction): Promise<void> {
-    const until = Date.now() + HELD_MS;
+    const until = performance.now() + HELD_MS;
     while (this.#waiting.length > 0) {
       const reads = [...this.#waiting];
-      await Promise.all(reads.map((read) => this.#answer(tx, read)));
+      await Promise.all(Array.from(byName(reads), ([name, same]) => this.#answer(tx, name, same)));
       this.#waiting.splice(0, reads.length);
-      if (Date.now() > until) return;
-      for (let turn = 0; turn < LINGER_TURNS && this.#waiting.length === 0; turn++) await null;
+      if (performance.now() > until) return;
+      await linger(this.#waiting);
     }
   }
 
-  async #answer(tx: IDBTransaction, read: Read): Promise<void> {
-    const row = await answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(read.name));
-    read.resolve(row && (await this.#toRecord(tx, row, read)));
-  }
-
-  async #toRecord(tx: IDBTransaction, row: TaskRow, { name, select }: Read): Promise<TaskRecord> {
-    const task = this.#memory.recall(name, row);
-    const { head } = task;
-    const range = select(head);
-    // A commit may begin while this waits, and change the task that both look at; what was read stays as it is.
-    await task.load(tx, range);
-    this.#memory.remember(name, task);
-    return { ...task.toRecord(range), head };
+  /** A task that is remembered is not fetched: that the database has it at the place it had is all there is to know. */
+  async #answer(tx: IDBTransaction, name: string, reads: readonly Read[]): Promise<void> {
+    const tasks = tx.objectStore('tasks');
+    let task = this.#memory.get(name);
+    // A commit may begin while this waits, and change the task that both look at; what was asked for stays as it is.
+    let head = task?.head;
+    if (!task || task.stale || (await answerOf(tasks.index('place').getKey(task.place))) !== name) {
+      const row = await answerOf<TaskRow | undefined>(tasks.get(name));
+      task = row && this.#memory.recall(name, row);
+      head = task?.head;
+    }
+    for (const { select, resolve } of reads) {
+      const range = head && select(head);
+      if (range) await task?.load(tx, range);
+      resolve(task && head && range && { ...task.toRecord(range), head });
+    }
+    if (task) this.#memory.remember(name, task);
   }
 }

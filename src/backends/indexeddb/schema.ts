@@ -19,55 +19,55 @@ export interface Run {
   readonly items: Item[];
 }
 
+/**
+ * Where lists have a task: the encoded scope, the state, minus the time of the last change, so that the newest come first, and
+ * the encoded key. The token is another one with each write: it tells whether the task is still as it was.
+ */
+export type Place = [scope: string, state: string, age: number, key: string, token: number];
+
 export interface TaskRow {
   /** The encoded key. */
   readonly key: string;
   /** A number of this creation of the task: what its segments lie under. */
   readonly id: number;
-  /** The encoded scope, the state, and minus the time of the last change, so that the newest come first. */
-  readonly scope: string;
-  readonly state: string;
-  readonly age: number;
-  /** Absent where there is none or nothing is pending, which keeps the task out of that index. */
-  readonly session?: string;
-  readonly pending?: number;
-  /** Another one with each write: tells whether the task is still as it was. */
-  readonly token: number;
-  /** The tokens of the writes before, the latest first. */
-  readonly earlier: readonly number[];
-  readonly head: TaskHead;
+  readonly place: Place;
+  /** Undefined where there is none or nothing is pending, which keeps the task out of that index. */
+  readonly session: string | undefined;
+  readonly pending: number | undefined;
+  /** The token of this write, and those of the writes before, the latest first. */
+  readonly tokens: readonly number[];
+  /** As JSON, which is cheaper to write and to read than an object is. */
+  readonly head: string;
   /** The inline tails. Tail 0 is the history, tail n + 1 holds the parts of the artifact in slot n. */
   readonly tails: readonly Run[];
+}
+
+export function headOf({ head }: TaskRow): TaskHead {
+  return JSON.parse(head);
 }
 
 export interface Schema extends DBSchema {
   tasks: {
     key: string;
     value: TaskRow;
-    /** `place` lists, and shows by its last field whether a task has been written since. */
-    indexes: { place: [string, string, number, string, number]; session: string; pending: number };
+    indexes: { place: Place; session: string; pending: number };
   };
   /** By task, tail, and the position of the first item. */
   segments: { key: [number, number, number]; value: Item[] };
   meta: { key: string; value: unknown };
 }
 
-/** Opens and, where needed, upgrades: each version's step follows the one before. */
+/** Opens and, where it is new, sets up; there is one version so far. */
 export function openDatabase(
   name: string,
   events: { blocking: () => void; terminated: () => void },
 ): Promise<IDBPDatabase<Schema>> {
   return openDB<Schema>(name, VERSION, {
     ...events,
-    upgrade(db, oldVersion) {
-      if (oldVersion < 1) {
-        const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
-        tasks.createIndex('place', ['scope', 'state', 'age', 'key', 'token']);
-        tasks.createIndex('session', 'session');
-        tasks.createIndex('pending', 'pending');
-        db.createObjectStore('segments');
-        db.createObjectStore('meta');
-      }
+    upgrade(db) {
+      const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
+      for (const name of ['place', 'session', 'pending'] as const) tasks.createIndex(name, name);
+      for (const name of ['segments', 'meta'] as const) db.createObjectStore(name);
     },
   });
 }

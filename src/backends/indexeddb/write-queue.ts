@@ -7,33 +7,46 @@
  * tasks read inside it.
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
+import { copyJson } from '../../core/json.ts';
 import type { SelectRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
 import { answerOf, type Connection } from './connection.ts';
-import { apply, type Commit, creates, type Draft, draftOf, hasLanded, type Result, writeDraft } from './draft.ts';
+import { apply, type Commit, type Draft, draftOf, hasLanded, type Result, writerOf } from './draft.ts';
 import { KnownTask } from './known-task.ts';
-import type { TaskRow } from './schema.ts';
+import { byName, linger } from './queue.ts';
+import { headOf, type Place, type TaskRow } from './schema.ts';
 
 const MAX_BATCH = 1_000;
 
-/** Those not used lately are forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
+/**
+ * Other contexts are told when nothing more is coming for now, and in between after so many ms. A message of its own for each
+ * change would take a fifth of its time.
+ */
+const TELL_MS = 40;
+
+/** All are forgotten when those in memory hold more characters than this; each counts a little itself. */
 const MAX_WEIGHT = 64 * 2 ** 20;
 const TASK_WEIGHT = 2048;
+
+/** Asks for what it needs, and answers what there is to wait for. */
+type Step = (tx: IDBTransaction) => Promise<unknown>[];
 
 /** What one try came to. */
 interface Outcome {
   readonly drafts: Map<string, Draft>;
-  readonly results: readonly Result[];
+  readonly results: Map<Commit, Result>;
 }
 
 export class WriteQueue {
   readonly #connection: Connection;
   readonly #onCommitted: (committed: readonly Committed[]) => void;
-  /** The ones used last stand last. */
   readonly #known = new Map<string, KnownTask>();
   #weight = 0;
   #queue: Commit[] = [];
-  #running: Promise<void> | undefined;
+  /** Resolves when nothing is queued any more. */
+  idle: Promise<void> | undefined;
+  #untold: Committed[] = [];
+  #tellAt = 0;
 
   constructor(connection: Connection, onCommitted: (committed: readonly Committed[]) => void) {
     this.#connection = connection;
@@ -43,31 +56,30 @@ export class WriteQueue {
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ key, name: encodeKey(key), decide, select, resolve, reject });
-      this.#running ??= this.#run();
+      this.idle ??= this.#run();
     });
+  }
+
+  get(name: string): KnownTask | undefined {
+    return this.#known.get(name);
   }
 
   /** The task of a row that was just read. */
   recall(name: string, row: TaskRow): KnownTask {
     const known = this.#known.get(name);
-    return known?.tokens[0] === row.token ? known : new KnownTask(row, known);
+    return known && known.tokens[0] === row.tokens[0] ? known : new KnownTask(copyJson(headOf(row)), row, known);
   }
 
   remember(name: string, task: KnownTask): void {
-    this.#forget(name);
-    task.stale = false;
-    task.weight = task.length + TASK_WEIGHT;
-    this.#known.set(name, task);
-    this.#weight += task.weight;
-    for (const oldest of this.#known.keys()) {
-      if (this.#weight <= MAX_WEIGHT) break;
-      this.#forget(oldest);
+    const weight = task.length + TASK_WEIGHT;
+    this.#weight += weight - task.weight;
+    if (this.#weight > MAX_WEIGHT) {
+      this.#known.clear();
+      this.#weight = weight;
     }
-  }
-
-  #forget(name: string): void {
-    this.#weight -= this.#known.get(name)?.weight ?? 0;
-    this.#known.delete(name);
+    task.weight = weight;
+    task.stale = false;
+    this.#known.set(name, task);
   }
 
   /** Another context wrote to this task, or may have. */
@@ -76,16 +88,17 @@ export class WriteQueue {
     if (known) known.stale = true;
   }
 
-  /** Resolves when nothing is queued any more. */
-  get idle(): Promise<void> | undefined {
-    return this.#running;
-  }
-
   async #run(): Promise<void> {
     // Calls made in one go share the first transaction.
     await null;
-    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, MAX_BATCH));
-    this.#running = undefined;
+    while (this.#queue.length > 0) {
+      await this.#commit(this.#queue.splice(0, MAX_BATCH));
+      await linger(this.#queue);
+      if (this.#queue.length > 0 && performance.now() < this.#tellAt) continue;
+      this.#onCommitted(this.#untold.splice(0));
+      this.#tellAt = performance.now() + TELL_MS;
+    }
+    this.idle = undefined;
   }
 
   async #commit(batch: readonly Commit[]): Promise<void> {
@@ -100,72 +113,100 @@ export class WriteQueue {
   }
 
   async #write(batch: readonly Commit[], trusting: boolean): Promise<Outcome> {
+    const changes = byName(batch);
+    let isTrusting = trusting;
     let tried: Outcome | undefined;
+    let outcome: Outcome;
+    let steps: Generator<Step, undefined>;
+    let first: Step | undefined;
+    const prepare = () => {
+      outcome = { drafts: new Map(), results: new Map() };
+      steps = this.#steps(changes, isTrusting, outcome);
+      first = steps.next().value;
+      // By now what is remembered has changed, whether anything gets written or not.
+      isTrusting = false;
+    };
     try {
-      const stores = ['tasks', 'segments'];
-      return await this.#connection.transact(stores, 'readwrite', async (tx) => {
-        if (tried && (await hasLanded(tx, tried.drafts))) return tried;
-        const { drafts, checked } = await this.#begin(tx, batch, trusting && !tried);
-        tried = { drafts, results: batch.map((commit) => apply(commit, drafts.get(commit.name) as Draft)) };
-        for (const { task, range } of tried.results) if (range) await task?.load(tx, range);
-        for (const [name, draft] of drafts) if (draft.dirty) writeDraft(tx, name, draft);
-        // Said explicitly as soon as nothing more will be asked, the end comes sooner.
-        await checked;
-        tx.commit?.();
-        return tried;
-      });
+      return await this.#connection.transact(
+        ['tasks', 'segments'],
+        'readwrite',
+        async (tx) => {
+          if (tried && (await hasLanded(tx, tried.drafts))) return tried;
+          tried = outcome;
+          const waits: Promise<unknown>[] = [];
+          for (let step = first; step; step = steps.next().value) waits.push(...step(tx));
+          if (waits.length > 0) await Promise.all(waits);
+          // Said explicitly as soon as nothing more will be asked, the end comes sooner.
+          tx.commit?.();
+          return outcome;
+        },
+        prepare,
+      );
     } catch (error) {
-      for (const { name } of batch) this.expire(name);
+      for (const name of changes.keys()) this.expire(name);
       const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
       if (isConflict && trusting) return this.#write(batch, false);
       throw error;
     }
   }
 
-  /** The tasks of a batch as they are: as remembered, taken for new, or read. `checked` fails where a memory is out of date. */
-  async #begin(tx: IDBTransaction, batch: readonly Commit[], trusting: boolean) {
-    const drafts = new Map<string, Draft>();
-    const reads: Promise<void>[] = [];
-    const checks: Promise<void>[] = [];
-    const tasks = tx.objectStore('tasks');
-    for (const commit of batch) {
-      const { name } = commit;
-      if (drafts.has(name)) continue;
+  /**
+   * What is to be asked for each task, made up one by one, so that the browser is at work on one while the next is: the task
+   * as it is remembered, or taken for new, or, in the transaction, as it is read.
+   */
+  *#steps(
+    changes: ReadonlyMap<string, readonly Commit[]>,
+    isTrusting: boolean,
+    { drafts, results }: Outcome,
+  ): Generator<Step, undefined> {
+    for (const [name, commits] of changes) {
+      const make = (draft: Draft): Step => {
+        const found = commits.map((commit) => apply(commit, draft));
+        const write = draft.dirty ? writerOf(name, draft) : undefined;
+        return (tx) => {
+          drafts.set(name, draft);
+          for (const [i, commit] of commits.entries()) results.set(commit, found[i] as Result);
+          write?.(tx);
+          return found.flatMap(({ task, range }) => (range && task?.load(tx, range)) ?? []);
+        };
+      };
+      const read: Step = (tx) => {
+        const row = answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(name));
+        return [row.then((row) => Promise.all(make(draftOf(row && this.recall(name, row)))(tx)))];
+      };
       const known = this.#known.get(name);
-      const trusted = trusting && !known?.stale ? known : undefined;
-      drafts.set(name, draftOf(trusted));
-      if (trusted) {
-        const found = answerOf(tasks.index('place').getKey(trusted.place));
-        checks.push(
-          found.then((key) => {
-            // As the browser itself says it where a row is added that is there.
-            if (key !== name) throw new DOMException('', 'ConstraintError');
-          }),
-        );
-      } else if (known || !trusting || !creates(commit)) {
-        const read = answerOf<TaskRow | undefined>(tasks.get(name)).then((row) => {
-          drafts.set(name, draftOf(row && this.recall(name, row)));
-        });
-        reads.push(read);
+      if (!isTrusting || known?.stale) yield read;
+      else {
+        const place = known?.place;
+        const draft = draftOf(known);
+        const step = make(draft);
+        yield place ? (tx) => [hasStayed(tx, name, place), ...step(tx)] : draft.task ? step : read;
       }
     }
-    const checked = checks.length > 0 ? Promise.all(checks) : undefined;
-    // It is waited for later on; until then its failure is nobody's.
-    checked?.catch(() => {});
-    if (reads.length > 0) await Promise.all(reads);
-    return { drafts, checked };
   }
 
   #settle(batch: readonly Commit[], { drafts, results }: Outcome): void {
     for (const [name, { task, dirty }] of drafts) {
       if (!dirty && !task) continue;
       task?.confirm();
-      task ? this.remember(name, task) : this.#forget(name);
+      task ? this.remember(name, task) : this.#known.delete(name);
     }
-    this.#onCommitted(results.flatMap(({ committed }) => committed ?? []));
-    batch.forEach(({ resolve, reject }, i) => {
-      const { committed, error } = results[i] as Result;
-      committed ? resolve(committed) : reject(error);
-    });
+    for (const commit of batch) {
+      const { committed, error } = results.get(commit) as Result;
+      if (committed) {
+        this.#untold.push(committed);
+        commit.resolve(committed);
+      } else commit.reject(error);
+    }
   }
+}
+
+/** Fails, as the browser does where a row is added that is there, if the task has been written since it was at this place. */
+function hasStayed(tx: IDBTransaction, name: string, place: Place): Promise<void> {
+  const stayed = answerOf(tx.objectStore('tasks').index('place').getKey(place)).then((key) => {
+    if (key !== name) throw new DOMException('', 'ConstraintError');
+  });
+  // It is waited for later on; until then its failure is nobody's.
+  stayed.catch(() => {});
+  return stayed;
 }

@@ -1,0 +1,37 @@
+/**
+ * Gives up what is not answered in time. One timer looks after all that is waited for, and is not touched when something
+ * is answered: to set and clear one for each transaction costs a twentieth of a small write.
+ */
+import { TaskStoreError } from '../../core/errors.ts';
+
+/** Answers `work`, or rejects with `STORE_TIMEOUT` where that takes too long; then `onTimeout` is called as well. */
+export type Limit = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
+
+export function limitOf(ms: number): Limit {
+  /** How to give up on each, and when. Those that end first stand first, since all are given the same time. */
+  const waits = new Map<() => void, number>();
+  let isWatching = false;
+  const watch = (): void => {
+    for (const [giveUp, until] of waits) {
+      const left = until - performance.now();
+      isWatching = left > 0;
+      if (isWatching) {
+        setTimeout(watch, left);
+        return;
+      }
+      waits.delete(giveUp);
+      giveUp();
+    }
+    isWatching = false;
+  };
+  return (work, onTimeout) =>
+    new Promise((resolve, reject) => {
+      const giveUp = () => {
+        reject(new TaskStoreError('STORE_TIMEOUT', `no answer within ${ms} ms`));
+        onTimeout();
+      };
+      waits.set(giveUp, performance.now() + ms);
+      if (!isWatching) watch();
+      work.then(resolve, reject).finally(() => waits.delete(giveUp));
+    });
+}
