@@ -43,7 +43,6 @@ import type {
   ListQuery,
   PruneOptions,
   ReadOptions,
-  SyncTaskOptions,
   TaskChange,
   TaskPage,
   TaskStore,
@@ -240,7 +239,8 @@ export class LocalTaskStore implements TaskStore {
       view = wanted;
       const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
       const committed = this.#transact(key, () => command, { select: selectView(view) });
-      return toRemote ? reached(committed, toRemote, { ...key, signal: options.signal }) : committed;
+      if (!toRemote) return committed;
+      return committed.then((result) => toRemote.flush({ ...key, signal: options.signal }).then(() => result));
     };
     return this.#run(operation, taskId, options, begin, ({ record }) => toStoredTask(record as TaskRecord, view, true));
   }
@@ -343,12 +343,6 @@ export class LocalTaskStore implements TaskStore {
 /** Most calls come with a good id and nothing else. */
 function checkCall(taskId: string, options: object): void {
   if (options !== none || typeof taskId !== 'string' || !taskId) check(callShape, { taskId, ...options });
-}
-
-async function reached(committed: Promise<Committed>, sync: TaskSync, task: SyncTaskOptions): Promise<Committed> {
-  const result = await committed;
-  await sync.flush(task);
-  return result;
 }
 
 /** A change without its items. */
