@@ -79,8 +79,7 @@ export class LocalTaskStore implements TaskStore {
   readonly #pending = new Listeners<TaskKey>();
   readonly #stopListening: () => void;
   /** Undefined until the backend has said whether this store was ever opened with sync. */
-  #tracksPending: boolean | undefined;
-  #tracking: Promise<void> | undefined;
+  #tracksPending: Promise<boolean> | undefined;
   /** Notices of other contexts, told one after the other. */
   #telling: Promise<void> = Promise.resolve();
   #active = 0;
@@ -91,7 +90,7 @@ export class LocalTaskStore implements TaskStore {
     this.#backend = backend;
     this.#environment = environment;
     this.backend = { ...backend.info, reason };
-    if (sync) this.#tracksPending = true;
+    if (sync) this.#tracksPending = Promise.resolve(true);
     this.#stopListening = backend.listen((notices) => this.#hear(notices));
     this.port = {
       environment,
@@ -250,8 +249,8 @@ export class LocalTaskStore implements TaskStore {
     decide: (head: TaskHead | undefined) => Command | 'remove' | undefined,
     { select = selectNothing, source = 'local' }: TransactOptions = {},
   ): Promise<Committed> {
-    if (this.#tracksPending === undefined) await this.#learnTracking();
-    const context = { key, now: this.#environment.now(), tracksPending: this.#tracksPending === true };
+    const tracksPending = await (this.#tracksPending ??= this.#learnTracking());
+    const context = { key, now: this.#environment.now(), tracksPending };
     const decideChange = (head: TaskHead | undefined) => {
       const command = decide(head);
       return typeof command === 'object' ? reduce(head, command, context) : command;
@@ -261,17 +260,21 @@ export class LocalTaskStore implements TaskStore {
     return committed;
   }
 
-  #learnTracking(): Promise<void> {
-    this.#tracking ??= this.#backend.getMeta(SYNC_META).then((meta) => {
-      this.#tracksPending = meta !== undefined;
-    });
-    return this.#tracking;
+  #learnTracking(): Promise<boolean> {
+    return this.#backend.getMeta(SYNC_META).then(
+      (meta) => meta !== undefined,
+      (error) => {
+        // Asked again by the next change.
+        this.#tracksPending = undefined;
+        throw error;
+      },
+    );
   }
 
   #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
     if (decision === undefined) return;
     if (decision === 'remove') {
-      if (this.#hub.size > 0) this.#hub.tell(changeOf(key, source, 'deleted'));
+      this.#hub.tell(changeOf(key, source, 'deleted'));
       this.#hub.wake(key, true);
       return;
     }

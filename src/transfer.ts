@@ -82,12 +82,12 @@ export async function prune(port: StorePort, { olderThan, states, signal }: Prun
   const before = new Date(olderThan);
   if (Number.isNaN(before.getTime())) throw invalidArgument([{ path: ['olderThan'], message: 'expected a time' }]);
   const limit = before.toISOString();
-  const prunable = new Set([...finishedStates].filter((state) => !states || states.includes(state)));
+  const prunable = [...finishedStates].filter((state) => !states || states.includes(state));
   const isPrunable = ({ updatedAt, pendingSince, body }: TaskHead) =>
-    updatedAt < limit && pendingSince === undefined && prunable.has(body.status.state);
+    updatedAt < limit && pendingSince === undefined && prunable.includes(body.status.state);
 
   let pruned = 0;
-  for await (const { key, updatedAt } of oldestFirst(port, { states: [...prunable] })) {
+  for await (const { key, updatedAt } of oldestFirst(port, { states: prunable })) {
     signal?.throwIfAborted();
     if (updatedAt >= limit) break;
     const { decision } = await port.transact(key, (head) => (head && isPrunable(head) ? 'remove' : undefined));

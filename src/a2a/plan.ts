@@ -102,15 +102,14 @@ function extendArtifacts(
     if (!old && isMerged && isTwin(artifact, views, ({ header }) => header.artifactId)) continue;
     const slot = !old ? views.length : isMerged ? views.findIndex(isIt) : i;
     const there = views[slot];
-    const { parts, grown } = artifact;
-    const added = addedTo(old?.parts, parts, grown);
+    const added = addedTo(old?.parts, artifact.parts, artifact.grown);
     if (!added || (old && !(isIt(old) && there && isWithin(old.parts, there.parts)))) return undefined;
     let header = old && there ? merge(artifact.header, old.header, there.header) : artifact.header;
     if (header !== there?.header) {
       const { index } = codec.stored<StoredHeader>(artifact.header);
       header = codec.encodeHeader(header, there ? 0 : free(index), there?.header);
     } else if (added.length === 0) continue;
-    views[slot] = { header, parts: isMerged && there ? join(there.parts, added) : parts };
+    views[slot] = { header, parts: isMerged && there ? join(there.parts, added) : artifact.parts };
     extensions.push({ slot, header: codec.stored(header), parts: storedOf(added, codec) });
   }
   return { views, extensions };

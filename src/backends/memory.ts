@@ -101,7 +101,7 @@ function toRecord({ head, messages, parts }: Entry, select: SelectRange): TaskRe
   const range = select(head);
   return {
     head,
-    messages: () => messages.slice(range.messages[0], range.messages[1]),
+    messages: () => messages.slice(...range.messages),
     parts: (slot) => (parts[slot] ?? []).slice(...range.parts(slot)),
   };
 }

@@ -90,12 +90,9 @@ export class TaskStoreError extends Error {
 }
 
 /** The error of bad fields; its message names them all. */
-export function invalidArgument(
-  issues: readonly FieldIssue[],
-  details: { operation?: string | undefined; taskId?: string | undefined } = {},
-): TaskStoreError {
+export function invalidArgument(issues: readonly FieldIssue[]): TaskStoreError {
   const text = issues.map(({ path, message }) => `${path.length ? path.join('.') : 'the argument'}: ${message}`);
-  return new TaskStoreError('INVALID_ARGUMENT', shorten(text.join('; '), 1000), { ...details, issues });
+  return new TaskStoreError('INVALID_ARGUMENT', shorten(text.join('; '), 1000), { issues });
 }
 
 /** Errors of the core know what is wrong but not in which call; those of hosts are not ours to reword. */

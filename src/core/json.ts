@@ -43,7 +43,8 @@ function copyContainer(value: object, path: (string | number)[]): unknown {
     }
     return Object.freeze(result);
   }
-  if (!isPlain(value)) throw refuse(path, `a ${nameOf(value)} is not a JSON value`);
+  const tag = Object.prototype.toString.call(value);
+  if (tag !== '[object Object]') throw refuse(path, `a ${tag.slice(8, -1)} is not a JSON value`);
   const result: Record<string, unknown> = {};
   // Of the ways to go through an object this one makes no list of its keys.
   for (const key in value) {
@@ -57,16 +58,6 @@ function copyContainer(value: object, path: (string | number)[]): unknown {
     else result[key] = copied;
   }
   return Object.freeze(result);
-}
-
-/** Objects of classes are taken for what they hold, as JSON takes them; those of the language itself are not. */
-function isPlain(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || nameOf(value) === 'Object';
-}
-
-function nameOf(value: object): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
 }
 
 function refuse(path: readonly (string | number)[], message: string): Error {

@@ -43,7 +43,6 @@ export const selectAll: SelectRange = (head) => ({
 
 export function selectView({ historyLength, includeArtifacts }: TaskView): SelectRange {
   if (historyLength === undefined && includeArtifacts !== false) return selectAll;
-  if (historyLength === 0 && includeArtifacts === false) return selectNothing;
   return (head) => {
     const all = selectAll(head);
     const count = head.messageCount ?? 0;

@@ -99,7 +99,7 @@ function existing(head: TaskHead | undefined): TaskHead {
 
 function create({ params, isStreaming, newSessionId }: Command & { type: 'upsert' }, context: ReduceContext): Change {
   const { id, message, metadata, pushNotification, sessionId = newSessionId } = params;
-  const status: TaskStatus = Object.freeze({ state: 'submitted', message, timestamp: isoTime(context.now) });
+  const status = withTimestamp({ state: 'submitted', message }, context.now);
   const body: TaskBody = { id, sessionId, status };
   if (metadata) body.metadata = metadata;
   return step(undefined, { body, isStreaming, messages: [message], pushNotification }, context);
@@ -141,10 +141,8 @@ function extensionsOf(before: readonly ArtifactHead[], updates: readonly Artifac
 
 /** A later chunk's fields win where given, but for two: `append` says how the artifact began, `lastChunk` how this chunk ends it. */
 function laterHeader(old: ArtifactHead['header'], later: ArtifactHead['header']): ArtifactHead['header'] {
-  const { append: _, ...given } = later;
-  // Most chunks bring parts and nothing else.
-  if (old.lastChunk === undefined && Object.keys(given).length === 0) return old;
-  const { lastChunk: __, ...kept } = old;
+  const { lastChunk: _, ...kept } = old;
+  const { append: __, ...given } = later;
   return { ...kept, ...given };
 }
 

@@ -83,7 +83,8 @@ export function within(
 
 export const text: Shape = is((value) => typeof value === 'string', 'a string');
 export const id: Shape = is((value) => typeof value === 'string' && value !== '', 'a string that is not empty');
-export const flag: Shape = optional(is((value) => typeof value === 'boolean', 'true or false'));
+export const bool: Shape = is((value) => typeof value === 'boolean', 'true or false');
+export const flag: Shape = optional(bool);
 export const count: Shape = is(
   (value) => Number.isInteger(value) && (value as number) >= 0,
   'a whole number of 0 or more',

@@ -2,7 +2,7 @@
  * The shapes of A2A as Elkar speaks them. Every object is open: keys that are not named here are kept as they came, so
  * that nothing a newer A2A version adds is lost on the way.
  */
-import { count, flag, id, is, list, object, oneOf, optional, type Shape, text, time, within } from './shape.ts';
+import { bool, count, flag, id, is, list, object, oneOf, optional, type Shape, text, time, within } from './shape.ts';
 
 /** Free for the user; kept as it came. */
 export interface Metadata {
@@ -171,12 +171,12 @@ const parts: Readonly<Record<string, Shape>> = {
   }),
   data: object({ data: is((data) => data !== undefined, 'a JSON value'), metadata }),
 };
-const partType = oneOf('text', 'file', 'data');
+const partType = oneOf(...Object.keys(parts));
 
 const part: Shape = object({}, (value, path, issues) => {
   const { type } = value as Part;
   within('type', partType, type, path, issues);
-  if (typeof type === 'string' && Object.hasOwn(parts, type)) parts[type]?.(value, path, issues);
+  if (Object.hasOwn(parts, type)) parts[type]?.(value, path, issues);
 });
 
 const message = object({ role: oneOf('user', 'agent'), parts: list(part), metadata });
@@ -239,7 +239,7 @@ export const storedTaskShape: Shape = object({
   id,
   callerId,
   taskType,
-  isStreaming: is((value) => typeof value === 'boolean', 'true or false'),
+  isStreaming: bool,
   task: taskShape,
   pushNotification,
   createdAt: time,

@@ -10,7 +10,7 @@ export function toNotice({ before, decision }: Committed): Notice | undefined {
     key,
     type: change ? (before ? 'updated' : 'created') : 'deleted',
     revision,
-    statusChanged: change !== undefined && head.body.status !== before?.body.status,
+    statusChanged: head.body.status !== before?.body.status,
     messages: change ? [messageCount - change.messages.length, messageCount] : [0, 0],
     parts: (change?.parts ?? []).map(({ slot, parts: { length } }) => {
       const to = artifacts?.[slot]?.partCount ?? 0;
