@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { StoredTask } from '../src/core/task.ts';
 import { openTaskStore } from '../src/json-file.ts';
 import { ask, chunk, says } from './support/agent.ts';
 import { runCli, startCli } from './support/cli.ts';
+import { crashCopy } from './support/json-file.ts';
 import { newFolder } from './support/places.ts';
 
 const commands = ['replay', 'serve', 'list', 'show', 'export', 'import', 'prune', 'compact', 'check'];
@@ -28,6 +29,17 @@ async function makeStore(path = join(cwd, 'holdfast.json')): Promise<void> {
   await store.updateTask('t2', { status: { state: 'working' } });
   await store.upsertTaskForClient({ id: 't3', status: { state: 'failed' } }, 'https://agent.example');
 }
+
+test('a store that was never closed is there: held by its process, and as that left it when it was killed', async () => {
+  const path = join(cwd, 'holdfast.json');
+  await using store = await openTaskStore({ path });
+  await store.upsertTask(ask('t1', 'one'));
+  expect(existsSync(path)).toBe(false);
+  expect((await run('list')).stdout).toMatch(/^t1 /m);
+  const copy = crashCopy(path);
+  expect((await run('compact', '--store', copy)).status).toBe(0);
+  expect(JSON.parse(readFileSync(copy, 'utf8')).tasks).toHaveLength(1);
+});
 
 describe('help', () => {
   test('lists the commands, and every command has its own with examples', async () => {

@@ -1,5 +1,8 @@
 /** The store file that a command works on. */
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { realFileSystem } from '../backends/json-file/file-system.ts';
+import { journalGenerations } from '../backends/json-file/paths.ts';
 import { jsonFile, openTaskStore } from '../json-file.ts';
 import type { LocalTaskStore } from '../local-task-store.ts';
 import { UsageError } from './command.ts';
@@ -30,7 +33,12 @@ export async function useStore<T>(store: LocalTaskStore, use: (store: LocalTaskS
   }
 }
 
-/** Commands that look at a store must not make an empty one of a mistyped path. */
+/**
+ * Commands that look at a store must not make an empty one of a mistyped path. Until a store is closed for the first time, or
+ * where its process was killed before, all of it lies in its journal.
+ */
 function assertExists(path: string): void {
-  if (!existsSync(path)) throw new UsageError(`no store at ${path}`);
+  const isThere =
+    existsSync(path) || (existsSync(dirname(path)) && journalGenerations(realFileSystem, path).length > 0);
+  if (!isThere) throw new UsageError(`no store at ${path}`);
 }
