@@ -176,7 +176,7 @@ const partType = oneOf(...Object.keys(parts));
 const part: Shape = object({}, (value, path, issues) => {
   const { type } = value as Part;
   within('type', partType, type, path, issues);
-  if (Object.hasOwn(parts, type)) parts[type]?.(value, path, issues);
+  if (typeof type === 'string' && Object.hasOwn(parts, type)) parts[type]?.(value, path, issues);
 });
 
 const message = object({ role: oneOf('user', 'agent'), parts: list(part), metadata });
