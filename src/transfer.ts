@@ -1,6 +1,6 @@
 /** Whole stores on the move: export, import, and pruning what is finished. All go through the port, task by task. */
 import { invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
-import type { TaskHead } from './core/head.ts';
+import { keyOf, type TaskHead } from './core/head.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
 import { validate } from './core/shape.ts';
 import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts';
@@ -9,6 +9,8 @@ import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOpt
 
 /** So many imports are under way at a time. */
 const BATCH = 500;
+
+type Line = readonly [item: string | StoredTask, at: number];
 
 export async function* exportTasks(port: StorePort, { callerId, signal }: ExportOptions): AsyncGenerator<string> {
   for await (const { key } of oldestFirst(port, {})) {
@@ -29,36 +31,33 @@ export async function importTasks(
   let line = 0;
   const failed: { line: number; error: TaskStoreError }[] = [];
 
-  const take = async (item: string | StoredTask, at: number) => {
+  const take = async ([item, at]: Line) => {
     let stored: StoredTask;
     try {
       stored = validate<StoredTask>(storedTaskShape, typeof item === 'string' ? JSON.parse(item) : item);
     } catch (error) {
-      const wrapped = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${at} is not JSON`, {
-        operation: 'importTasks',
-      });
-      failed.push({ line: at, error: wrapped });
+      const details = { operation: 'importTasks' };
+      failed.push({ line: at, error: toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${at} is not JSON`, details) });
       return;
     }
-    const key = { callerId: stored.callerId, taskType: stored.taskType, taskId: stored.id };
-    const { decision } = await port.transact(key, (head) => {
+    const { decision } = await port.transact(keyOf(stored.id, stored), (head) => {
       const kept = head && (options.onConflict !== 'replace' || head.pendingSince !== undefined);
       return kept ? undefined : { type: 'restore', stored };
     });
     decision ? imported++ : skipped++;
   };
 
-  let batch: Promise<void>[] = [];
+  // Gathered first and begun together: a failure is heard at once, however long the source takes over what comes next.
+  const batch: Line[] = [];
+  const flush = () => Promise.all(batch.splice(0).map(take));
   for await (const item of linesOf(source)) {
     options.signal?.throwIfAborted();
     line++;
     if (typeof item === 'string' && item.trim() === '') continue;
-    batch.push(take(item, line));
-    if (batch.length < BATCH) continue;
-    await Promise.all(batch);
-    batch = [];
+    batch.push([item, line]);
+    if (batch.length === BATCH) await flush();
   }
-  await Promise.all(batch);
+  await flush();
   return { imported, skipped, failed };
 }
 

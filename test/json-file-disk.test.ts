@@ -40,6 +40,24 @@ describe.each(['strict', 'relaxed'] as const)('a disk that is full, %s', (durabi
     expect(texts(await again.getTask('a'))).toEqual(['one', 'two']);
   });
 
+  it('ends an import with its error, though the source has more to come', async () => {
+    const disk = new SimulatedDisk();
+    await using from = await open(newFile(), {});
+    await using store = await open(newFile(), { durability, fs: disk.fs });
+    for (let i = 0; i < 600; i++) await say2(from, `t${i}`, 'one');
+    async function* source() {
+      disk.space = 0;
+      for await (const line of from.exportTasks()) {
+        yield line;
+        // Whatever is refused must be heard before the next line comes: a process ends at a rejection that nobody hears.
+        await new Promise(setImmediate);
+      }
+    }
+    await expect(store.importTasks(source())).rejects.toMatchObject({ code: 'IO_ERROR', operation: 'importTasks' });
+    expect((await store.listTasks()).tasks).toEqual([]);
+    disk.space = Number.POSITIVE_INFINITY;
+  });
+
   it('keeps everything in the journal when the file cannot be written anew', async () => {
     const path = newFile();
     const disk = new SimulatedDisk();
