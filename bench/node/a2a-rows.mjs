@@ -91,6 +91,20 @@ const overDatabase = async (chunks, use) => {
   return figure;
 };
 
+/** What any store has to pay there: the handler copies the list of parts with each chunk. It keeps the caller's own object. */
+const nothing = (chunks, use) => {
+  let last;
+  const taskStore = {
+    async save(task) {
+      last = task;
+    },
+    async load() {
+      return last;
+    },
+  };
+  return use(taskStore, chunks);
+};
+
 const stores = {
   'Holdfast, memory': overHoldfast({ backend: 'memory' }),
   'Holdfast, relaxed': overHoldfast({ durability: 'relaxed' }),
@@ -130,7 +144,10 @@ export function a2aRows({ quick }) {
       contestants: {
         'Holdfast, once': () => stores['Holdfast, memory'](chunks, stream),
         'Holdfast, four times': () => stores['Holdfast, memory'](chunks * 4, stream),
+        'no work at all, once': () => nothing(chunks, stream),
+        'no work at all, four times': () => nothing(chunks * 4, stream),
       },
+      notes: { 'no work at all, once': 'hands out the object it was given: the handler alone' },
       goals: [{ of: 'Holdfast, four times', against: 'Holdfast, once', atMost: 4.5 }],
     },
     {
