@@ -7,7 +7,7 @@ import type { StoredTask } from '../src/core/task.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
 import { SimulatedDisk } from './support/json-file-disk.ts';
-import { scaled, seeded } from './support/long.ts';
+import { scaled, seededRandom } from './support/long.ts';
 import { newFolder } from './support/places.ts';
 
 const say2 = (store: LocalTaskStore, id: string, text: string) => store.upsertTask({ id, message: say(text) });
@@ -102,6 +102,42 @@ describe.each(['strict', 'relaxed'] as const)('a disk that is full, %s', (durabi
   });
 });
 
+it('a call that found nothing to do says so only if what it found got to the disk', async () => {
+  const disk = new SimulatedDisk();
+  await using from = await open(newFile(), {});
+  await say2(from, 'a', 'kept');
+  let lines = '';
+  for await (const line of from.exportTasks()) lines += line;
+  await using store = await open(newFile(), { fs: disk.fs });
+  disk.failSync = true;
+  const created = say2(store, 'a', 'lost');
+  const imported = store.importTasks(lines);
+  await expect(created).rejects.toMatchObject({ code: 'IO_ERROR' });
+  disk.failSync = false;
+  expect(await imported).toEqual({ imported: 1, skipped: 0, failed: [] });
+  expect(texts(await store.getTask('a'))).toEqual(['kept']);
+});
+
+it('a list does not wait for changes that came after it', async () => {
+  const disk = new SimulatedDisk();
+  await using store = await open(newFile(), { fs: disk.fs });
+  let writes = 0;
+  let listed = false;
+  const flood = () => {
+    if (listed || ++writes > 2000) return;
+    for (const id of ['a', 'b']) void say2(store, id, 'more');
+  };
+  // Every sync finds another change waiting when it ends.
+  disk.onChange = (what) => {
+    if (what === 'sync') flood();
+  };
+  flood();
+  while (writes < 5) await new Promise(setImmediate);
+  await store.listTasks();
+  listed = true;
+  expect(writes).toBeLessThan(50);
+});
+
 it.each(['strict', 'relaxed'] as const)(
   'a change that was refused leaves no trace in those that follow, %s',
   async (durability) => {
@@ -136,8 +172,9 @@ it('a sync that fails while the file is written anew loses nothing under relaxed
   const disk = new SimulatedDisk();
   const store = await open(path, { durability: 'relaxed', fs: disk.fs, foldFrom: 3000 });
   const written: Record<string, string[]> = {};
+  const random = seededRandom('failing syncs');
   disk.onChange = (what, file) => {
-    disk.failSync = what === 'sync' && file.includes('.journal.') && Math.random() < 0.5;
+    disk.failSync = what === 'sync' && file.includes('.journal.') && random() < 0.5;
   };
   for (let round = 0; round < 3; round++) await growTasks(store, written).catch(() => {});
   await verify(store, written);
@@ -192,10 +229,11 @@ it('ended at any moment while its file is written anew, a store has everything',
   const copies: { what: string; path: string; written: Record<string, string[]> }[] = [];
   const written: Record<string, string[]> = {};
   const seen = new Set<string>();
+  const random = seededRandom('moments');
   disk.onChange = (what, file) => {
     const folding = readdirSync(dirname(path)).filter((name) => name.includes('.journal.')).length;
     const moment = `${what} ${file.slice(path.length)} with ${folding}`;
-    if (seen.has(moment.replace(/\d+/g, '#')) && Math.random() < 0.9) return;
+    if (seen.has(moment.replace(/\d+/g, '#')) && random() < 0.9) return;
     seen.add(moment.replace(/\d+/g, '#'));
     copies.push({ what: moment, path: crashCopy(path), written: structuredClone(written) });
   };
@@ -213,12 +251,7 @@ it('ended at any moment while its file is written anew, a store has everything',
 });
 
 it('after a power cut every change acknowledged under strict is there', async () => {
-  const { seed } = seeded('power cuts');
-  let state = seed;
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
+  const random = seededRandom('power cuts');
   const path = newFile();
   const disk = new SimulatedDisk();
   const store = await open(path, { fs: disk.fs, foldFrom: 4000 });
@@ -241,10 +274,10 @@ it('after a power cut every change acknowledged under strict is there', async ()
   }
 });
 
-/** A few tasks that grow, some of them long, side by side; notes what was acknowledged. */
+/** A few tasks that grow, some of them long, side by side; notes what was acknowledged. Ends when all have ended. */
 async function growTasks(store: LocalTaskStore, written: Record<string, string[]> = {}) {
   const start = Object.keys(written).length;
-  await Promise.all(
+  const callers = await Promise.allSettled(
     Array.from({ length: 4 }, async (_, caller) => {
       for (let n = 0; n < 60; n++) {
         const id = `${n % 5 === 0 ? start : 0}-${caller}-${n % 5}`;
@@ -255,6 +288,7 @@ async function growTasks(store: LocalTaskStore, written: Record<string, string[]
       }
     }),
   );
+  for (const caller of callers) if (caller.status === 'rejected') throw caller.reason;
   return written;
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Durability } from '../src/backends/backend.ts';
 import { crc32ByTable } from '../src/backends/json-file/crc32.ts';
 import { crashCopy, journalOf, newFile, open, say, texts } from './support/json-file.ts';
-import { scaled, seeded } from './support/long.ts';
+import { scaled, seededRandom } from './support/long.ts';
 import { newFolder } from './support/places.ts';
 
 const COUNT = 8;
@@ -67,15 +67,13 @@ describe.each(['strict', 'relaxed'] as const)('a journal, %s', (durability) => {
   it('with single bytes changed is refused and kept, or nothing before the damage is missing', async () => {
     const path = await crashed(durability);
     const { bytes, starts } = recordsOf(path);
-    const { seed } = seeded('flipped bytes');
-    let random = seed;
+    const random = seededRandom('flipped bytes');
     let refused = 0;
     const flips = scaled(60, 5_000);
     for (let i = 0; i < flips; i++) {
-      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
-      const at = random % bytes.length;
+      const at = Math.floor(random() * bytes.length);
       const damaged = Buffer.from(bytes);
-      damaged[at] = (damaged[at] as number) ^ (1 << ((random >>> 16) & 7));
+      damaged[at] = (damaged[at] as number) ^ (1 << Math.floor(random() * 8));
       const copy = withJournal(path, damaged);
       const intact = starts.filter((start) => start > 0 && start <= at).length - 1;
       try {

@@ -5,7 +5,7 @@ import type { Durability } from '../src/backends/backend.ts';
 import type { StoredTask } from '../src/core/task.ts';
 import { startProgram } from './support/cli.ts';
 import { documentIn, newFile, open } from './support/json-file.ts';
-import { scaled, seeded } from './support/long.ts';
+import { scaled, seededRandom } from './support/long.ts';
 
 type Acknowledged = Map<string, string[]>;
 
@@ -68,14 +68,12 @@ function verify(tasks: Map<string, StoredTask>, said: Acknowledged): number {
 
 describe.each(['strict', 'relaxed'] as const)('a process killed under load, %s', (durability) => {
   it('loses nothing that it acknowledged', async () => {
-    const { seed } = seeded(`kills, ${durability}`);
+    const random = seededRandom(`kills, ${durability}`);
     const path = newFile();
     const said: Acknowledged = new Map();
-    let random = seed;
     let generations = 0;
     for (let round = 0; round < scaled(10, 60); round++) {
-      random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
-      await runAndKill(path, durability, round, random % 350, said);
+      await runAndKill(path, durability, round, random() * 350, said);
       await using reader = await open(path, { readOnly: true });
       verify(await allOf(reader), said);
     }

@@ -49,7 +49,8 @@ export class ChangeLog {
   #syncMs = Number.POSITIVE_INFINITY;
   #shared = 0;
   #quiet: (() => void)[] = [];
-  #idle: (() => void)[] = [];
+  /** Told whenever a batch is settled. */
+  #waiting: (() => void)[] = [];
   #syncTimer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
 
@@ -76,7 +77,8 @@ export class ChangeLog {
 
   /** When everything submitted so far is acknowledged or taken back. */
   async whenSettled(): Promise<void> {
-    while (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    const { submitted } = this;
+    while (this.settled < submitted) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** Runs `action` while memory and journal are in step: every change made is on the disk, none is under way. */
@@ -129,7 +131,6 @@ export class ChangeLog {
       this.#wake();
     }
     this.#running = false;
-    this.#wake();
   }
 
   #takeNext(): Batch {
@@ -199,8 +200,8 @@ export class ChangeLog {
   }
 
   #wake(): void {
-    const waiting = this.#idle;
-    this.#idle = [];
+    const waiting = this.#waiting;
+    this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
 

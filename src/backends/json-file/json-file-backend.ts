@@ -49,7 +49,10 @@ export class JsonFileBackend implements Backend {
     const before = found?.head;
     const decision = decide(before);
     if (decision === undefined || (decision === 'remove' && !before)) {
+      const { failures } = this.#log;
       await this.#untilSettled(name);
+      // What it was decided on may have been taken back.
+      if (failures !== this.#log.failures) return this.commit(key, decide, select);
       return { before, decision: undefined, record: found?.toRecord(select) };
     }
     const entry = found ? this.#table.toChange(found) : this.#table.create(name, (decision as { head: TaskHead }).head);
