@@ -309,6 +309,20 @@ describe('refusals', () => {
     expect((await request('POST', '/tasks', fine)).status).toBe(200);
   });
 
+  it('reads and limits a body where requests have no stream of it, as in Firefox', async () => {
+    const { handle, store } = await endpoint({ bodyLimit: 1000 });
+    const headers = { 'x-api-key': 'key-a', 'content-type': 'application/json' };
+    const post = (body: string) => {
+      const request = new Request('http://localhost/api/tasks', { method: 'POST', headers, body });
+      return handle(Object.defineProperty(request, 'body', { value: undefined }));
+    };
+    expect((await post(JSON.stringify({ send_task_params: params('t') }))).status).toBe(200);
+    expect(
+      (await post(JSON.stringify({ send_task_params: params('u', { sessionId: 'x'.repeat(1000) }) }))).status,
+    ).toBe(413);
+    expect((await store.listTasks({ allCallers: true })).tasks.map(({ id }) => id)).toEqual(['t']);
+  });
+
   it('takes 2 MB by default, and no more', async () => {
     const { request } = await endpoint();
     const body = (size: number) =>

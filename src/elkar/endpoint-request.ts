@@ -43,8 +43,8 @@ export async function readBody(request: Request, limit: number): Promise<Json> {
 async function readText(request: Request, limit: number): Promise<string> {
   const declared = Number(request.headers.get('content-length') ?? Number.NaN);
   if (declared > limit) throw tooLarge();
-  if (declared >= 0) {
-    // The server under us holds a body to its declared length.
+  if (declared >= 0 || !request.body) {
+    // The server under us holds a body to its declared length; where requests have no stream (Firefox) all is there already.
     const text = await request.text();
     if (text.length > limit) throw tooLarge();
     return text;
@@ -52,11 +52,11 @@ async function readText(request: Request, limit: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   let size = 0;
-  const reader = request.body?.getReader();
-  for (let chunk = await reader?.read(); chunk && !chunk.done; chunk = await reader?.read()) {
+  const reader = request.body.getReader();
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
     size += chunk.value.length;
     if (size > limit) {
-      await reader?.cancel();
+      await reader.cancel();
       throw tooLarge();
     }
     text += decoder.decode(chunk.value, { stream: true });
