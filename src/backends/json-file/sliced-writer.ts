@@ -8,7 +8,7 @@ const CHUNK = 256 * 1024;
 const SYNC_BYTES = 16 * 1024 * 1024;
 
 /** How long to go on before everything else gets its turn, in milliseconds. */
-const SLICE_MS = 4;
+const SLICE_MS = 2;
 
 /** Writes a long file bit by bit: it awaits its turn often enough that nobody waits for it. */
 export class SlicedWriter {
