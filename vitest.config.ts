@@ -82,7 +82,7 @@ export default defineConfig({
         : []),
       ...(webkit ? [inBrowser('webkit', webkitGtk(webkit))] : []),
       {
-        test: { name: 'e2e', env, testTimeout, include: ['test/e2e/**/*.test.ts'], fileParallelism: false },
+        test: { name: 'e2e', env, testTimeout, include: ['test/e2e/**/*.test.ts'] },
       },
     ],
   },
