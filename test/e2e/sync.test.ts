@@ -1,5 +1,5 @@
 /** Sync in a real browser: tabs that share a store are opened, closed, crashed, frozen and reloaded; the remote ends exact. */
-import type { BrowserContext, Page } from 'playwright';
+import type { BrowserContext, CDPSession, Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ElkarTransport } from '../../src/elkar/transport.ts';
 import type * as Entry from '../../src/index.browser.ts';
@@ -42,7 +42,7 @@ async function openTab(): Promise<Page> {
       apiKey: 'secret',
       gatherMs: 0,
       maxBackoffMs: 200,
-      patienceMs: 300,
+      patienceMs: 1000,
     });
     window.store = await Holdfast.openTaskStore({ name: 'site', sync });
   });
@@ -125,21 +125,49 @@ it('five tabs write to one store; one pushes, and is succeeded when closed and w
   await expectExact(survivors[0] as Page, { a0: 12, a4: 12, b0: 12, b3: 12, c0: 12, c1: 12, c2: 12 });
 });
 
+/** Stops a tab while no transaction of its database is open: that would stop the other tab, too. */
+async function freeze(tab: Page, other: Page): Promise<CDPSession> {
+  const cdp = await context.newCDPSession(tab);
+  const tryIt = async () => {
+    await cdp.send('Debugger.enable');
+    await cdp.send('Debugger.pause');
+    if (await other.evaluate(canWrite)) return true;
+    await cdp.send('Debugger.disable');
+    return false;
+  };
+  await expect.poll(tryIt).toBe(true);
+  return cdp;
+}
+
+/** Whether a transaction comes to an end in this page's one database. */
+async function canWrite(): Promise<boolean> {
+  const [{ name = '' } = {}] = await indexedDB.databases();
+  const db = await new Promise<IDBDatabase>((resolve) => {
+    const opening = indexedDB.open(name);
+    opening.onsuccess = () => resolve(opening.result);
+  });
+  const tx = db.transaction([...db.objectStoreNames], 'readwrite');
+  const isWritable = await new Promise<boolean>((resolve) => {
+    tx.oncomplete = () => resolve(true);
+    setTimeout(() => resolve(false), 1000);
+  });
+  db.close();
+  return isWritable;
+}
+
 it('a frozen leader is noticed and succeeded; thawed, it does no harm', async () => {
   const tabs = [await openTab(), await openTab()] as const;
-  const frozen = await leaderOf(tabs);
-  const other = tabs[0] === frozen ? tabs[1] : tabs[0];
-  const cdp = await context.newCDPSession(frozen);
-  await cdp.send('Debugger.enable');
   let openGate = () => {};
   site.gate = new Promise((resolve) => {
     openGate = resolve;
   });
   site.delayMs = 500;
-  await write(frozen, 'before', 8);
-  // The requests of all tasks are out, and no transaction of its database is open: that would stop the other tab, too.
-  await expect.poll(() => site.underWay, { timeout: 20_000 }).toBe(TASKS);
-  await cdp.send('Debugger.pause');
+  await write(tabs[0], 'before', 8);
+  // The requests of all tasks are out.
+  await expect.poll(() => site.underWay).toBe(TASKS);
+  const frozen = await leaderOf(tabs);
+  const other = tabs[0] === frozen ? tabs[1] : tabs[0];
+  const cdp = await freeze(frozen, other);
   openGate();
   await write(other, 'after', 8);
   await leaderOf([other], 10_000);
