@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
-import type { BrowserProviderOption } from 'vitest/node';
+import { BaseSequencer, type BrowserProviderOption, type TestSpecification } from 'vitest/node';
 import { launchOptions } from './scripts/find-browser.mjs';
 import { findWebKitGtk, webkitGtk } from './test/setup/webkitgtk.ts';
 
@@ -53,9 +53,20 @@ function inBrowser(browser: Browser, provider: BrowserProviderOption): TestProje
   };
 }
 
+/** Files that wait for a browser are begun first, then the long ones that are short to read: none is left for the end alone. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => Number(/\/(conformance|runs|model)\//.test(moduleId));
+    const waits = ({ moduleId }: TestSpecification) => Number(moduleId.includes('/e2e/'));
+    return sorted.sort((a, b) => waits(b) - waits(a) || isLong(b) - isLong(a));
+  }
+}
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {
