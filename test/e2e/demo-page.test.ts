@@ -63,31 +63,38 @@ test('5,000 tasks scroll without a stutter, are searched and filtered', async ()
   expect(await list.getByRole('option').count()).toBeLessThan(40);
   const scroll = () =>
     list.evaluate(async (element) => {
-      const times: number[] = [];
-      element.scrollTop = 0;
-      let before = await new Promise<number>(requestAnimationFrame);
-      for (let i = 0; i < 150; i++) {
+      /** How long each frame took, the shortest first. */
+      const framesOf = async (move: (i: number) => number) => {
+        const times: number[] = [];
+        element.scrollTop = 0;
+        let before = await new Promise<number>(requestAnimationFrame);
+        for (let i = 0; i < 150; i++) {
+          element.scrollTop += move(i);
+          const now = await new Promise<number>(requestAnimationFrame);
+          times.push(now - before);
+          before = now;
+        }
+        return times.sort((a, b) => a - b);
+      };
+      return {
+        // What a frame takes here and now, with nothing to do.
+        bare: await framesOf(() => 0),
         // Slowly, fast, and in leaps.
-        element.scrollTop += i < 50 ? 20 : i < 100 ? 300 : 2_500;
-        const now = await new Promise<number>(requestAnimationFrame);
-        times.push(now - before);
-        before = now;
-      }
-      return times.sort((a, b) => a - b);
+        frames: await framesOf((i) => (i < 50 ? 20 : i < 100 ? 300 : 2_500)),
+      };
     });
-  // A machine that does something else meanwhile takes frames of its own; what stutters by itself does so every time.
+  // 50 ms, or three bare frames where the machine does something else meanwhile; what stutters by itself does so every time.
   await expect
     .poll(
       async () => {
-        const frames = await scroll();
-        console.log(
-          `frames while scrolling 5,000 tasks: median ${frames[75]} ms, 95 % ${frames[142]} ms, most ${frames[149]} ms`,
-        );
-        return frames[142];
+        const { bare, frames } = (await scroll()) as { bare: number[]; frames: number[] };
+        const [median, most95, most] = [75, 142, 149].map((i) => frames[i] as number) as [number, number, number];
+        console.log(`frames while scrolling 5,000 tasks: median ${median} ms, 95 % ${most95} ms, most ${most} ms`);
+        return most95 / Math.max(50, 3 * (bare[142] as number));
       },
-      { timeout: 45_000 },
+      { timeout: 60_000 },
     )
-    .toBeLessThan(50);
+    .toBeLessThan(1);
   await list.evaluate((element) => {
     element.scrollTop = element.scrollHeight;
   });
