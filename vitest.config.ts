@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
-import type { BrowserProviderOption } from 'vitest/node';
+import { BaseSequencer, type BrowserProviderOption, type TestSpecification } from 'vitest/node';
 import { launchOptions } from './scripts/find-browser.mjs';
 import { findWebKitGtk, webkitGtk } from './test/setup/webkitgtk.ts';
 
 /** Long campaigns of the same tests: thousands of kills, schedules and fuzz cases instead of dozens. */
 const long = process.env.HOLDFAST_LONG === '1';
 const env = { HOLDFAST_LONG: long ? '1' : '' };
-const testTimeout = long ? 900_000 : 60_000;
+// What waits for something fails late: a slow machine must not make a test fail.
+const patience = { testTimeout: long ? 900_000 : 120_000, expect: { poll: { timeout: 20_000 } } };
 
 // These two run where they are installed; a Chromium there must be.
 const firefox = process.env.FIREFOX_PATH ?? '/usr/bin/firefox-esr';
@@ -39,7 +40,7 @@ function inBrowser(browser: Browser, provider: BrowserProviderOption): TestProje
     test: {
       name: browser,
       env,
-      testTimeout,
+      ...patience,
       include: ['test/**/*.browser.test.ts'],
       browser: {
         enabled: true,
@@ -52,15 +53,26 @@ function inBrowser(browser: Browser, provider: BrowserProviderOption): TestProje
   };
 }
 
+/** Files that wait for a browser are begun first, then the long ones that are short to read: none is left for the end alone. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => Number(/\/(conformance|runs|model)\//.test(moduleId));
+    const waits = ({ moduleId }: TestSpecification) => Number(moduleId.includes('/e2e/'));
+    return sorted.sort((a, b) => waits(b) - waits(a) || isLong(b) - isLong(a));
+  }
+}
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {
           name: 'node',
           env,
-          testTimeout,
+          ...patience,
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.browser.test.ts', 'test/**/*.happy.test.ts', 'test/e2e/**'],
         },
@@ -70,7 +82,7 @@ export default defineConfig({
         test: {
           name: 'happy-dom',
           env,
-          testTimeout,
+          ...patience,
           environment: 'happy-dom',
           setupFiles: ['test/setup/fake-indexeddb.ts'],
           include: ['test/**/*.happy.test.ts'],
@@ -82,7 +94,7 @@ export default defineConfig({
         : []),
       ...(webkit ? [inBrowser('webkit', webkitGtk(webkit))] : []),
       {
-        test: { name: 'e2e', env, testTimeout, include: ['test/e2e/**/*.test.ts'], fileParallelism: false },
+        test: { name: 'e2e', env, ...patience, include: ['test/e2e/**/*.test.ts'] },
       },
     ],
   },

@@ -1,26 +1,42 @@
 /**
- * `npm test`: everything that must hold, in order of how soon it can fail. `--long`: the long campaigns of the same tests,
- * in Node and Chromium. Prints the count of tests last, in a form that a machine reads too: `N passed, N failed`.
+ * `npm test`: everything that must hold; what can fail soonest comes first, two side by side. `--long`: the long campaigns of
+ * the same tests, in Node and Chromium. Prints the count of tests last, in a form that a machine reads too: `N passed, N failed`.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 
 const long = process.argv.includes('--long');
 const report = `test-results/${long ? 'long' : 'tests'}.json`;
 
+/** Answers whether it went well. */
 function run(command, env = {}) {
   console.log(`\n> ${command}`);
   const { status } = spawnSync(command, { shell: true, stdio: 'inherit', env: { ...process.env, ...env } });
   return status === 0;
 }
 
-function npm(...scripts) {
-  for (const script of scripts) if (!run(`npm run --silent ${script}`)) process.exit(1);
+/** As `run`, beside others: what the command says is printed in one piece when it has ended. */
+async function runBeside(command) {
+  const child = spawn(command, { shell: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      said += text;
+    });
+  }
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  console.log(`\n> ${command}\n${said}`);
+  return status === 0;
 }
 
-if (!long) npm('lint', 'types');
-npm('build');
-if (!long) npm('size', 'pkg');
+/** The scripts one after the other, up to the first that fails. */
+async function npm(...scripts) {
+  for (const script of scripts) if (!(await runBeside(`npm run --silent ${script}`))) return false;
+  return true;
+}
+
+const ready = long ? [npm('build')] : [npm('lint', 'types'), npm('build', 'size', 'pkg')];
+if ((await Promise.all(ready)).includes(false)) process.exit(1);
 
 mkdirSync('test-results', { recursive: true });
 rmSync(report, { force: true });

@@ -28,7 +28,7 @@ async function settle(proxy: FaultyProxy, flush: () => Promise<void>): Promise<v
   await flush();
   proxy.rate = 0;
   // Requests that were given up may still be on their way.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await expect.poll(() => proxy.underWay).toBe(0);
 }
 
 /** The same run on a task of its own. */

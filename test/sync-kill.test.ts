@@ -35,6 +35,8 @@ test('kills at random moments of pushing leave every change on the remote once, 
     expect(errors).toBe('');
   }
   proxy.rate = 0;
+  // What the last process sent may still be on its way.
+  await expect.poll(() => proxy.underWay).toBe(0);
   const sync = elkarSync({ baseUrl: `${server.origin}/api`, apiKey: 'secret', identity: 'same', maxBackoffMs: 20 });
   // The proxy has another address than the server, and so another identity: the changes stay with theirs.
   const stranger = await openTaskStore({ path, sync });

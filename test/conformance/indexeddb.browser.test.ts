@@ -6,7 +6,8 @@ testTaskStore(
   { describe, expect, it },
   {
     name: 'IndexedDB',
-    open: (name, options) => openTaskStore({ name, ...options }),
+    // On a busy machine 50 MB take longer than a call may take by default.
+    open: (name, options) => openTaskStore({ name, timeoutMs: 60_000, ...options }),
     cleanUp: async (name) => {
       indexedDB.deleteDatabase(name);
     },

@@ -109,9 +109,9 @@ test('a process that is killed while it streams goes on where it was', async () 
     const said: string[] = [];
     for await (const line of createInterface({ input: child.stdout })) {
       said.push(line);
-      if (line === until) break;
+      // What it says before it is dead counts, too.
+      if (line === until) child.kill('SIGKILL');
     }
-    child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null)
       await new Promise((resolve) => child.once('exit', resolve));
     return said;

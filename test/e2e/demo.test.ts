@@ -54,7 +54,7 @@ async function summaryHasBegun(page: Page): Promise<void> {
   await page
     .locator('.artifact', { hasText: 'Summary' })
     .getByText(/[2-9] parts, growing/)
-    .waitFor({ timeout: 40_000 });
+    .waitFor();
 }
 
 test('a text becomes a summary, through a question', async () => {
@@ -154,7 +154,7 @@ test('a tab that works and pushes and crashes is succeeded in both', async () =>
   await rows(second).first().click();
   const session = await visitor.context.newCDPSession(first);
   session.send('Page.crash').catch(() => {});
-  await second.getByText('Tab B, this one, pushes').waitFor({ timeout: 20_000 });
+  await second.getByText('Tab B, this one, pushes').waitFor();
   await setPace(second, 'fast');
   await expectState(second, 'Completed');
   expectWhole(await readRaw(second), 4);
@@ -223,7 +223,7 @@ test('a server that cuts connections, and one that refuses the key, delay and lo
   await page.locator('.sync-panel .badge', { hasText: 'Offline' }).waitFor();
   await toggle(page, 'Key revoked', true);
   await toggle(page, 'Server down', false);
-  await page.locator('.sync-panel .badge', { hasText: 'Paused' }).waitFor({ timeout: 20_000 });
+  await page.locator('.sync-panel .badge', { hasText: 'Paused' }).waitFor();
   await page.getByText('The remote refuses the key. Nothing is lost').waitFor();
   await expectState(page, 'Completed');
   await toggle(page, 'Key revoked', false);
@@ -258,7 +258,7 @@ test('a task that the remote refuses is set aside, blocks no other, and is retri
   // More than the endpoint takes in one request, in one message that cannot be divided.
   await give(page, 'a'.repeat(2_200_000));
   const aside = page.getByRole('list', { name: 'Tasks set aside' }).getByRole('listitem');
-  await aside.waitFor({ timeout: 20_000 });
+  await aside.waitFor();
   expect(await aside.textContent()).toContain('413');
   await give(page, 'A ship sails. It returns.');
   await answer(page, 'short');

@@ -1,11 +1,12 @@
 /** Sync in a real browser: tabs that share a store are opened, closed, crashed, frozen and reloaded; the remote ends exact. */
-import type { BrowserContext, Page } from 'playwright';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { BrowserContext, CDPSession, Page } from 'playwright';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ElkarTransport } from '../../src/elkar/transport.ts';
 import type * as Entry from '../../src/index.browser.ts';
 import type { elkarSync } from '../../src/sync.ts';
+import { closePages, openPage, startBrowser } from '../support/indexeddb-site.ts';
 import { newFolder } from '../support/places.ts';
-import { openPage, type SyncSite, startSyncSite } from '../support/sync-site.ts';
+import { type SyncSite, startSyncSite } from '../support/sync-site.ts';
 
 declare const Holdfast: typeof Entry & { elkarSync: typeof elkarSync };
 
@@ -13,15 +14,25 @@ declare const Holdfast: typeof Entry & { elkarSync: typeof elkarSync };
 declare const window: { store: Awaited<ReturnType<typeof Entry.openTaskStore>> };
 
 const TASKS = 4;
-let site: SyncSite;
+const profile = newFolder(afterAll);
 let context: BrowserContext;
+let site: SyncSite;
+/** Their ports are kept to the end, or a later one might be given a port again, and find what an earlier one left. */
+const sites: SyncSite[] = [];
+
+beforeAll(async () => {
+  context = await startBrowser(profile);
+});
+afterAll(async () => {
+  await context.close();
+  for (const site of sites) await site.close();
+});
 
 beforeEach(async () => {
   site = await startSyncSite();
-  context = await site.visit(newFolder());
+  sites.push(site);
+  return () => closePages(context);
 });
-
-afterEach(() => site.close());
 
 async function openTab(): Promise<Page> {
   const page = await openPage(context, site.url);
@@ -31,7 +42,7 @@ async function openTab(): Promise<Page> {
       apiKey: 'secret',
       gatherMs: 0,
       maxBackoffMs: 200,
-      patienceMs: 300,
+      patienceMs: 1000,
     });
     window.store = await Holdfast.openTaskStore({ name: 'site', sync });
   });
@@ -102,29 +113,62 @@ it('five tabs write to one store; one pushes, and is succeeded when closed and w
   const left = tabs.filter((tab) => tab !== closed);
   const writing = left.map((tab, i) => write(tab, `b${i}`, 12));
   await closed.close();
-  const crashed = await leaderOf(left, 2000);
+  const crashed = await leaderOf(left);
   await Promise.all(writing);
 
   const survivors = left.filter((tab) => tab !== crashed);
   const onward = survivors.map((tab, i) => write(tab, `c${i}`, 12));
   const cdp = await context.newCDPSession(crashed);
   void cdp.send('Page.crash').catch(() => {});
-  await leaderOf(survivors, 2000);
+  await leaderOf(survivors);
   await Promise.all(onward);
   await expectExact(survivors[0] as Page, { a0: 12, a4: 12, b0: 12, b3: 12, c0: 12, c1: 12, c2: 12 });
 });
 
+/** Stops a tab while no transaction of its database is open: that would stop the other tab, too. */
+async function freeze(tab: Page, other: Page): Promise<CDPSession> {
+  const cdp = await context.newCDPSession(tab);
+  const tryIt = async () => {
+    await cdp.send('Debugger.enable');
+    await cdp.send('Debugger.pause');
+    if (await other.evaluate(canWrite)) return true;
+    await cdp.send('Debugger.disable');
+    return false;
+  };
+  await expect.poll(tryIt).toBe(true);
+  return cdp;
+}
+
+/** Whether a transaction comes to an end in this page's one database. */
+async function canWrite(): Promise<boolean> {
+  const [{ name = '' } = {}] = await indexedDB.databases();
+  const db = await new Promise<IDBDatabase>((resolve) => {
+    const opening = indexedDB.open(name);
+    opening.onsuccess = () => resolve(opening.result);
+  });
+  const tx = db.transaction([...db.objectStoreNames], 'readwrite');
+  const isWritable = await new Promise<boolean>((resolve) => {
+    tx.oncomplete = () => resolve(true);
+    setTimeout(() => resolve(false), 1000);
+  });
+  db.close();
+  return isWritable;
+}
+
 it('a frozen leader is noticed and succeeded; thawed, it does no harm', async () => {
   const tabs = [await openTab(), await openTab()] as const;
+  let openGate = () => {};
+  site.gate = new Promise((resolve) => {
+    openGate = resolve;
+  });
+  site.delayMs = 500;
+  await write(tabs[0], 'before', 8);
+  // The requests of all tasks are out.
+  await expect.poll(() => site.underWay).toBe(TASKS);
   const frozen = await leaderOf(tabs);
   const other = tabs[0] === frozen ? tabs[1] : tabs[0];
-  site.delayMs = 500;
-  await write(frozen, 'before', 8);
-  await frozen.waitForFunction(() => window.store.sync?.status.state === 'pushing');
-  const cdp = await context.newCDPSession(frozen);
-  await cdp.send('Debugger.enable');
-  // Its requests are out, and no transaction of its database is open: that would stop the other tab, too.
-  await cdp.send('Debugger.pause');
+  const cdp = await freeze(frozen, other);
+  openGate();
   await write(other, 'after', 8);
   await leaderOf([other], 10_000);
   await other.evaluate(() => window.store.sync?.flush({ timeoutMs: 20_000 }));

@@ -59,6 +59,7 @@ export async function newVisitor(
   options: BrowserContextOptions = {},
 ): Promise<{ readonly context: BrowserContext; open(hash?: string): Promise<Page> }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(60_000);
   const wrong: string[] = [];
   context.on('request', (request) => {
     const to = request.url();
@@ -103,13 +104,13 @@ export async function answer(page: Page, text: string): Promise<void> {
 }
 
 export async function expectState(page: Page, state: string): Promise<void> {
-  await page.locator('.task-page .badge', { hasText: state }).waitFor({ timeout: 40_000 });
+  await page.locator('.task-page .badge', { hasText: state }).waitFor();
 }
 
 /** Both sides hold the same, item for item. */
 export async function expectEqualSides(page: Page): Promise<void> {
   await page.getByRole('tab', { name: 'Both sides' }).click();
-  await page.getByText('Both sides are equal, item for item').waitFor({ timeout: 40_000 });
+  await page.getByText('Both sides are equal, item for item').waitFor();
 }
 
 /** The chosen task as the page downloads it. */

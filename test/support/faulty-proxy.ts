@@ -7,6 +7,8 @@ export interface FaultyProxy extends Served {
   readonly counts: { requests: number; [fault: string]: number };
   /** The share of requests that fail; may be changed. */
   rate: number;
+  /** So many requests are not through with yet, also such as nobody waits for any more. */
+  readonly underWay: number;
 }
 
 const faults = ['reset before', 'reset after', 'truncated', 'captive', 'delayed', 'late', '503'] as const;
@@ -15,16 +17,19 @@ export async function faultyProxy(target: string, rate: number, random: () => nu
   const counts: FaultyProxy['counts'] = { requests: 0 };
   const listener = async (request: IncomingMessage, response: ServerResponse) => {
     counts.requests++;
+    proxy.underWay++;
     const fault = random() < proxy.rate ? faults[Math.floor(random() * faults.length)] : undefined;
     if (fault) counts[fault] = (counts[fault] ?? 0) + 1;
     try {
       await pass(request, response, target, fault);
     } catch {
       response.destroy();
+    } finally {
+      proxy.underWay--;
     }
   };
   const served = await serveListener((request, response) => void listener(request, response));
-  const proxy: FaultyProxy = { ...served, counts, rate };
+  const proxy = { ...served, counts, rate, underWay: 0 };
   return proxy;
 }
 

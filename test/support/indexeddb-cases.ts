@@ -361,8 +361,7 @@ export function testIndexedDbCases(): void {
       posted = 0;
       for (let i = 0; i < 3; i++) {
         await append(one, 't', 'alone');
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        expect(posted).toBe(i + 1);
+        await expect.poll(() => posted, { interval: 5 }).toBe(i + 1);
       }
     });
   });

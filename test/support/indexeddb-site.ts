@@ -6,7 +6,14 @@ import { build } from 'esbuild';
 import { type BrowserContext, chromium, type Page } from 'playwright';
 import { launchOptions } from '../../scripts/find-browser.mjs';
 
-/** Served as `/holdfast.js`, which sets `Holdfast`. */
+let script: Promise<string> | undefined;
+
+/** Served as `/holdfast.js`, which sets `Holdfast`. Made once for each file of tests. */
+function bundled(): Promise<string> {
+  script ??= bundle();
+  return script;
+}
+
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL('../../src/index.browser.ts', import.meta.url))],
@@ -31,17 +38,21 @@ const worker = `
 `;
 
 export interface Site {
+  /** An origin that no other site has: what a browser keeps for it is its own. */
   readonly url: string;
-  /** Starts the browser, on a profile in this folder. */
-  visit(profile: string): Promise<BrowserContext>;
   close(): Promise<void>;
+}
+
+/** Starts a browser, on a profile in this folder. */
+export async function startBrowser(profile: string): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(profile, await launchOptions());
 }
 
 export async function startSite(): Promise<Site> {
   const pages: Record<string, [type: string, content: string]> = {
     '/': ['text/html', '<!doctype html><script src="/holdfast.js"></script>'],
     '/sandbox': ['text/html', '<!doctype html><iframe sandbox="allow-scripts" src="/"></iframe>'],
-    '/holdfast.js': ['text/javascript', await bundle()],
+    '/holdfast.js': ['text/javascript', await bundled()],
     '/worker.js': ['text/javascript', worker],
   };
   const server = createServer(({ url = '/' }, response) => {
@@ -49,16 +60,9 @@ export async function startSite(): Promise<Site> {
     response.writeHead(pages[url] ? 200 : 404, { 'content-type': type }).end(content);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const contexts: BrowserContext[] = [];
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    async visit(profile) {
-      const context = await chromium.launchPersistentContext(profile, await launchOptions());
-      contexts.push(context);
-      return context;
-    },
     async close() {
-      for (const context of contexts) await context.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
@@ -69,4 +73,9 @@ export async function openPage(context: BrowserContext, url: string): Promise<Pa
   const page = await context.newPage();
   await page.goto(url);
   return page;
+}
+
+/** Leaves the browser running, and the page it began with. */
+export async function closePages(context: BrowserContext): Promise<void> {
+  for (const page of context.pages().slice(1)) await page.close();
 }

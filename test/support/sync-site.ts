@@ -1,18 +1,27 @@
-/** A site whose pages have the store with sync, an imitation of Elkar's server on the same origin, and a Chromium. */
+/** A site whose pages have the store with sync, and an imitation of Elkar's server on the same origin. */
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { type BrowserContext, chromium, type Page } from 'playwright';
-import { launchOptions } from '../../scripts/find-browser.mjs';
 import { type ElkarImitation, elkarImitation } from './elkar-imitation.ts';
 import { serveRequests } from './http.ts';
 
 export interface SyncSite {
+  /** An origin that no other site has: what a browser keeps for it is its own. */
   readonly url: string;
   readonly elkar: ElkarImitation;
-  /** How long the remote takes to answer, in ms; what a request meets halfway is up to the test. */
+  /** Requests get to the remote when this has come, and `delayMs` after it; what they meet halfway is up to the test. */
+  gate: Promise<void>;
   delayMs: number;
-  visit(profile: string): Promise<BrowserContext>;
+  /** So many requests are on their way to the remote. */
+  readonly underWay: number;
   close(): Promise<void>;
+}
+
+let script: Promise<string> | undefined;
+
+/** Made once for each file of tests. */
+function bundled(): Promise<string> {
+  script ??= bundle();
+  return script;
 }
 
 async function bundle(): Promise<string> {
@@ -31,37 +40,27 @@ async function bundle(): Promise<string> {
 }
 
 export async function startSyncSite(): Promise<SyncSite> {
-  const script = await bundle();
+  const script = await bundled();
   const elkar = elkarImitation();
-  const contexts: BrowserContext[] = [];
   const served = await serveRequests(async (request) => {
     const { pathname } = new URL(request.url);
     const content = (type: string, body: string) => new Response(body, { headers: { 'content-type': type } });
     if (pathname === '/') return content('text/html', '<!doctype html><script src="/holdfast.js"></script>');
     if (pathname === '/holdfast.js') return content('text/javascript', script);
     if (!pathname.startsWith('/api/')) return new Response('', { status: 404 });
+    site.underWay++;
+    await site.gate;
     await new Promise((resolve) => setTimeout(resolve, site.delayMs));
+    site.underWay--;
     return elkar.handle(request);
   });
-  const site: SyncSite = {
+  const site = {
     url: `${served.origin}/`,
     elkar,
+    gate: Promise.resolve(),
     delayMs: 0,
-    async visit(profile) {
-      const context = await chromium.launchPersistentContext(profile, await launchOptions());
-      contexts.push(context);
-      return context;
-    },
-    async close() {
-      for (const context of contexts) await context.close();
-      await served.close();
-    },
+    underWay: 0,
+    close: () => served.close(),
   };
   return site;
-}
-
-export async function openPage(context: BrowserContext, url: string): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(url);
-  return page;
 }
