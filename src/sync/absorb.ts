@@ -29,8 +29,6 @@ import {
 
 /** What was sent, where the answer is that of a push. */
 export interface Sent {
-  /** How many items. */
-  readonly items: number;
   /** The head whose unsent items were read to be sent, and when: what is left after all of those was made later. */
   readonly head: TaskHead;
   readonly at: number;
@@ -71,7 +69,7 @@ export function absorb(
     unsure: undefined,
     unseen: (sent ? before.target : before)?.unseen,
   };
-  if (sent && progressOf(state, sent.items) === progressOf(before, sent.items)) throw conflict(lost);
+  if (sent && progressOf(state) === progressOf(before)) throw conflict(lost);
 
   const since = head.pendingSince ?? now;
   const isForeign = read.length > countsOf(head).length || read.some(({ isForeign }) => isForeign);

@@ -15,6 +15,7 @@ import {
   markOf,
   opOf,
   printOf,
+  remember,
   type SyncState,
   start,
   stateOf,
@@ -27,8 +28,8 @@ export interface Plan {
   readonly route?: '/client-side/tasks';
   /** Of a task that is there. */
   readonly isUpdate?: boolean;
-  /** The status that it carries. */
-  readonly status?: KnownStatus | undefined;
+  /** As in the state, with the status that it carries. */
+  readonly known?: readonly KnownStatus[] | undefined;
   /** The mark of what it carries and the answer will not show. */
   readonly unseen?: string | undefined;
   /** How much it holds, for halving. @default 0 */
@@ -81,7 +82,7 @@ function planCreate({ head, messages }: TaskRecord, uid: string, callerId: strin
   const first: TaskStatus = { state: 'submitted', message, timestamp };
   return {
     body: createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined }),
-    status: { print: printOf(first), mark: markOf(first), own: 0 },
+    known: remember([], { print: printOf(first), mark: markOf(first), own: 0 }),
     unseen: unseenOf(head),
     items: 1,
   };
@@ -145,7 +146,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
       artifacts,
       ...(isUnseen && { pushNotification, metadata }),
     }),
-    status: isSent ? { print: printOf(status), mark, own: statusOwn } : undefined,
+    known: isSent ? remember(state.known, { print: printOf(status), mark, own: statusOwn }) : state.known,
     unseen,
     items,
     bytes,

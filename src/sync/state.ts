@@ -140,13 +140,9 @@ export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefine
   return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, { taskId });
 }
 
-/**
- * What the remote must take further with a request of so many items: how many of ours, and of our artifacts, it shows;
- * without items, what it has of the rest.
- */
-export function progressOf({ tails, status, unseen }: SyncState, items: number): unknown {
-  if (items === 0) return `${status} ${unseen}`;
-  return tails.reduce((sum, tail, n) => sum + (tail ? tail.own + Math.sign(n) : 0), 0);
+/** What a request that the remote has taken moves on. */
+export function progressOf({ tails, status, unseen }: SyncState): string {
+  return JSON.stringify([tails, status, unseen]);
 }
 
 /** What lies in a head: the state, one step further. */
@@ -157,19 +153,19 @@ export function advance(next: SyncState): { [K in keyof SyncState]: SyncState[K]
 /** The state to write, and since when something is pending: as before, or 0: nothing is. */
 export type Note = readonly [next: SyncState, pendingSince?: number | undefined];
 
-/** Writes what `decide` answers, in one transaction with its look at the task; answers whether it did. */
+/** Writes what `decide` answers, in one transaction with its look at the task; answers the head after it; undefined: nothing was written. */
 export async function note(
   port: StorePort,
   key: TaskKey,
   decide: (state: SyncState, head: TaskHead) => Note | false | undefined,
-): Promise<boolean> {
-  const { decision } = await port.transact(key, (head) => {
+): Promise<TaskHead | undefined> {
+  const { decision, record } = await port.transact(key, (head) => {
     const noted = head && decide(stateOf(head), head);
     if (!noted) return undefined;
     const [next, pendingSince = head.pendingSince] = noted;
     return { type: 'note', sync: advance(next), pendingSince: pendingSince || undefined };
   });
-  return decision !== undefined;
+  return decision && record?.head;
 }
 
 export function conflict(message: string): TaskStoreError {

@@ -2,7 +2,7 @@
 import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
-import type { StorePort } from '../store-port.ts';
+import type { StorePort, Touched } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { contextOf, type SyncContext } from './context.ts';
 import { ended, type FlushOptions, flush } from './flush.ts';
@@ -41,7 +41,10 @@ export class ElkarSync implements TaskSync {
   constructor(port: StorePort, options: SyncOptions) {
     this.#port = port;
     this.#openedAt = port.environment.now();
-    this.#context = contextOf(port, options, () => this.#publish());
+    this.#context = contextOf(port, options, {
+      onChange: () => this.#publish(),
+      onAnswer: () => this.#loop?.succeeded(),
+    });
     const { isShared, locks, openChannel, onWake, pollMs } = this.#context;
     const name = `holdfast:sync:${port.storageId}`;
     this.#channel = isShared ? openChannel?.(name) : undefined;
@@ -50,7 +53,7 @@ export class ElkarSync implements TaskSync {
       this.#say('hurry');
       void this.#watchLeader(0);
     };
-    this.#ends = [port.onPending((key) => void this.#gather(key)), onWake(wake)];
+    this.#ends = [port.onPending((touched) => void this.#gather(touched)), onWake(wake)];
     const lead = () => void this.#lead();
     if (isShared && locks) this.#election = elect(locks, name, lead, () => void this.#yield());
     else lead();
@@ -84,9 +87,8 @@ export class ElkarSync implements TaskSync {
       // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
       const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
       if (isOut) await this.#nextChange();
-      else isDone = await ask({ ...this.#context, signal }, head.key);
+      else isDone = !!(await ask({ ...this.#context, signal }, head));
     }
-    this.#loop?.succeeded();
   }
 
   pause(): void {
@@ -176,8 +178,8 @@ export class ElkarSync implements TaskSync {
 
   // Waking up.
 
-  async #gather(key: TaskKey): Promise<void> {
-    this.#loop?.touch(key);
+  async #gather(touched: Touched): Promise<void> {
+    this.#loop?.touch(touched);
     void this.#watchLeader();
     if (this.#isGathering) return;
     this.#isGathering = true;
