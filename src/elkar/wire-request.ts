@@ -1,5 +1,5 @@
 /** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
-import { untilAborted } from '../core/abort.ts';
+import { inTime } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import { check, is, object, optional } from '../core/shape.ts';
 import { type Answer, type Fail, understand } from './answer.ts';
@@ -78,32 +78,22 @@ export class WireRequests {
   async #send(url: string, method: string, body: string, signal: AbortSignal | undefined, fail: Fail): Promise<Answer> {
     // Called as a plain function: browsers refuse a `fetch` that is another object's method.
     const { timeoutMs = 30_000, fetch: call = fetch } = this.#options;
-    signal?.throwIfAborted();
-    const end = new AbortController();
-    const abort = () => end.abort(signal?.reason);
+    const exchange = async (signal: AbortSignal) => {
+      const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
+      try {
+        // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
+        const response = await call(url, { method, headers, body, signal, redirect: 'manual' });
+        return { response, text: await response.text() };
+      } catch (cause) {
+        throw fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
+      }
+    };
     const late = () => {
       // It may be the key that never came: the next request asks anew.
       this.#key = undefined;
-      end.abort(fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`));
+      return fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`);
     };
-    const timer = setTimeout(late, timeoutMs);
-    signal?.addEventListener('abort', abort);
-    const exchange = async () => {
-      const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
-      // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
-      const response = await call(url, { method, headers, body, signal: end.signal, redirect: 'manual' });
-      return { response, text: await response.text() };
-    };
-    try {
-      // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
-      return await untilAborted(exchange(), end.signal);
-    } catch (cause) {
-      end.signal.throwIfAborted();
-      throw cause instanceof TaskStoreError ? cause : fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    }
+    return inTime(exchange, timeoutMs, late, signal);
   }
 
   async #askKey(fail: Fail): Promise<string> {

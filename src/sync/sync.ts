@@ -72,11 +72,12 @@ export class ElkarSync implements TaskSync {
   flush(options: FlushOptions = {}): Promise<void> {
     if (options.taskId === undefined) this.#say('hurry');
     else void this.#loop?.fill();
-    return flush(this.#context, options, {
-      status: () => this.#status,
-      nextChange: () => this.#nextChange(),
-      notify: () => this.#notify(),
-    });
+    return flush(
+      this.#context,
+      options,
+      () => this.#status,
+      () => this.#nextChange(),
+    );
   }
 
   async pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
