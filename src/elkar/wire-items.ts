@@ -139,6 +139,7 @@ export function tagOf(item: unknown): Tag {
 }
 
 export function decode<T>(model: Model, wire: unknown): T {
+  if (Array.isArray(wire)) return wire.map((item) => decode(model, item)) as T;
   if (!isObject(wire)) return wire as T;
   const item: Json = Object.fromEntries(
     Object.entries(wire).flatMap(([key, value]) => {
@@ -146,7 +147,7 @@ export function decode<T>(model: Model, wire: unknown): T {
       if (!isKnown(model, name)) return [[key, value]];
       // Rust and Python write null for what is not there.
       if (value === null && name !== 'data') return [];
-      return [[name, decodeField(name, value)]];
+      return [[name, Object.hasOwn(models, name) ? decode(name as Model, value) : value]];
     }),
   );
   const tag = model === 'file' ? {} : takeTag(item);
@@ -158,11 +159,6 @@ export function decode<T>(model: Model, wire: unknown): T {
 
 export function toCamelCase(name: string): string {
   return name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
-}
-
-function decodeField(name: string, value: unknown): unknown {
-  if (!Object.hasOwn(models, name)) return value;
-  return Array.isArray(value) ? value.map((item) => decodeField(name, item)) : decode(name as Model, value);
 }
 
 /** Takes the tag out of the metadata of an item, which are then as they were before. */
