@@ -171,7 +171,7 @@ export class PushLoop {
       // Set aside, the task stays whole as it is.
       const noted = note(this.#context.port, task.key, (state) => [{ ...state, blocked: { code, message, status } }]);
       await noted.then(
-        (head) => this.#look(task, head),
+        ({ record }) => this.#look(task, record?.head),
         (cause) => this.#wait(task, this.#failed(cause)),
       );
     }

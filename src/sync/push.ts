@@ -2,14 +2,13 @@
 import { TaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { type SelectRange, selectAll, selectNothing, type TaskRecord } from '../core/record.ts';
-import type { Command } from '../core/reduce.ts';
 import { assertSendable, encodeId } from '../elkar/wire.ts';
 import type { WireRequest } from '../elkar/wire-request.ts';
 import { absorb, type Sent } from './absorb.ts';
 import type { SyncContext } from './context.ts';
 import { plan, selectUnsent } from './plan.ts';
 import { blameFor } from './schedule.ts';
-import { errorOf, note, progressOf, type SyncState, stateOf } from './state.ts';
+import { type Decide, errorOf, type Note, note, progressOf, type SyncState, stateOf } from './state.ts';
 
 /** A task on its way. */
 export interface PushedTask {
@@ -46,7 +45,7 @@ export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHea
     return await exchange(context, head, { route, taskId, query: `?caller_id=${encodeId(callerId)}` });
   } catch (error) {
     if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId !== undefined) throw error;
-    return noteAt(context, head, { target: undefined, unsure: undefined });
+    return noteFields(context, head, { target: undefined, unsure: undefined });
   }
 }
 
@@ -59,13 +58,15 @@ async function pushNext(context: SyncContext, task: PushedTask, record: TaskReco
   const state = stateOf(head);
   const { uid = port.environment.newId() } = state;
   const next = plan(record, uid, callerId, maxBytes);
-  if (!next)
-    return note(port, key, (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0]);
+  if (!next) {
+    const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
+    return (await noteAt(context, head, settle))?.head;
+  }
   const { body, route = '/tasks', isUpdate, known, unseen, items = 0, bytes = 0 } = next;
   if (next.isHungry) task.limit = Math.min(4096, limit * 8);
   assertSendable(body, taskId);
   const target = { by: id, until: at + claimMs, unseen };
-  const noted = await noteAt(context, head, { target, known, uid, identity, term });
+  const noted = await noteFields(context, head, { target, known, uid, identity, term });
   if (!noted) return undefined;
   try {
     return await exchange(context, noted, { route, taskId: isUpdate ? taskId : undefined, body }, { head, at });
@@ -74,7 +75,7 @@ async function pushNext(context: SyncContext, task: PushedTask, record: TaskReco
     const isTooLarge = error.status === 413;
     // The remote has certainly not taken it, and need not be asked.
     const isOut = !isTooLarge && error.status !== 429 && error.code !== 'UNAUTHORIZED';
-    const after = isOut ? undefined : await noteAt(context, noted, { target: undefined });
+    const after = isOut ? undefined : await noteFields(context, noted, { target: undefined });
     if (isTooLarge && items > 1) {
       task.maxBytes = bytes >> 1;
       return after;
@@ -92,34 +93,43 @@ async function pushNext(context: SyncContext, task: PushedTask, record: TaskReco
  * `pushStep`.
  */
 async function exchange(
-  { port, wire, signal, onAnswer }: SyncContext,
+  context: SyncContext,
   head: TaskHead,
   request: WireRequest,
   sent?: Sent,
 ): Promise<TaskHead | undefined> {
+  const { port, wire, signal, onAnswer } = context;
   const remote = await wire.request({ ...request, signal });
   onAnswer();
   for (let full: TaskRecord | undefined; ; ) {
-    let isOurs = false;
-    let command: Command | 'read' | undefined;
-    const decide = (now: TaskHead | undefined) => {
-      isOurs = !!now && stateOf(now).seq === stateOf(head).seq;
-      command = isOurs ? absorb(now as TaskHead, remote, port.environment.now(), sent, full) : undefined;
-      return command === 'read' ? undefined : command;
+    let news: Note | 'read' | undefined;
+    const decide: Decide = (_, now) => {
+      news = absorb(now, remote, port.environment.now(), sent, full);
+      return news !== 'read' && news;
     };
-    const select: SelectRange = (now) => (command === 'read' ? selectAll : selectNothing)(now);
-    const { record } = await port.transact(head.key, decide, { source: 'remote', select });
-    if (command !== 'read') return isOurs ? record?.head : undefined;
-    full = record;
+    const select: SelectRange = (now) => (news === 'read' ? selectAll : selectNothing)(now);
+    full = await noteAt(context, head, decide, select);
+    if (news !== 'read') return full?.head;
   }
 }
 
-/** Writes fields of the state, if it is still as in `head`; answers as `pushStep`. */
-function noteAt(context: SyncContext, head: TaskHead, fields: Partial<SyncState>): Promise<TaskHead | undefined> {
-  return note(context.port, head.key, (state) => {
+async function noteFields(context: SyncContext, head: TaskHead, fields: Partial<SyncState>) {
+  const decide: Decide = (state) => {
     assertFree(context, state);
-    return state.seq === stateOf(head).seq && [{ ...state, ...fields }];
-  });
+    return [{ ...state, ...fields }];
+  };
+  return (await noteAt(context, head, decide))?.head;
+}
+
+/** Writes what `decide` answers, if sync's state of the task is still as in `head`; undefined: it is not. */
+async function noteAt({ port }: SyncContext, head: TaskHead, decide: Decide, select?: SelectRange) {
+  let isOurs = false;
+  const decideOurs: Decide = (state, now) => {
+    isOurs = state.seq === stateOf(head).seq;
+    return isOurs && decide(state, now);
+  };
+  const { record } = await note(port, head.key, decideOurs, select);
+  return isOurs ? record : undefined;
 }
 
 /** A leader of a later term has written, or another context's request is out: this one must leave the task alone. */

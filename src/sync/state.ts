@@ -2,9 +2,11 @@
  * What a head remembers of the remote. Pending is a difference, not a queue: the head's own counts and marks minus the
  * ones here. Everything is plain JSON, because it lies in `TaskHead.sync`.
  */
+import type { Committed } from '../backends/backend.ts';
 import { TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
-import { selectNothing, type TaskRecord } from '../core/record.ts';
+import { type SelectRange, selectNothing, type TaskRecord } from '../core/record.ts';
+import type { Command, News } from '../core/reduce.ts';
 import type { TaskStatus } from '../core/task.ts';
 import { isObject, sentAs } from '../elkar/wire-items.ts';
 import type { StorePort } from '../store-port.ts';
@@ -145,27 +147,20 @@ export function progressOf({ tails, status, unseen }: SyncState): string {
   return JSON.stringify([tails, status, unseen]);
 }
 
-/** What lies in a head: the state, one step further. */
-export function advance(next: SyncState): { [K in keyof SyncState]: SyncState[K] } {
-  return { ...next, seq: next.seq + 1 };
-}
+/** The state to write; since when something is pending: as before, or 0: nothing is; and what is new in the task. */
+export type Note = readonly [next: SyncState, pendingSince?: number | undefined, news?: News | undefined];
 
-/** The state to write, and since when something is pending: as before, or 0: nothing is. */
-export type Note = readonly [next: SyncState, pendingSince?: number | undefined];
+export type Decide = (state: SyncState, head: TaskHead) => Note | false | undefined;
 
-/** Writes what `decide` answers, in one transaction with its look at the task; answers the head after it; undefined: nothing was written. */
-export async function note(
-  port: StorePort,
-  key: TaskKey,
-  decide: (state: SyncState, head: TaskHead) => Note | false | undefined,
-): Promise<TaskHead | undefined> {
-  const { decision, record } = await port.transact(key, (head) => {
+/** Writes what `decide` answers, in one transaction with its look at the task. */
+export function note(port: StorePort, key: TaskKey, decide: Decide, select?: SelectRange): Promise<Committed> {
+  const command = (head: TaskHead | undefined): Command | undefined => {
     const noted = head && decide(stateOf(head), head);
     if (!noted) return undefined;
-    const [next, pendingSince = head.pendingSince] = noted;
-    return { type: 'note', sync: advance(next), pendingSince: pendingSince || undefined };
-  });
-  return decision && record?.head;
+    const [next, pendingSince = head.pendingSince, news] = noted;
+    return { type: 'note', sync: { ...next, seq: next.seq + 1 }, pendingSince: pendingSince || undefined, news };
+  };
+  return port.transact(key, command, { select, source: 'remote' });
 }
 
 export function conflict(message: string): TaskStoreError {
