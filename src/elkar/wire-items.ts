@@ -138,8 +138,22 @@ export function tagOf(item: unknown): Tag {
   return tags.get(item as object) ?? {};
 }
 
+/** A request that arrives after it was given up, and repeated, doubles its items; the first of each op counts. */
+function withoutDoubles(items: unknown[]): unknown[] {
+  const seen = new Set<string>();
+  return items.filter((item) => {
+    const { op } = tagOf(item);
+    return op === undefined || (!seen.has(op) && seen.add(op));
+  });
+}
+
+/** `first` with the fields that the tags of the items tell of, the later winning; spread, so that no key is special. */
+export function told<T extends object>(first: T, items: readonly unknown[], name: 'task' | 'header'): T {
+  return items.reduce<T>((sum, item) => ({ ...sum, ...tagOf(item)[name] }), first);
+}
+
 export function decode<T>(model: Model, wire: unknown): T {
-  if (Array.isArray(wire)) return wire.map((item) => decode(model, item)) as T;
+  if (Array.isArray(wire)) return withoutDoubles(wire.map((item) => decode(model, item))) as T;
   if (!isObject(wire)) return wire as T;
   const item: Json = Object.fromEntries(
     Object.entries(wire).flatMap(([key, value]) => {

@@ -104,10 +104,10 @@ export function assertSendable(body: Json, taskId: string): void {
 function pathToFlaw(value: object, depth: number): string | undefined {
   for (const [key, field] of Object.entries(value)) {
     const isNested = typeof field === 'object' && field !== null;
-    const text = typeof field === 'string' ? `${key} ${field}` : key;
-    const isFlaw = /[\0\p{Surrogate}]/u.test(text) || (isNested && depth >= MAX_NESTING);
-    const path = isNested && !isFlaw && pathToFlaw(field, depth + 1);
-    if (isFlaw || path) return path ? `${key}.${path}` : key;
+    const isFlaw = /[\0\p{Surrogate}]/u.test(typeof field === 'string' ? `${key} ${field}` : key);
+    if (isFlaw || (isNested && depth >= MAX_NESTING)) return key;
+    const path = isNested && pathToFlaw(field, depth + 1);
+    if (path) return `${key}.${path}`;
   }
   return undefined;
 }

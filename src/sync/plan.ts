@@ -6,7 +6,7 @@
  */
 import { TaskStoreError } from '../core/errors.ts';
 import { type SelectRange, type TaskRecord, toStoredTask } from '../core/record.ts';
-import type { Message, TaskStatus } from '../core/task.ts';
+import type { TaskStatus } from '../core/task.ts';
 import { clientTaskBody, createBody, type Json, type Tags, tagLater, updateBody } from '../elkar/wire.ts';
 import {
   countsOf,
@@ -128,7 +128,8 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   const unsent = record.messages();
   const mark = markOf(status);
   const isDue = state.status !== mark;
-  const place = isDue && status.message ? lastEqual(unsent, status.message) : -1;
+  const text = JSON.stringify(status.message);
+  const place = isDue ? unsent.findLastIndex((message) => JSON.stringify(message) === text) : -1;
   // The status waits for what comes before its message, and for all parts.
   const end = place > 0 || !areAllWhole ? place : -1;
   const { own, taken, isWhole } = takeTail(0, end < 0 ? unsent : unsent.slice(0, end));
@@ -157,11 +158,6 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     bytes,
     isHungry: !isFull,
   };
-}
-
-function lastEqual(messages: readonly Message[], message: Message): number {
-  const text = JSON.stringify(message);
-  return messages.findLastIndex((other) => JSON.stringify(other) === text);
 }
 
 /** Bytes of an item on the wire, its tag and second spellings included: never too few for text of any language. */

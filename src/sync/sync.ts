@@ -19,7 +19,6 @@ import { readHead, stateOf } from './state.ts';
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
 
 export class ElkarSync implements TaskSync {
-  readonly #port: StorePort;
   readonly #context: SyncContext;
   readonly #openedAt: number;
   /** Absent where no other context can lead, or all do. */
@@ -39,7 +38,6 @@ export class ElkarSync implements TaskSync {
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
 
   constructor(port: StorePort, options: SyncOptions) {
-    this.#port = port;
     this.#openedAt = port.environment.now();
     this.#context = contextOf(port, options, {
       onChange: () => this.#publish(),
@@ -101,7 +99,7 @@ export class ElkarSync implements TaskSync {
   }
 
   blocked(): Promise<readonly BlockedTask[]> {
-    return listBlocked(this.#port, this.#context.identity);
+    return listBlocked(this.#context.port, this.#context.identity);
   }
 
   retry(taskId: string, options?: SyncTaskOptions): Promise<void> {
@@ -123,14 +121,14 @@ export class ElkarSync implements TaskSync {
   }
 
   async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
-    const head = await readHead(this.#port, keyOf(taskId, options));
+    const head = await readHead(this.#context.port, keyOf(taskId, options));
     if (head) return head;
     throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller', { taskId });
   }
 
   async #release(how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
     const { key } = await this.#find(taskId, options);
-    await how(this.#port, key, this.#context.identity);
+    await how(this.#context.port, key, this.#context.identity);
     this.#say('hurry');
   }
 
@@ -140,7 +138,8 @@ export class ElkarSync implements TaskSync {
     this.#end = new AbortController();
     const { signal } = this.#end;
     try {
-      const term = await settleIdentity(this.#port, this.#context.identity, !!this.#election, this.#openedAt);
+      const { port, identity } = this.#context;
+      const term = await settleIdentity(port, identity, !!this.#election, this.#openedAt);
       if (signal.aborted) return;
       this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
@@ -166,7 +165,7 @@ export class ElkarSync implements TaskSync {
     if (this.#isWatching || !isFollower()) return;
     this.#isWatching = true;
     await this.#sleep(patienceMs);
-    const [oldest] = isFollower() ? await this.#port.pending(1).catch(() => []) : [];
+    const [oldest] = isFollower() ? await this.#context.port.pending(1).catch(() => []) : [];
     if (oldest) {
       this.#heard = undefined;
       this.#say('answer');
@@ -197,7 +196,7 @@ export class ElkarSync implements TaskSync {
     };
     while (!this.#isStopped) {
       await this.#sleep(everyMs);
-      await pullUnfinished(this.#port, pull).catch(() => {});
+      await pullUnfinished(this.#context.port, pull).catch(() => {});
     }
   }
 
