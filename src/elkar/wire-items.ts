@@ -149,7 +149,9 @@ function withoutDoubles(items: unknown[]): unknown[] {
 
 /** `first` with the fields that the tags of the items tell of, the later winning; spread, so that no key is special. */
 export function told<T extends object>(first: T, items: readonly unknown[], name: 'task' | 'header'): T {
-  return items.reduce<T>((sum, item) => ({ ...sum, ...tagOf(item)[name] }), first);
+  let sum = first;
+  for (const item of items) sum = { ...sum, ...tagOf(item)[name] };
+  return sum;
 }
 
 export function decode<T>(model: Model, wire: unknown): T {

@@ -70,7 +70,7 @@ export function absorb(
   const { pendingSince: since = now } = head;
   const isForeign = read.length > countsOf(head).length || read.some(({ isForeign }) => isForeign);
   if (!taken && !isForeign) {
-    if (JSON.stringify(state) === JSON.stringify(before)) return undefined;
+    if (!sent && JSON.stringify(state) === JSON.stringify(before)) return undefined;
     const left = sent && !hasPending(sent.head, state) ? Math.max(since, sent.at) : since;
     return [state, hasPending(head, state) ? left : 0];
   }

@@ -70,7 +70,6 @@ export class PushLoop {
     this.#remote.failures = 0;
     this.#lastError = undefined;
     this.#lastSuccessAt = this.#now();
-    this.#context.onChange();
   }
 
   /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */

@@ -36,6 +36,8 @@ export class ElkarSync implements TaskSync {
   #isWatching = false;
   #heard: SyncStatus | undefined;
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
+  /** The status that was told last. */
+  #told = JSON.stringify(this.#status);
 
   constructor(port: StorePort, options: SyncOptions) {
     this.#openedAt = port.environment.now();
@@ -88,6 +90,7 @@ export class ElkarSync implements TaskSync {
       if (isOut) await this.#nextChange();
       else isDone = !!(await ask({ ...this.#context, signal }, head));
     }
+    this.#publish();
   }
 
   pause(): void {
@@ -237,12 +240,13 @@ export class ElkarSync implements TaskSync {
   }
 
   #publish(): void {
-    const before = JSON.stringify(this.#status);
     const { by } = this.#context.pause;
     const status = this.#loop?.status ?? this.#heard ?? { ...this.#status, state: 'idle' };
     const state = this.#isStopped ? 'stopped' : by ? 'paused' : status.state;
     this.#status = { ...status, state, leader: !!this.#loop };
-    if (before !== JSON.stringify(this.#status)) {
+    const text = JSON.stringify(this.#status);
+    if (text !== this.#told) {
+      this.#told = text;
       if (this.#loop) this.#say(this.#status);
       this.#listeners.tell(this.#status);
     }
