@@ -8,6 +8,7 @@ import { TaskStoreError } from '../core/errors.ts';
 import { type SelectRange, type TaskRecord, toStoredTask } from '../core/record.ts';
 import type { TaskStatus } from '../core/task.ts';
 import { clientTaskBody, createBody, type Json, type Tags, tagLater, updateBody } from '../elkar/wire.ts';
+import type { WireRequest } from '../elkar/wire-request.ts';
 import {
   countsOf,
   hasPending,
@@ -23,11 +24,7 @@ import {
 } from './state.ts';
 
 export interface Plan {
-  readonly body: Json;
-  /** @default '/tasks' */
-  readonly route?: '/client-side/tasks';
-  /** Of a task that is there. */
-  readonly isUpdate?: boolean;
+  readonly request: WireRequest & { readonly body: Json };
   /** As in the state, with the status that it carries. */
   readonly known?: readonly KnownStatus[] | undefined;
   /** The mark of what it carries and the answer will not show. */
@@ -70,18 +67,19 @@ export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes
 /** May be repeated without harm. */
 function planWhole(record: TaskRecord, callerId: string): Plan {
   const body = clientTaskBody(toStoredTask(record, {}).task, record.head.agentUrl ?? '', callerId);
-  return { route: '/client-side/tasks', body };
+  return { request: { route: '/client-side/tasks', body } };
 }
 
 function planCreate({ head, messages }: TaskRecord, uid: string, callerId: string): Plan {
   const [message] = messages();
   if (!message) throw new TaskStoreError('REMOTE_REJECTED', 'a task without a message');
-  const { body, pushNotification, isStreaming, createdAt: timestamp } = head;
-  const { id, sessionId = id, metadata } = body;
+  const { pushNotification, isStreaming, createdAt: timestamp } = head;
+  const { id, sessionId = id, metadata } = head.body;
   const params = { id, sessionId, message, metadata, pushNotification };
   const first: TaskStatus = { state: 'submitted', message, timestamp };
+  const body = createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined });
   return {
-    body: createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined }),
+    request: { route: '/tasks', body },
     known: remember([], { print: printOf(first), mark: markOf(first), own: 0 }),
     unseen: unseenOf(head),
     items: 1,
@@ -150,8 +148,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     ...(isUnseen && { pushNotification, metadata }),
   };
   return {
-    isUpdate: true,
-    body: updateBody(callerId, update, tags),
+    request: { route: '/tasks', taskId: head.key.taskId, body: updateBody(callerId, update, tags) },
     known: isSent ? remember(state.known, { print: printOf(status), mark, own: statusOwn }) : state.known,
     unseen,
     items,

@@ -122,7 +122,8 @@ export class PushLoop {
 
   #taskOf(key: TaskKey, since: number): PendingTask {
     const name = encodeKey(key);
-    const task = this.#tasks.get(name) ?? { key, since, failures: 0, revision: 0 };
+    const { maxRequestBytes: maxBytes } = this.#context;
+    const task = this.#tasks.get(name) ?? { key, since, failures: 0, revision: 0, limit: 128, maxBytes };
     this.#tasks.set(name, task);
     return task;
   }

@@ -14,9 +14,9 @@ import { type Decide, errorOf, type Note, note, progressOf, type SyncState, stat
 export interface PushedTask {
   readonly key: TaskKey;
   /** What was halved when the remote said that it was too much. */
-  maxBytes?: number;
+  maxBytes: number;
   /** So many unsent items are read of each tail: few at first, since they may be large. */
-  limit?: number;
+  limit: number;
 }
 
 /**
@@ -24,7 +24,7 @@ export interface PushedTask {
  * meanwhile. Rejects with what the remote, or the store, failed at.
  */
 export async function pushStep(context: SyncContext, task: PushedTask): Promise<TaskHead | undefined> {
-  const { key, limit = 128 } = task;
+  const { key, limit } = task;
   const isIncoming = key.taskType === 'incoming';
   const record = await context.port.read(key, isIncoming ? selectUnsent(limit) : selectAll);
   if (!record) return undefined;
@@ -50,8 +50,8 @@ export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHea
 }
 
 async function pushNext(context: SyncContext, task: PushedTask, record: TaskRecord): Promise<TaskHead | undefined> {
-  const { port, identity, id, claimMs, term, defaultCallerId, maxRequestBytes } = context;
-  const { key, limit = 128, maxBytes = maxRequestBytes } = task;
+  const { port, identity, id, claimMs, term, defaultCallerId } = context;
+  const { key, limit, maxBytes } = task;
   const { taskId, callerId = defaultCallerId } = key;
   const { head } = record;
   const at = port.environment.now();
@@ -62,14 +62,14 @@ async function pushNext(context: SyncContext, task: PushedTask, record: TaskReco
     const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
     return (await noteAt(context, head, settle))?.head;
   }
-  const { body, route = '/tasks', isUpdate, known, unseen, items = 0, bytes = 0 } = next;
+  const { request, known, unseen, items = 0, bytes = 0 } = next;
   if (next.isHungry) task.limit = Math.min(4096, limit * 8);
-  assertSendable(body, taskId);
+  assertSendable(request.body, taskId);
   const target = { by: id, until: at + claimMs, unseen };
   const noted = await noteFields(context, head, { target, known, uid, identity, term });
   if (!noted) return undefined;
   try {
-    return await exchange(context, noted, { route, taskId: isUpdate ? taskId : undefined, body }, { head, at });
+    return await exchange(context, noted, request, { head, at });
   } catch (cause) {
     const error = cause as TaskStoreError;
     const isTooLarge = error.status === 413;
