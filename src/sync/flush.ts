@@ -15,11 +15,11 @@ export interface FlushOptions extends SyncTaskOptions {
 /** The longest that a timer can wait, in ms. */
 const LONGEST = 2 ** 31 - 1;
 
-/** `nextChange` resolves when something may have changed. */
+/** `nextChange` resolves when something may have changed; `sync` tells how it stands then. */
 export function flush(
   { later, port, identity, pause }: SyncContext,
   options: FlushOptions,
-  status: () => SyncStatus,
+  sync: { readonly status: SyncStatus },
   nextChange: () => Promise<void>,
 ): Promise<void> {
   const { taskId, signal, timeoutMs = LONGEST } = options;
@@ -28,7 +28,7 @@ export function flush(
   const arrive = async (end: AbortSignal) => {
     while (!end.aborted) {
       const change = nextChange();
-      const { state } = status();
+      const { state } = sync.status;
       if (state === 'stopped') throw ended();
       // While much is under way it is not worth looking for what is left.
       if (key || state !== 'pushing') {
@@ -44,7 +44,7 @@ export function flush(
     }
   };
   const late = () => {
-    const details = { operation: 'flush', taskId, cause: status().lastError };
+    const details = { operation: 'flush', taskId, cause: sync.status.lastError };
     return new TaskStoreError('REMOTE_UNREACHABLE', 'not all has reached the remote in time', details);
   };
   return inTime(arrive, timeoutMs, late, signal, later);

@@ -2,7 +2,6 @@
  * What a head remembers of the remote. Pending is a difference, not a queue: the head's own counts and marks minus the
  * ones here. Everything is plain JSON, because it lies in `TaskHead.sync`.
  */
-import type { Committed } from '../backends/backend.ts';
 import { TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { type SelectRange, selectNothing, type TaskRecord } from '../core/record.ts';
@@ -153,7 +152,7 @@ export type Note = readonly [next: SyncState, pendingSince?: number | undefined,
 export type Decide = (state: SyncState, head: TaskHead) => Note | false | undefined;
 
 /** Writes what `decide` answers, in one transaction with its look at the task. */
-export function note(port: StorePort, key: TaskKey, decide: Decide, select?: SelectRange): Promise<Committed> {
+export function note(port: StorePort, key: TaskKey, decide: Decide, select?: SelectRange): ReturnType<StorePort['transact']> {
   const command = (head: TaskHead | undefined): Command | undefined => {
     const noted = head && decide(stateOf(head), head);
     if (!noted) return undefined;

@@ -72,12 +72,7 @@ export class ElkarSync implements TaskSync {
   flush(options: FlushOptions = {}): Promise<void> {
     if (options.taskId === undefined) this.#say('hurry');
     else void this.#loop?.fill();
-    return flush(
-      this.#context,
-      options,
-      () => this.#status,
-      () => this.#nextChange(),
-    );
+    return flush(this.#context, options, this, () => this.#nextChange());
   }
 
   async pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
