@@ -274,6 +274,7 @@ export class LocalTaskStore implements TaskStore {
   #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
     if (decision === undefined) return;
     if (decision === 'remove') {
+      if (before?.pendingSince !== undefined) this.#pending.tell(before);
       this.#hub.tell(changeOf(key, source, 'deleted'));
       this.#hub.wake(key, true);
       return;

@@ -38,7 +38,7 @@ export interface StorePort {
   setMeta(name: string, value: unknown): Promise<void>;
   /** Frames an adapter's call as the store's own: refused once the store is closed, waited for by `close`, its errors named. */
   run<T>(operation: string, taskId: string | undefined, call: () => Promise<T>): Promise<T>;
-  /** Tells of every commit that left or made something pending: of this context after it, of others when noticed. */
+  /** Tells of every commit to a task with something pending, before or after it: of this context's at once, of others' when noticed. */
   onPending(listener: (touched: Touched) => void): () => void;
   /** The name and kind of what lies under, so that contexts on the same storage can find each other. */
   readonly storageId: string;

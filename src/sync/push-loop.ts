@@ -20,7 +20,7 @@ interface Patient {
 /** A task known to have something pending. */
 interface PendingTask extends PushedTask, Patient {
   readonly since: number;
-  /** The newest that was heard of. */
+  /** The newest that was heard of since its last push began. */
   revision: number;
   work?: Promise<unknown> | undefined;
 }
@@ -30,6 +30,7 @@ export class PushLoop {
   readonly #remote: Patient = { failures: 0 };
   /** The oldest first. */
   readonly #tasks = new Map<string, PendingTask>();
+  #turns = this.#tasks.values();
   /** Those set aside among them. */
   readonly #aside = new Set<PendingTask>();
   #busy = 0;
@@ -62,7 +63,10 @@ export class PushLoop {
 
   /** A task has something pending. */
   touch({ key, revision }: Touched): void {
-    this.#taskOf(key, this.#now()).revision = revision;
+    const task = this.#taskOf(key, this.#now());
+    task.revision = Math.max(task.revision, revision);
+    // It may have been deleted, or taken up again.
+    if (this.#aside.has(task)) this.#isDirty = true;
   }
 
   /** The remote has answered as Elkar does. */
@@ -115,8 +119,13 @@ export class PushLoop {
     return this.#busy < (this.#remote.failures > 0 ? 1 : concurrency);
   }
 
+  /** In turns, so that tasks that always have more do not hold up the others. */
   #nextReady(): PendingTask | undefined {
-    for (const task of this.#tasks.values()) if (!task.work && !task.wait && !this.#aside.has(task)) return task;
+    for (let left = this.#tasks.size; left >= 0; left--) {
+      const { value: task } = this.#turns.next();
+      if (!task) this.#turns = this.#tasks.values();
+      else if (!task.work && !task.wait && !this.#aside.has(task)) return task;
+    }
     return undefined;
   }
 
@@ -150,6 +159,7 @@ export class PushLoop {
 
   async #push(task: PendingTask): Promise<void> {
     this.#busy++;
+    task.revision = 0;
     try {
       this.#look(task, await pushStep(this.#context, task));
       task.failures = 0;

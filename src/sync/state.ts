@@ -152,7 +152,12 @@ export type Note = readonly [next: SyncState, pendingSince?: number | undefined,
 export type Decide = (state: SyncState, head: TaskHead) => Note | false | undefined;
 
 /** Writes what `decide` answers, in one transaction with its look at the task. */
-export function note(port: StorePort, key: TaskKey, decide: Decide, select?: SelectRange): ReturnType<StorePort['transact']> {
+export function note(
+  port: StorePort,
+  key: TaskKey,
+  decide: Decide,
+  select?: SelectRange,
+): ReturnType<StorePort['transact']> {
   const command = (head: TaskHead | undefined): Command | undefined => {
     const noted = head && decide(stateOf(head), head);
     if (!noted) return undefined;
