@@ -11,6 +11,8 @@ export interface SyncSite {
   readonly elkar: ElkarImitation;
   /** How long the remote takes to answer, in ms; what a request meets halfway is up to the test. */
   delayMs: number;
+  /** So many requests are kept waiting for that long now. */
+  waiting: number;
   visit(profile: string): Promise<BrowserContext>;
   close(): Promise<void>;
 }
@@ -40,13 +42,16 @@ export async function startSyncSite(): Promise<SyncSite> {
     if (pathname === '/') return content('text/html', '<!doctype html><script src="/holdfast.js"></script>');
     if (pathname === '/holdfast.js') return content('text/javascript', script);
     if (!pathname.startsWith('/api/')) return new Response('', { status: 404 });
+    site.waiting++;
     await new Promise((resolve) => setTimeout(resolve, site.delayMs));
+    site.waiting--;
     return elkar.handle(request);
   });
   const site: SyncSite = {
     url: `${served.origin}/`,
     elkar,
     delayMs: 0,
+    waiting: 0,
     async visit(profile) {
       const context = await chromium.launchPersistentContext(profile, await launchOptions());
       contexts.push(context);
