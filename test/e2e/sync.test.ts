@@ -118,14 +118,13 @@ it('a frozen leader is noticed and succeeded; thawed, it does no harm', async ()
   const tabs = [await openTab(), await openTab()] as const;
   const frozen = await leaderOf(tabs);
   const other = tabs[0] === frozen ? tabs[1] : tabs[0];
-  site.delayMs = 2000;
+  site.delayMs = 1500;
   const cdp = await context.newCDPSession(frozen);
   await cdp.send('Debugger.enable');
   await write(frozen, 'before', 8);
   // All its requests are out, and no transaction of its database is open: that would stop the other tab, too.
-  await expect.poll(() => site.waiting, { timeout: 5000 }).toBe(TASKS);
+  await expect.poll(() => site.waiting, { timeout: 5000, interval: 10 }).toBe(TASKS);
   await cdp.send('Debugger.pause');
-  site.delayMs = 500;
   await write(other, 'after', 8);
   await leaderOf([other], 10_000);
   await other.evaluate(() => window.store.sync?.flush({ timeoutMs: 20_000 }));
