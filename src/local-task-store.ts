@@ -33,7 +33,7 @@ import {
 } from './core/task.ts';
 import type { Environment } from './environment.ts';
 import { toHeadQuery, toPage } from './list-tasks.ts';
-import { type StorePort, SYNC_META, type SyncAdapter, type TransactOptions } from './store-port.ts';
+import { type StorePort, SYNC_META, type SyncAdapter, type Touched, type TransactOptions } from './store-port.ts';
 import type {
   CallOptions,
   ExportOptions,
@@ -76,7 +76,7 @@ export class LocalTaskStore implements TaskStore {
   readonly #backend: Backend;
   readonly #environment: Environment;
   readonly #hub = new ChangeHub();
-  readonly #pending = new Listeners<TaskKey>();
+  readonly #pending = new Listeners<Touched>();
   readonly #stopListening: () => void;
   /** Undefined until the backend has said whether this store was ever opened with sync. */
   #tracksPending: Promise<boolean> | undefined;
@@ -274,11 +274,12 @@ export class LocalTaskStore implements TaskStore {
   #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
     if (decision === undefined) return;
     if (decision === 'remove') {
+      if (before?.pendingSince !== undefined) this.#pending.tell(before);
       this.#hub.tell(changeOf(key, source, 'deleted'));
       this.#hub.wake(key, true);
       return;
     }
-    if (decision.head.pendingSince !== undefined) this.#pending.tell(key);
+    if (decision.head.pendingSince !== undefined) this.#pending.tell(decision.head);
     if (decision.quiet) return;
     if (this.#hub.size > 0) this.#hub.tell(toTaskChange(before, decision, source));
     this.#hub.wake(key, false);
@@ -287,7 +288,7 @@ export class LocalTaskStore implements TaskStore {
   #hear(notices: readonly Notice[]): void {
     for (const notice of notices) {
       this.#hub.wake(notice.key, notice.type === 'deleted');
-      this.#pending.tell(notice.key);
+      this.#pending.tell(notice);
       // A failed read must not end the telling of what follows; watchers will meet the failure themselves.
       if (this.#hub.size > 0) this.#telling = this.#telling.then(() => this.#retell(notice)).catch(() => {});
     }

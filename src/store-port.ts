@@ -17,6 +17,9 @@ export interface TransactOptions {
   readonly source?: TaskChange['source'] | undefined;
 }
 
+/** A task that something was written of: its head, or a notice of another context's. */
+export type Touched = Pick<TaskHead, 'key' | 'revision'>;
+
 export interface StorePort {
   readonly environment: Environment;
   /**
@@ -35,8 +38,8 @@ export interface StorePort {
   setMeta(name: string, value: unknown): Promise<void>;
   /** Frames an adapter's call as the store's own: refused once the store is closed, waited for by `close`, its errors named. */
   run<T>(operation: string, taskId: string | undefined, call: () => Promise<T>): Promise<T>;
-  /** Tells of every commit that left or made something pending: of this context after it, of others when noticed. */
-  onPending(listener: (key: TaskKey) => void): () => void;
+  /** Tells of every commit to a task with something pending, before or after it: of this context's at once, of others' when noticed. */
+  onPending(listener: (touched: Touched) => void): () => void;
   /** The name and kind of what lies under, so that contexts on the same storage can find each other. */
   readonly storageId: string;
 }

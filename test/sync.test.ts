@@ -73,6 +73,39 @@ describe('few requests', () => {
   });
 });
 
+test('a task with much to push lets the others have their turns', async () => {
+  const { elkar, world } = elkarWorld();
+  const store = await world.open({ concurrency: 1, maxRequestBytes: 1000 });
+  store.sync?.pause();
+  await store.upsertTask({ id: 'long', message: says('Hi', 'user') });
+  await store.updateTask('long', { newMessages: Array.from({ length: 9 }, (_, i) => says(`${i}${'a'.repeat(800)}`)) });
+  await store.upsertTask({ id: 'short', message: says('Hi', 'user') });
+  store.sync?.resume();
+  await world.run();
+  expect(elkar.requests.slice(0, 3)).toEqual(['POST /api/tasks', 'POST /api/tasks', 'PUT /api/tasks/long']);
+  expect(texts((await world.remoteTask('long'))?.task)).toHaveLength(10);
+});
+
+test('a task that is deleted is nothing to push any more, and one made anew is another', async () => {
+  const { elkar, world, store, sync } = await opened();
+  await store.upsertTask({ id: 'bad', message: says('a NUL: \0', 'user') });
+  await world.run();
+  expect(sync.status).toMatchObject({ blockedTasks: 1, pendingTasks: 1 });
+  await store.deleteTask('bad');
+  await world.run();
+  expect(sync.status).toMatchObject({ state: 'idle', blockedTasks: 0, pendingTasks: 0 });
+  world.faults.push('hold');
+  await store.upsertTask({ id: 't1', message: says('1', 'user') });
+  await store.updateTask('t1', { newMessages: [says('2')] });
+  await world.run(1);
+  await store.deleteTask('t1');
+  await store.upsertTask({ id: 't1', message: says('3', 'user') });
+  await world.release();
+  await world.run();
+  expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+  expect(elkar.requests.length).toBeLessThan(5);
+});
+
 test('status messages keep their place in the remote history', async () => {
   const { world, store, sync } = await opened();
   sync.pause();

@@ -40,22 +40,24 @@ export type Command =
       readonly artifacts: readonly ArtifactExtension[];
       readonly pushNotification?: PushNotificationConfig;
     }
-  /** A note of sync's; no reader of the task sees it. `pendingSince` undefined: nothing is pending any more. */
+  /**
+   * A note of sync's; no reader of the task sees it, unless it brings news. `pendingSince` undefined: nothing is pending any
+   * more.
+   */
   | {
       readonly type: 'note';
       readonly sync: Readonly<Record<string, unknown>>;
       readonly pendingSince: number | undefined;
-    }
-  /** What sync brings in from the remote: items after all of ours, or, with `whole`, the tails as they are from now on. */
-  | {
-      readonly type: 'pull';
-      readonly body: TaskBody;
-      readonly messages: readonly Message[];
-      readonly artifacts: readonly ArtifactExtension[];
-      readonly whole: boolean;
-      readonly sync: Readonly<Record<string, unknown>>;
-      readonly pendingSince: number | undefined;
+      readonly news?: News | undefined;
     };
+
+/** What sync brings in from the remote: items after all of ours, or, with `whole`, the tails as they are from now on. */
+export interface News {
+  readonly body: TaskBody;
+  readonly messages: readonly Message[];
+  readonly artifacts: readonly ArtifactExtension[];
+  readonly whole: boolean;
+}
 
 /** The header an artifact has from now on and the parts it gets; a slot one past the last creates it. */
 export interface ArtifactExtension {
@@ -86,9 +88,7 @@ export function reduce(head: TaskHead | undefined, command: Command, context: Re
     case 'extend':
       return extend(head, command, context);
     case 'note':
-      return note(existing(head), command);
-    case 'pull':
-      return pull(existing(head), command, context);
+      return note(existing(head), command, context);
   }
 }
 
@@ -184,22 +184,25 @@ function extend(head: TaskHead | undefined, command: Command & { type: 'extend' 
   return step(head, { body, messages: filled(messages), artifacts: filled(artifacts), pushNotification }, context);
 }
 
-function note(head: TaskHead, { sync, pendingSince }: Command & { type: 'note' }): Change {
-  const { pendingSince: _, ...kept } = head;
+function note(
+  head: TaskHead,
+  { sync, pendingSince, news }: Command & { type: 'note' },
+  context: ReduceContext,
+): Change {
+  const change = news
+    ? extend(news.whole ? emptied(head) : head, { type: 'extend', ...news }, context)
+    : { head, messages: none, parts: none };
+  const { pendingSince: _, ...kept } = change.head;
   const next = { ...kept, revision: head.revision + 1, sync, ...(pendingSince !== undefined && { pendingSince }) };
-  return { head: next, messages: [], parts: [], reset: false, quiet: true };
+  return { ...change, head: next, reset: !!news?.whole, quiet: !news };
 }
 
-function pull(head: TaskHead, command: Command & { type: 'pull' }, context: ReduceContext): Change {
-  const { whole, body, messages, artifacts } = command;
-  const emptied: TaskHead = {
+function emptied(head: TaskHead): TaskHead {
+  return {
     ...head,
     ...(head.messageCount !== undefined && { messageCount: 0 }),
     ...(head.artifacts && { artifacts: [] }),
   };
-  const extended = extend(whole ? emptied : head, { type: 'extend', body, messages, artifacts }, context);
-  const { head: noted } = note({ ...extended.head, revision: head.revision }, { ...command, type: 'note' });
-  return { ...extended, head: noted, reset: whole };
 }
 
 /** What every change of a task comes down to: a body, items to append, and fields to set where given. */

@@ -2,7 +2,7 @@
 import { TaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskKey } from '../core/head.ts';
 import { isoTime } from '../core/reduce.ts';
-import type { Artifact, Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
+import type { Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
 import type { Environment } from '../environment.ts';
 import type { ElkarTransport } from './transport.ts';
 import {
@@ -10,8 +10,10 @@ import {
   clientTaskBody,
   createBody,
   type Json,
-  type OutgoingArtifact,
   type RemoteTask,
+  type Tag,
+  type Tags,
+  tagLater,
   tagOf,
   updateBody,
 } from './wire.ts';
@@ -95,42 +97,25 @@ export class RemoteTasks {
   async #put(key: RemoteKey, params: UpdateTaskParams, call: Call): Promise<RemoteTask> {
     const { status, newMessages = [], artifactsUpdates, pushNotification, metadata } = params;
     const op = this.#environment.newId();
-    // Elkar takes no metadata with an update; they ride on its last message, where there is one.
-    const task = this.#isElkar && metadata ? { metadata } : undefined;
-    const last = newMessages.length - 1;
-    const messages = newMessages.map((message, i) => ({
-      message,
-      op: `${op}:${i}`,
-      task: i === last ? task : undefined,
-    }));
-    const artifacts = artifactsUpdates?.map((artifact, i) => this.#chunk(artifact, `${op}:${i}`));
     const timed = status && { ...status, timestamp: status.timestamp ?? this.#now() };
-    const statusTag = { op: `${op}:s`, task: last < 0 ? task : undefined };
+    const messages = status?.message ? [status.message, ...newMessages] : newMessages;
+    const items = [messages, ...(artifactsUpdates ?? []).map(({ parts }) => parts)].flat();
+    const tags: Tags = new Map<unknown, Tag>(items.map((item, i) => [item, { op: `${op}:${i}` }]));
+    const ops = Array.from(tags.values(), (tag) => tag.op as string);
+    if (this.#isElkar) {
+      for (const artifact of artifactsUpdates ?? []) tagLater(tags, artifact);
+      // It takes no metadata with an update; they ride on its last message, where there is one.
+      const last = messages.at(-1);
+      if (metadata) tags.set(last, { ...tags.get(last), task: { metadata } });
+    }
     const { callerId, taskType } = key;
-    const body = updateBody({
-      callerId,
-      status: timed,
-      statusTag,
-      messages,
-      artifacts,
-      pushNotification,
-      metadata,
-      taskType,
-    });
-    const ops = [
-      ...(status?.message ? [`${op}:s`] : []),
-      ...messages.map(({ op }) => op),
-      ...(artifacts ?? []).flatMap(({ ops }) => ops),
-    ];
+    const update = { status: timed, newMessages, artifactsUpdates, pushNotification, metadata, taskType };
+    const body = updateBody(callerId, update, tags);
     try {
       return await this.#send(key, body, ops, call, 'updateTask');
     } catch (error) {
       throw await this.#explain(error, key, params, call);
     }
-  }
-
-  #chunk(artifact: Artifact, op: string): OutgoingArtifact {
-    return { artifact, ops: artifact.parts.map((_, i) => `${op}:${i}`), isLater: this.#isElkar };
   }
 
   /** Sends one change. Where no answer tells what came of it, the server is asked whether it has these ops. */

@@ -1,7 +1,7 @@
 /** What an Elkar server answers, as the core's tasks: tags taken off, and what they carried put back. Pure. */
 import { check, id } from '../core/shape.ts';
-import { type Artifact, type Message, type Task, type TaskStatus, taskShape } from '../core/task.ts';
-import { decode, type Json, type TaskTag, tagOf } from './wire-items.ts';
+import { type Message, type Task, type TaskStatus, taskShape } from '../core/task.ts';
+import { decode, type Json, type TaskTag, told } from './wire-items.ts';
 
 /** A task as the remote has it. */
 export interface RemoteTask {
@@ -29,12 +29,12 @@ export function readTaskResponse(answer: unknown): RemoteTask {
   const updatedAt = toIso(row.updated_at);
   const decoded = decode<Task>('task', row.a2a_task);
   const { status, history, artifacts } = decoded;
-  const tag = merged({} as TaskTag, [decoded, ...(history ?? [])], (item) => tagOf(item).task);
+  const tag: TaskTag = told({}, [decoded, ...(history ?? [])], 'task');
   const task: Task = {
     ...decoded,
     status: restoreStatus(status, history?.[0], tag.timestamp, status.state === 'submitted' ? createdAt : updatedAt),
-    ...(history && { history: withoutDoubles(history) }),
-    ...(artifacts && { artifacts: artifacts.map(restoreArtifact) }),
+    // Elkar ignores what later chunks say of the artifact.
+    ...(artifacts && { artifacts: artifacts.map((artifact) => told(artifact, artifact.parts, 'header')) }),
     ...tag.keys,
   };
   if (tag.noSession) delete task.sessionId;
@@ -60,29 +60,4 @@ function restoreStatus(
   // Elkar writes the same moment in its own way.
   const isOurs = ours && (isFirst || Date.parse(ours) === Date.parse(timestamp));
   return { ...(isFirst && message && { message }), ...status, timestamp: isOurs ? ours : timestamp };
-}
-
-/** Elkar ignores what later chunks say of the artifact. */
-function restoreArtifact(artifact: Artifact): Artifact {
-  const { parts } = artifact;
-  return { ...merged(artifact, parts, (part) => tagOf(part).header), parts: withoutDoubles(parts) };
-}
-
-/** `first` with the fields that the items tell of, the later winning; spread, so that no key is special. */
-function merged<T extends object>(first: T, items: readonly unknown[], tell: (item: unknown) => object | undefined): T {
-  let sum = first;
-  for (const item of items) {
-    const fields = tell(item);
-    if (fields) sum = { ...sum, ...fields };
-  }
-  return sum;
-}
-
-/** A request that arrives after it was given up, and repeated, doubles its items; the first of each op counts. */
-function withoutDoubles<T>(items: readonly T[]): T[] {
-  const seen = new Set<string>();
-  return items.filter((item) => {
-    const { op } = tagOf(item);
-    return op === undefined || (!seen.has(op) && seen.add(op));
-  });
 }

@@ -5,7 +5,7 @@
  *
  * Decoding never throws: what has the wrong shape comes out as it came in, for the checks of the core to name.
  */
-import type { Artifact, TaskState, TaskStatus } from '../core/task.ts';
+import type { Artifact, TaskState } from '../core/task.ts';
 
 export type Json = { [key: string]: unknown };
 
@@ -77,38 +77,32 @@ function isKnown(model: Model, name: string): boolean {
 
 // Going out.
 
-/** A message, an artifact or a part; `tags`: those of its parts. */
-export function encode(model: Model, item: Json, tag: Tag = {}, tags: readonly Tag[] = []): Json {
-  const { known, keys } = split(model, item);
-  const file = isObject(known.file) ? split('file', known.file) : undefined;
-  if (file) known.file = file.known;
-  if (Array.isArray(known.parts)) known.parts = known.parts.map((part, i) => encode('parts', part, tags[i]));
-  return withTag(known, { keys, file: file?.keys, ...tag });
+/** What the items of a request are to carry; by the items themselves. */
+export type Tags = Map<unknown, Tag>;
+
+/** What stands in a field of this name: an item, or a list of them. */
+export function encode(model: Model, value: unknown, tags: Tags = new Map()): unknown {
+  if (Array.isArray(value)) return value.map((item) => encode(model, item, tags));
+  if (!isObject(value)) return value;
+  const { known, keys } = split(model, value);
+  const { file, state, message } = known;
+  const lost: Tag = {
+    keys,
+    file: isObject(file) ? split('file', file).keys : undefined,
+    state: sentAs[state as string] && (state as string),
+  };
+  if (lost.state) known.state = sentAs[lost.state];
+  // What is lost of a status stands in it, where our endpoint keeps it, and in its message, where Elkar does.
+  const tag = tags.get(message);
+  const inner =
+    keys || lost.state ? new Map(tags).set(message, { ...tag, task: { ...tag?.task, status: lost } }) : tags;
+  for (const name in known) if (Object.hasOwn(models, name)) known[name] = encode(name as Model, known[name], inner);
+  return model === 'file' ? known : withTag(known, { ...lost, ...tags.get(value) });
 }
 
-/** A chunk of an artifact to send. */
-export interface OutgoingArtifact {
-  readonly artifact: Artifact;
-  /** An id for each of its parts. */
-  readonly ops: readonly string[];
-  /** Elkar has the artifact and will take nothing but the parts, so the other fields ride on the first of them. */
-  readonly isLater?: boolean | undefined;
-}
-
-export function encodeChunk({ artifact, ops, isLater }: OutgoingArtifact): Json {
-  const { parts: _, append: __, index = 0, ...header } = artifact;
-  const tags = ops.map((op, i) => ({ op, header: isLater && i === 0 ? header : undefined }));
-  return encode('artifacts', { ...artifact, index }, {}, tags);
-}
-
-/** What is lost of it stands in the status, where our endpoint keeps it, and in its message, where Elkar does. */
-export function encodeStatus(status: TaskStatus, { task, ...tag }: Tag = {}): Json {
-  const { known, keys } = split('status', status);
-  const { state, message } = status;
-  const lost = { keys, state: sentAs[state] && state };
-  const isLost = keys || lost.state;
-  if (message) known.message = encode('message', message, { ...tag, task: isLost ? { ...task, status: lost } : task });
-  return withTag({ ...known, state: sentAs[state] ?? state }, lost);
+/** Of a chunk that follows others Elkar takes the parts alone, so what else it says rides on the first of them. */
+export function tagLater(tags: Tags, { parts, append: _, index: __, ...header }: Artifact): void {
+  tags.set(parts[0], { ...tags.get(parts[0]), header });
 }
 
 /** The fields of `item` that Elkar knows, in both spellings, and the others, if any. */
@@ -144,7 +138,24 @@ export function tagOf(item: unknown): Tag {
   return tags.get(item as object) ?? {};
 }
 
+/** A request that arrives after it was given up, and repeated, doubles its items; the first of each op counts. */
+function withoutDoubles(items: unknown[]): unknown[] {
+  const seen = new Set<string>();
+  return items.filter((item) => {
+    const { op } = tagOf(item);
+    return op === undefined || (!seen.has(op) && seen.add(op));
+  });
+}
+
+/** `first` with the fields that the tags of the items tell of, the later winning; spread, so that no key is special. */
+export function told<T extends object>(first: T, items: readonly unknown[], name: 'task' | 'header'): T {
+  let sum = first;
+  for (const item of items) sum = { ...sum, ...tagOf(item)[name] };
+  return sum;
+}
+
 export function decode<T>(model: Model, wire: unknown): T {
+  if (Array.isArray(wire)) return withoutDoubles(wire.map((item) => decode(model, item))) as T;
   if (!isObject(wire)) return wire as T;
   const item: Json = Object.fromEntries(
     Object.entries(wire).flatMap(([key, value]) => {
@@ -152,7 +163,7 @@ export function decode<T>(model: Model, wire: unknown): T {
       if (!isKnown(model, name)) return [[key, value]];
       // Rust and Python write null for what is not there.
       if (value === null && name !== 'data') return [];
-      return [[name, decodeField(name, value)]];
+      return [[name, Object.hasOwn(models, name) ? decode(name as Model, value) : value]];
     }),
   );
   const tag = model === 'file' ? {} : takeTag(item);
@@ -164,11 +175,6 @@ export function decode<T>(model: Model, wire: unknown): T {
 
 export function toCamelCase(name: string): string {
   return name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
-}
-
-function decodeField(name: string, value: unknown): unknown {
-  if (!Object.hasOwn(models, name)) return value;
-  return Array.isArray(value) ? value.map((item) => decodeField(name, item)) : decode(name as Model, value);
 }
 
 /** Takes the tag out of the metadata of an item, which are then as they were before. */

@@ -1,5 +1,5 @@
 /** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
-import { untilAborted } from '../core/abort.ts';
+import { inTime } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import { check, is, object, optional } from '../core/shape.ts';
 import { type Answer, type Fail, understand } from './answer.ts';
@@ -58,52 +58,39 @@ export class WireRequests {
     { route, taskId, query = '', body, signal, operation }: WireRequest,
     read: (answer: unknown) => T = readTaskResponse as never,
   ): Promise<T> {
+    const { baseUrl, apiKey, timeoutMs = 30_000, fetch: call = fetch } = this.#options;
     const path = taskId === undefined ? '' : `/${encodeId(taskId)}`;
+    const url = baseUrl.replace(/\/+$/, '') + route + path + query;
     const method = !body ? 'GET' : path ? 'PUT' : 'POST';
+    // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
+    const init = { method, body: JSON.stringify(body), redirect: 'manual' } as const;
     const fail: Fail = (code, message, details) => {
       const place = `${method} ${route}${path && '/{id}'}`;
       return new TaskStoreError(code, `${message} (${place})`, { operation, taskId, ...details });
     };
-    const url = this.#options.baseUrl.replace(/\/+$/, '') + route + path + query;
-    const send = () => this.#send(url, method, JSON.stringify(body) as string, signal, fail);
+    const late = () => {
+      // It may be the key that never came: the next request asks anew.
+      this.#key = undefined;
+      return fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`);
+    };
+    const exchange = async (signal: AbortSignal): Promise<Answer> => {
+      const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
+      try {
+        // Called as a plain function: browsers refuse a `fetch` that is another object's method.
+        const response = await call(url, { ...init, headers, signal });
+        return { response, text: await response.text() };
+      } catch (cause) {
+        throw fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
+      }
+    };
+    const send = () => inTime(exchange, timeoutMs, late, signal);
     let answer = await send();
     // A key may have expired since it was asked for; one that a function gives anew deserves a second try.
-    if (answer.response.status === 401 && typeof this.#options.apiKey === 'function') {
+    if (answer.response.status === 401 && typeof apiKey === 'function') {
       this.#key = undefined;
       answer = await send();
     }
     return understand(answer, read, fail);
-  }
-
-  async #send(url: string, method: string, body: string, signal: AbortSignal | undefined, fail: Fail): Promise<Answer> {
-    // Called as a plain function: browsers refuse a `fetch` that is another object's method.
-    const { timeoutMs = 30_000, fetch: call = fetch } = this.#options;
-    signal?.throwIfAborted();
-    const end = new AbortController();
-    const abort = () => end.abort(signal?.reason);
-    const late = () => {
-      // It may be the key that never came: the next request asks anew.
-      this.#key = undefined;
-      end.abort(fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`));
-    };
-    const timer = setTimeout(late, timeoutMs);
-    signal?.addEventListener('abort', abort);
-    const exchange = async () => {
-      const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
-      // Followed, a redirect would take the key elsewhere and might turn a POST into a GET.
-      const response = await call(url, { method, headers, body, signal: end.signal, redirect: 'manual' });
-      return { response, text: await response.text() };
-    };
-    try {
-      // Raced, since neither a key function nor a `fetch` of the user's need heed the signal.
-      return await untilAborted(exchange(), end.signal);
-    } catch (cause) {
-      end.signal.throwIfAborted();
-      throw cause instanceof TaskStoreError ? cause : fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    }
   }
 
   async #askKey(fail: Fail): Promise<string> {

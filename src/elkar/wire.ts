@@ -5,30 +5,13 @@
  * `metadata.holdfast` of the item it belongs to (or of a message, for what belongs to the task) and is put back on read.
  */
 import { TaskStoreError } from '../core/errors.ts';
-import type { Message, PushNotificationConfig, Task, TaskSendParams, TaskStatus, TaskType } from '../core/task.ts';
-import {
-  encode,
-  encodeChunk,
-  encodeStatus,
-  type Json,
-  type OutgoingArtifact,
-  split,
-  type Tag,
-  type TaskTag,
-  withTag,
-} from './wire-items.ts';
+import type { Artifact, Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
+import { encode, type Json, split, type Tags } from './wire-items.ts';
 
 export { type RemoteTask, readTaskResponse } from './wire-answers.ts';
-export { type Json, type OutgoingArtifact, tagOf } from './wire-items.ts';
+export { type Json, type Tag, type Tags, tagLater, tagOf } from './wire-items.ts';
 
 // Requests. What is undefined in a body is not sent.
-
-/** A message to send: `op` is the unique id of the change it is, `task` what the change does to the task besides. */
-export interface OutgoingMessage {
-  readonly message: Message;
-  readonly op?: string | undefined;
-  readonly task?: TaskTag | undefined;
-}
 
 export interface CreateRequest {
   /** A task that the server has not got; `sessionId` is needed. */
@@ -41,19 +24,6 @@ export interface CreateRequest {
   readonly isStreaming: boolean | undefined;
 }
 
-export interface UpdateRequest {
-  readonly callerId: string;
-  readonly status?: TaskStatus | undefined;
-  /** Of the message in it, if any: the server appends that to the history, before `messages`. */
-  readonly statusTag?: Omit<OutgoingMessage, 'message'> | undefined;
-  readonly messages: readonly OutgoingMessage[];
-  readonly artifacts?: readonly OutgoingArtifact[] | undefined;
-  readonly pushNotification?: PushNotificationConfig | undefined;
-  /** Taken by our endpoint; Elkar ignores it, so it rides on a message too (`task`). */
-  readonly metadata?: Json | undefined;
-  readonly taskType?: TaskType | undefined;
-}
-
 /** Body of `POST /tasks`. */
 export function createBody({ params, op, callerId, timestamp, isStreaming }: CreateRequest): Json {
   const { message, pushNotification, metadata } = params;
@@ -62,21 +32,24 @@ export function createBody({ params, op, callerId, timestamp, isStreaming }: Cre
     send_task_params: {
       ...params,
       push_notification: pushNotification,
-      message: encode('message', message, { op, task }),
+      message: encode('message', message, new Map().set(message, { op, task })),
     },
     counterparty_identifier: callerId,
     is_streaming: isStreaming,
   };
 }
 
-/** Body of `PUT /tasks/{id}`. */
-export function updateBody(request: UpdateRequest): Json {
-  const { callerId, status, statusTag, messages, artifacts, pushNotification, metadata, taskType } = request;
+/**
+ * Body of `PUT /tasks/{id}`. Elkar appends the status's message to the history before the others. It ignores metadata, which
+ * our endpoint takes, so they ride on a message too.
+ */
+export function updateBody(callerId: string, params: UpdateTaskParams, tags: Tags): Json {
+  const { status, newMessages = [], artifactsUpdates, pushNotification, metadata, taskType } = params;
   return {
     caller_id: callerId,
-    status: status && encodeStatus(status, statusTag),
-    new_messages: messages.map(({ message, ...tag }) => encode('message', message, tag)),
-    artifacts_updates: artifacts?.map(encodeChunk),
+    status: encode('status', status, tags),
+    new_messages: encode('history', newMessages, tags),
+    artifacts_updates: encode('artifacts', artifactsUpdates?.map(withIndex), tags),
     push_notification: pushNotification,
     metadata,
     task_type: taskType === 'outgoing' ? taskType : undefined,
@@ -85,25 +58,21 @@ export function updateBody(request: UpdateRequest): Json {
 
 /** Body of `POST /client-side/tasks`: the whole task. */
 export function clientTaskBody(task: Task, agentUrl: string, callerId: string): Json {
-  const { known, keys } = split('task', task);
-  const { status, history, artifacts, metadata } = task;
+  const { status, history, artifacts, metadata, sessionId } = task;
   const { timestamp } = status;
-  const lost: Tag = {
-    task: { agentUrl, timestamp, keys, metadata, noSession: task.sessionId === undefined || undefined },
-  };
-  const wire = {
-    sessionId: task.id,
-    ...known,
-    status: encodeStatus(status),
-    history: history?.map((message, i) => encode('message', message, i === 0 ? lost : {})),
-    artifacts: artifacts?.map((artifact) => encode('artifacts', { index: 0, ...artifact })),
-  };
-  return {
-    // The first message is sure to keep its metadata; a task without one has only its own.
-    task: withTag(wire, history?.[0] ? {} : lost),
-    server_agent_url: agentUrl,
-    counterparty_identifier: callerId,
-  };
+  const { keys } = split('task', task);
+  const lost = { agentUrl, timestamp, keys, metadata, noSession: sessionId === undefined || undefined };
+  const whole = { sessionId: task.id, ...task, artifacts: artifacts?.map(withIndex) };
+  // The first message is sure to keep its metadata; a task without one has only its own.
+  const first = history?.[0];
+  const tags: Tags = new Map()
+    .set(whole, { keys: undefined, task: first ? undefined : lost })
+    .set(first, { task: lost });
+  return { task: encode('task', whole, tags), server_agent_url: agentUrl, counterparty_identifier: callerId };
+}
+
+function withIndex(artifact: Artifact): Artifact {
+  return { index: 0, ...artifact };
 }
 
 // Ids in URLs.
@@ -135,10 +104,10 @@ export function assertSendable(body: Json, taskId: string): void {
 function pathToFlaw(value: object, depth: number): string | undefined {
   for (const [key, field] of Object.entries(value)) {
     const isNested = typeof field === 'object' && field !== null;
-    const text = typeof field === 'string' ? `${key} ${field}` : key;
-    const isFlaw = /[\0\p{Surrogate}]/u.test(text) || (isNested && depth >= MAX_NESTING);
-    const path = isNested && !isFlaw && pathToFlaw(field, depth + 1);
-    if (isFlaw || path) return path ? `${key}.${path}` : key;
+    const isFlaw = /[\0\p{Surrogate}]/u.test(typeof field === 'string' ? `${key} ${field}` : key);
+    if (isFlaw || (isNested && depth >= MAX_NESTING)) return key;
+    const path = isNested && pathToFlaw(field, depth + 1);
+    if (path) return `${key}.${path}`;
   }
   return undefined;
 }

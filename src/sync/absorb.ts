@@ -7,16 +7,15 @@
 import type { TaskHead } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
 import type { TaskRecord } from '../core/record.ts';
-import type { Command } from '../core/reduce.ts';
 import { finishedStates, type Task, type TaskStatus } from '../core/task.ts';
 import { type RemoteTask, tagOf } from '../elkar/wire.ts';
 import {
-  advance,
   conflict,
   countsOf,
   hasPending,
   itemsOf,
   markOf,
+  type Note,
   opOf,
   printOf,
   progressOf,
@@ -29,30 +28,25 @@ import {
 
 /** What was sent, where the answer is that of a push. */
 export interface Sent {
-  /** How many items. */
-  readonly items: number;
   /** The head whose unsent items were read to be sent, and when: what is left after all of those was made later. */
   readonly head: TaskHead;
   readonly at: number;
 }
 
-/**
- * The command that brings an answer in; undefined: nothing is new; `'read'`: that takes the whole task as it is now
- * (`full`).
- */
+/** What brings an answer in; undefined: nothing is new; `'read'`: that takes the whole task as it is now (`full`). */
 export function absorb(
   head: TaskHead,
   remote: RemoteTask,
   now: number,
   sent: Sent | undefined,
   full: TaskRecord | undefined,
-): Command | 'read' | undefined {
+): Note | 'read' | undefined {
   const before = stateOf(head);
   const record = full?.head.revision === head.revision ? full : undefined;
   const { rowId } = remote;
   // Elkar takes any row with a task's id.
   if ((before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task of this id');
-  if (head.key.taskType === 'outgoing') return takeWhole(head, remote, now, sent);
+  if (head.key.taskType === 'outgoing') return takeWhole(head, remote, sent);
   if (before.unsure && !record) return 'read';
   const { headers, theirs } = bySlot(head, remote.task);
   const read = theirs.map((items, n) => {
@@ -71,57 +65,40 @@ export function absorb(
     unsure: undefined,
     unseen: (sent ? before.target : before)?.unseen,
   };
-  if (sent && progressOf(state, sent.items) === progressOf(before, sent.items)) throw conflict(lost);
+  if (sent && progressOf(state) === progressOf(before)) throw conflict(lost);
 
-  const since = head.pendingSince ?? now;
+  const { pendingSince: since = now } = head;
   const isForeign = read.length > countsOf(head).length || read.some(({ isForeign }) => isForeign);
   if (!taken && !isForeign) {
-    if (JSON.stringify(state) === JSON.stringify(before)) return undefined;
+    if (!sent && JSON.stringify(state) === JSON.stringify(before)) return undefined;
     const left = sent && !hasPending(sent.head, state) ? Math.max(since, sent.at) : since;
-    return { type: 'note', sync: advance(state), pendingSince: hasPending(head, state) ? left : undefined };
+    return [state, hasPending(head, state) ? left : 0];
   }
-
   if (!record) return 'read';
   // Others' items may stand before ones of ours; then the tails are written anew.
   const whole = read.some(({ ours, woven }) => ours.some((item, i) => item !== woven[i]));
   const [messages, ...parts] = read.map(({ ours, woven }) => (whole ? woven : woven.slice(ours.length)) as never[]);
   const body = taken ? { ...head.body, status: copyJson(taken) } : head.body;
   const counts = read.map(({ woven }) => woven.length);
-  return {
-    type: 'pull',
-    body,
-    whole,
-    messages: messages as never[],
-    artifacts: headers
-      .map((header, slot) => ({ slot, header, parts: parts[slot] as never[] }))
-      .filter(({ slot, parts }) => whole || parts.length > 0 || !head.artifacts?.[slot]),
-    sync: advance(state),
-    pendingSince: hasPending({ ...head, body }, state, counts) ? since : undefined,
-  };
+  const artifacts = headers
+    .map((header, slot) => ({ slot, header, parts: parts[slot] as never[] }))
+    .filter(({ slot, parts }) => whole || parts.length > 0 || !head.artifacts?.[slot]);
+  const news = { body, whole, messages: messages as never[], artifacts };
+  return [state, hasPending({ ...head, body }, state, counts) ? since : 0, news];
 }
 
 /** The same of an outgoing task: as the remote has it, in place of ours, unless ours has changes to push. */
-function takeWhole(head: TaskHead, { task, rowId }: RemoteTask, now: number, sent?: Sent): Command | undefined {
+function takeWhole(head: TaskHead, { task, rowId }: RemoteTask, sent?: Sent): Note | undefined {
   const before = stateOf(head);
   const status = markOf(task);
-  const sync = advance({ ...before, rowId, status, target: undefined, unsure: undefined });
-  const { pendingSince = now } = head;
-  if (sent) {
-    // Between the two lies the note of the target.
-    const isAll = head.revision === sent.head.revision + 1;
-    return { type: 'note', sync, pendingSince: isAll ? undefined : Math.max(pendingSince, sent.at) };
-  }
-  if (head.pendingSince !== undefined || before.status === status) return undefined;
-  const { history = [], artifacts = [], ...body } = copyJson(task);
-  return {
-    type: 'pull',
-    body,
-    whole: true,
-    messages: history,
-    artifacts: artifacts.map(({ parts, ...header }, slot) => ({ slot, header, parts })),
-    sync,
-    pendingSince: undefined,
-  };
+  const state = { ...before, rowId, status, target: undefined, unsure: undefined };
+  const { pendingSince = 0 } = head;
+  // Between the two lies the note of the target.
+  if (sent) return [state, head.revision === sent.head.revision + 1 ? 0 : Math.max(pendingSince, sent.at)];
+  if (pendingSince || before.status === status) return undefined;
+  const { history: messages = [], artifacts = [], ...body } = copyJson(task);
+  const headed = artifacts.map(({ parts, ...header }, slot) => ({ slot, header, parts }));
+  return [state, 0, { body, whole: true, messages, artifacts: headed }];
 }
 
 const lost = 'the remote lost what it had taken';

@@ -19,12 +19,18 @@ export interface SyncContext extends Settings {
   /** The key was refused, or the user said so. */
   readonly pause: { by: TaskStoreError | 'user' | undefined };
   readonly onChange: () => void;
+  /** The remote has answered as Elkar does. */
+  readonly onAnswer: () => void;
   /** Of this leader, where others can come after it. */
   readonly term?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-export function contextOf(port: StorePort, options: SyncOptions, onChange: () => void): SyncContext {
+export function contextOf(
+  port: StorePort,
+  options: SyncOptions,
+  on: Pick<SyncContext, 'onChange' | 'onAnswer'>,
+): SyncContext {
   const settings = settingsOf(options);
   // Files have one owner, memory one context; databases of browsers are open to every tab.
   const isShared = port.storageId.startsWith('indexeddb:');
@@ -37,6 +43,6 @@ export function contextOf(port: StorePort, options: SyncOptions, onChange: () =>
     isShared,
     claimMs: isShared && !settings.locks ? settings.timeoutMs * 2 : 0,
     pause: { by: undefined },
-    onChange,
+    ...on,
   };
 }

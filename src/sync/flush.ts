@@ -1,4 +1,5 @@
 /** Waiting until the remote has what was stored when the wait began. Holds no state: the store itself knows what is pending. */
+import { inTime } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead } from '../core/head.ts';
 import type { SyncStatus, SyncTaskOptions } from '../task-store.ts';
@@ -11,37 +12,23 @@ export interface FlushOptions extends SyncTaskOptions {
   readonly timeoutMs?: number;
 }
 
-/** What a wait sees of sync. */
-interface Progress {
-  readonly status: () => SyncStatus;
-  /** Resolves when something may have changed, and when notified. */
-  readonly nextChange: () => Promise<void>;
-  readonly notify: () => void;
-}
-
 /** The longest that a timer can wait, in ms. */
 const LONGEST = 2 ** 31 - 1;
 
-export async function flush(
+/** `nextChange` resolves when something may have changed; `sync` tells how it stands then. */
+export function flush(
   { later, port, identity, pause }: SyncContext,
   options: FlushOptions,
-  { status, nextChange, notify }: Progress,
+  sync: { readonly status: SyncStatus },
+  nextChange: () => Promise<void>,
 ): Promise<void> {
   const { taskId, signal, timeoutMs = LONGEST } = options;
   const key = taskId === undefined ? undefined : keyOf(taskId, options);
   const since = port.environment.now();
-  let isLate = false;
-  const end = () => {
-    isLate = true;
-    notify();
-  };
-  const cancel = later(timeoutMs, end, true);
-  signal?.addEventListener('abort', notify);
-  try {
-    for (;;) {
-      signal?.throwIfAborted();
+  const arrive = async (end: AbortSignal) => {
+    while (!end.aborted) {
       const change = nextChange();
-      const { state, lastError: cause } = status();
+      const { state } = sync.status;
       if (state === 'stopped') throw ended();
       // While much is under way it is not worth looking for what is left.
       if (key || state !== 'pushing') {
@@ -53,16 +40,14 @@ export async function flush(
         if (errors.every(Boolean)) throw errors[0];
       }
       if (pause.by instanceof TaskStoreError) throw pause.by;
-      if (isLate) {
-        const details = { operation: 'flush', taskId, cause };
-        throw new TaskStoreError('REMOTE_UNREACHABLE', 'not all has reached the remote in time', details);
-      }
       await change;
     }
-  } finally {
-    cancel();
-    signal?.removeEventListener('abort', notify);
-  }
+  };
+  const late = () => {
+    const details = { operation: 'flush', taskId, cause: sync.status.lastError };
+    return new TaskStoreError('REMOTE_UNREACHABLE', 'not all has reached the remote in time', details);
+  };
+  return inTime(arrive, timeoutMs, late, signal, later);
 }
 
 export function ended(): TaskStoreError {

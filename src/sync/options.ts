@@ -1,4 +1,5 @@
 /** What `elkarSync` takes, and what it takes for granted. */
+import { type Later, later } from '../core/deadline.ts';
 import { count, id, is, object, optional } from '../core/shape.ts';
 import type { ElkarTransportOptions } from '../elkar/wire-request.ts';
 import type { Locks } from './leader.ts';
@@ -36,7 +37,7 @@ export interface SyncPlatform {
    * Calls `then` after so many ms, unless the returned function is called before. Only where somebody waits for it
    * (`isWaitedFor`) does it keep the process from ending.
    */
-  readonly later: (ms: number, then: () => void, isWaitedFor?: boolean) => () => void;
+  readonly later: Later;
   /** From 0 to under 1. */
   readonly random: () => number;
   /** `null`: there are none. */
@@ -65,11 +66,7 @@ export function settingsOf(options: SyncOptions): Settings {
     patienceMs: 5000,
     timeoutMs: 30_000,
     defaultCallerId: 'holdfast',
-    later(ms, then, isWaitedFor) {
-      const timer = setTimeout(then, ms);
-      if (!isWaitedFor) (timer as { unref?: () => void }).unref?.();
-      return () => clearTimeout(timer);
-    },
+    later,
     random: Math.random,
     locks: navigator?.locks ?? null,
     openChannel: BroadcastChannel ? (name) => new BroadcastChannel(name) : null,

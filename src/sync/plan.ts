@@ -6,8 +6,9 @@
  */
 import { TaskStoreError } from '../core/errors.ts';
 import { type SelectRange, type TaskRecord, toStoredTask } from '../core/record.ts';
-import type { Message, TaskStatus } from '../core/task.ts';
-import { clientTaskBody, createBody, type Json, updateBody } from '../elkar/wire.ts';
+import type { TaskStatus } from '../core/task.ts';
+import { clientTaskBody, createBody, type Json, type Tags, tagLater, updateBody } from '../elkar/wire.ts';
+import type { WireRequest } from '../elkar/wire-request.ts';
 import {
   countsOf,
   hasPending,
@@ -15,6 +16,7 @@ import {
   markOf,
   opOf,
   printOf,
+  remember,
   type SyncState,
   start,
   stateOf,
@@ -22,13 +24,9 @@ import {
 } from './state.ts';
 
 export interface Plan {
-  readonly body: Json;
-  /** @default '/tasks' */
-  readonly route?: '/client-side/tasks';
-  /** Of a task that is there. */
-  readonly isUpdate?: boolean;
-  /** The status that it carries. */
-  readonly status?: KnownStatus | undefined;
+  readonly request: WireRequest & { readonly body: Json };
+  /** As in the state, with the status that it carries. */
+  readonly known?: readonly KnownStatus[] | undefined;
   /** The mark of what it carries and the answer will not show. */
   readonly unseen?: string | undefined;
   /** How much it holds, for halving. @default 0 */
@@ -69,19 +67,20 @@ export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes
 /** May be repeated without harm. */
 function planWhole(record: TaskRecord, callerId: string): Plan {
   const body = clientTaskBody(toStoredTask(record, {}).task, record.head.agentUrl ?? '', callerId);
-  return { route: '/client-side/tasks', body };
+  return { request: { route: '/client-side/tasks', body } };
 }
 
 function planCreate({ head, messages }: TaskRecord, uid: string, callerId: string): Plan {
   const [message] = messages();
   if (!message) throw new TaskStoreError('REMOTE_REJECTED', 'a task without a message');
-  const { body, pushNotification, isStreaming, createdAt: timestamp } = head;
-  const { id, sessionId = id, metadata } = body;
+  const { pushNotification, isStreaming, createdAt: timestamp } = head;
+  const { id, sessionId = id, metadata } = head.body;
   const params = { id, sessionId, message, metadata, pushNotification };
   const first: TaskStatus = { state: 'submitted', message, timestamp };
+  const body = createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined });
   return {
-    body: createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined }),
-    status: { print: printOf(first), mark: markOf(first), own: 0 },
+    request: { route: '/tasks', body },
+    known: remember([], { print: printOf(first), mark: markOf(first), own: 0 }),
     unseen: unseenOf(head),
     items: 1,
   };
@@ -91,6 +90,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   const { head, parts } = record;
   const { body, pushNotification } = head;
   const { status, metadata } = body;
+  const tags: Tags = new Map();
   let items = 0;
   let bytes = 0;
   let isFull = false;
@@ -106,56 +106,55 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     const { local, own } = state.tails[n] ?? start;
     const taken = unsent.filter(take);
     const isWhole = local + taken.length >= (countsOf(head)[n] as number);
-    return { own, taken, isWhole, ops: taken.map((_, i) => opOf(uid, n, own + i)) };
+    taken.forEach((item, i) => void tags.set(item, { op: opOf(uid, n, own + i) }));
+    return { own, taken, isWhole };
   };
 
   let areAllWhole = true;
-  const artifacts = head.artifacts?.flatMap(({ header }, slot) => {
+  const artifactsUpdates = head.artifacts?.flatMap(({ header }, slot) => {
     const isLater = !!state.tails[slot + 1];
-    const { taken, isWhole, ops } = takeTail(slot + 1, parts(slot));
+    const { taken, isWhole } = takeTail(slot + 1, parts(slot));
     areAllWhole &&= isWhole;
     if (isLater && taken.length === 0) return [];
     items += Number(!isLater);
     // An artifact is closed with the chunk that makes it whole; closed before, the remote would refuse the rest.
     const artifact = { ...header, parts: taken, lastChunk: isWhole ? header.lastChunk : undefined };
-    return [{ artifact, ops, isLater }];
+    if (isLater) tagLater(tags, artifact);
+    return [artifact];
   });
 
   const unsent = record.messages();
   const mark = markOf(status);
   const isDue = state.status !== mark;
-  const place = isDue && status.message ? lastEqual(unsent, status.message) : -1;
+  const text = JSON.stringify(status.message);
+  const place = isDue ? unsent.findLastIndex((message) => JSON.stringify(message) === text) : -1;
   // The status waits for what comes before its message, and for all parts.
   const end = place > 0 || !areAllWhole ? place : -1;
-  const { own, taken, isWhole, ops } = takeTail(0, end < 0 ? unsent : unsent.slice(0, end));
-  const isWithMessage = place === 0 && taken.length > 0;
+  const { own, taken, isWhole } = takeTail(0, end < 0 ? unsent : unsent.slice(0, end));
+  const [first] = taken;
+  const isWithMessage = place === 0 && !!first;
   const isSent = isDue && areAllWhole && (isWithMessage || (place < 0 && isWhole));
-  // Sent before, it takes its message along under the same op: the history's second copy counts as doubled.
-  const statusOwn = isWithMessage ? own : state.known?.findLast((known) => known.mark === mark)?.own;
   const unseen = unseenOf(head);
   const isUnseen = state.unseen !== unseen;
-  const tags = ops.map((op, i) => ({ op, task: isUnseen && i === 0 ? { metadata } : undefined }));
+  if (isUnseen && first) tags.set(first, { ...tags.get(first), task: { metadata } });
+  // Sent before, it takes its message along under the same op: the history's second copy counts as doubled.
+  const statusOwn = isWithMessage ? own : state.known?.findLast((known) => known.mark === mark)?.own;
+  const message = statusOwn === undefined ? undefined : status.message;
+  if (isSent) tags.set(message, { ...tags.get(isWithMessage && first), op: opOf(uid, 0, statusOwn) });
+  const update = {
+    status: isSent ? { ...status, message } : undefined,
+    newMessages: taken.slice(Number(isWithMessage)),
+    artifactsUpdates,
+    ...(isUnseen && { pushNotification, metadata }),
+  };
   return {
-    isUpdate: true,
-    body: updateBody({
-      callerId,
-      status: isSent ? { ...status, message: statusOwn === undefined ? undefined : status.message } : undefined,
-      statusTag: isWithMessage ? tags[0] : { op: opOf(uid, 0, statusOwn) },
-      messages: taken.map((message, i) => ({ message, ...tags[i] })).slice(Number(isWithMessage)),
-      artifacts,
-      ...(isUnseen && { pushNotification, metadata }),
-    }),
-    status: isSent ? { print: printOf(status), mark, own: statusOwn } : undefined,
+    request: { route: '/tasks', taskId: head.key.taskId, body: updateBody(callerId, update, tags) },
+    known: isSent ? remember(state.known, { print: printOf(status), mark, own: statusOwn }) : state.known,
     unseen,
     items,
     bytes,
     isHungry: !isFull,
   };
-}
-
-function lastEqual(messages: readonly Message[], message: Message): number {
-  const text = JSON.stringify(message);
-  return messages.findLastIndex((other) => JSON.stringify(other) === text);
 }
 
 /** Bytes of an item on the wire, its tag and second spellings included: never too few for text of any language. */

@@ -1,11 +1,12 @@
 /** Pushes what is pending, several tasks side by side, each with one request at a time. Runs in the leading context. */
 import { type TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
+import type { Touched } from '../store-port.ts';
 import type { SyncStatus } from '../task-store.ts';
 import type { SyncContext } from './context.ts';
 import { type PushedTask, pushStep } from './push.ts';
 import { blameFor, delayAfter } from './schedule.ts';
-import { errorOf, type Note, note, type SyncState } from './state.ts';
+import { errorOf, note } from './state.ts';
 
 /** So many heads are looked at, at a time. */
 const WINDOW = 1000;
@@ -19,19 +20,21 @@ interface Patient {
 /** A task known to have something pending. */
 interface PendingTask extends PushedTask, Patient {
   readonly since: number;
+  /** The newest that was heard of since its last push began. */
+  revision: number;
   work?: Promise<unknown> | undefined;
-  /** It may have got something new to push while it was under way. */
-  isAgain?: boolean;
 }
 
 export class PushLoop {
   readonly #context: SyncContext;
   readonly #remote: Patient = { failures: 0 };
+  /** The oldest first. */
   readonly #tasks = new Map<string, PendingTask>();
+  #turns = this.#tasks.values();
   /** Those set aside among them. */
-  #aside = new Set<PendingTask>();
-  readonly #queue: PendingTask[] = [];
+  readonly #aside = new Set<PendingTask>();
   #busy = 0;
+  /** The store may hold pending tasks that are not known here. */
   #isDirty = true;
   #isFilling = false;
   #lastError: TaskStoreError | undefined;
@@ -59,9 +62,11 @@ export class PushLoop {
   }
 
   /** A task has something pending. */
-  touch(key: TaskKey): void {
-    this.#taskOf(key, this.#now());
-    this.#isDirty = true;
+  touch({ key, revision }: Touched): void {
+    const task = this.#taskOf(key, this.#now());
+    task.revision = Math.max(task.revision, revision);
+    // It may have been deleted, or taken up again.
+    if (this.#aside.has(task)) this.#isDirty = true;
   }
 
   /** The remote has answered as Elkar does. */
@@ -69,7 +74,6 @@ export class PushLoop {
     this.#remote.failures = 0;
     this.#lastError = undefined;
     this.#lastSuccessAt = this.#now();
-    this.#context.onChange();
   }
 
   /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */
@@ -77,7 +81,8 @@ export class PushLoop {
     for (const patient of [this.#remote, ...this.#tasks.values()]) {
       if (!patient.wait?.isAsked) this.#endWait(patient);
     }
-    this.#wake();
+    this.#isDirty = true;
+    void this.fill();
   }
 
   /** Starts as many pushes as may go. */
@@ -85,12 +90,11 @@ export class PushLoop {
     if (this.#isFilling) return;
     this.#isFilling = true;
     try {
-      while (!this.#context.signal?.aborted && !this.#context.pause.by && !this.#remote.wait) {
-        if (this.#queue.length === 0 && this.#isDirty) await this.#refill();
-        // While the remote fails, one request at a time finds out when it is back.
-        const task = this.#busy < (this.#remote.failures > 0 ? 1 : this.#context.concurrency) && this.#queue.shift();
-        if (!task) break;
-        if (!task.work && !task.wait) this.#push(task);
+      while (this.#mayPush()) {
+        const task = this.#nextReady();
+        if (task) task.work = this.#push(task);
+        else if (this.#isDirty) await this.#refill();
+        else break;
       }
     } catch (error) {
       this.#wait(this.#remote, this.#failed(error));
@@ -108,61 +112,63 @@ export class PushLoop {
     return this.#context.port.environment.now();
   }
 
-  #wake(): void {
-    this.#isDirty = true;
-    void this.fill();
+  #mayPush(): boolean {
+    const { signal, pause, concurrency } = this.#context;
+    if (signal?.aborted || pause.by || this.#remote.wait) return false;
+    // While the remote fails, one request at a time finds out when it is back.
+    return this.#busy < (this.#remote.failures > 0 ? 1 : concurrency);
+  }
+
+  /** In turns, so that tasks that always have more do not hold up the others. */
+  #nextReady(): PendingTask | undefined {
+    for (let left = this.#tasks.size; left >= 0; left--) {
+      const { value: task } = this.#turns.next();
+      if (!task) this.#turns = this.#tasks.values();
+      else if (!task.work && !task.wait && !this.#aside.has(task)) return task;
+    }
+    return undefined;
   }
 
   #taskOf(key: TaskKey, since: number): PendingTask {
     const name = encodeKey(key);
-    const task = this.#tasks.get(name) ?? { key, since, failures: 0 };
+    const { maxRequestBytes: maxBytes } = this.#context;
+    const task = this.#tasks.get(name) ?? { key, since, failures: 0, revision: 0, limit: 128, maxBytes };
     this.#tasks.set(name, task);
     return task;
   }
 
-  /** The oldest pending tasks that may go now. What is set aside stays in the store's list, so more is asked for. */
+  /** The oldest pending tasks, some of them new here. One that is not pending any more is found out by its next push. */
   async #refill(): Promise<void> {
     this.#isDirty = false;
-    for (let limit = WINDOW, isAll = false; !isAll && this.#queue.length === 0; limit *= 4) {
-      const heads = await this.#context.port.pending(limit);
-      isAll = heads.length < limit;
-      this.#aside = new Set();
-      const listed = new Set(heads.map((head) => this.#enqueue(head)));
-      if (!isAll) this.#isDirty = true;
-      // The others are not pending any more for reasons of others: deleted, discarded, pushed by an earlier leader.
-      else for (const [name, task] of this.#tasks) if (!listed.has(task) && !task.work) this.#tasks.delete(name);
-    }
+    const limit = this.#tasks.size + WINDOW;
+    const heads = await this.#context.port.pending(limit);
+    if (heads.length === limit) this.#isDirty = true;
+    this.#aside.clear();
+    for (const head of heads) this.#look(this.#taskOf(head.key, head.pendingSince as number), head);
   }
 
-  #enqueue(head: TaskHead): PendingTask {
-    const task = this.#taskOf(head.key, head.pendingSince as number);
-    if (errorOf(head, this.#context.identity)) this.#aside.add(task);
-    else if (task.work) task.isAgain = true;
-    else if (!task.wait) this.#queue.push(task);
-    return task;
+  /** What the head of a task says of it; without one the store is to be asked again. */
+  #look(task: PendingTask, head: TaskHead | undefined): void {
+    this.#aside.delete(task);
+    if (!head) this.#isDirty = true;
+    if (head?.pendingSince === undefined) {
+      // Unless there is news that came after this head.
+      if (!(head && head.revision < task.revision)) this.#tasks.delete(encodeKey(task.key));
+    } else if (errorOf(head, this.#context.identity)) this.#aside.add(task);
   }
 
-  #push(task: PendingTask): void {
+  async #push(task: PendingTask): Promise<void> {
     this.#busy++;
-    task.work = this.#step(task).then(() => {
-      this.#busy--;
-      task.work = undefined;
-      if (task.isAgain) this.#isDirty = true;
-      task.isAgain = false;
-      void this.fill();
-    });
-  }
-
-  async #step(task: PendingTask): Promise<void> {
+    task.revision = 0;
     try {
-      const isMore = await pushStep(this.#context, task);
-      if (isMore !== undefined) this.succeeded();
+      this.#look(task, await pushStep(this.#context, task));
       task.failures = 0;
-      if (isMore) this.#queue.push(task);
-      else if (!this.#aside.has(task)) this.#tasks.delete(encodeKey(task.key));
     } catch (error) {
       if (!this.#context.signal?.aborted) await this.#fail(task, this.#failed(error));
     }
+    this.#busy--;
+    task.work = undefined;
+    void this.fill();
   }
 
   async #fail(task: PendingTask, error: TaskStoreError): Promise<void> {
@@ -172,10 +178,12 @@ export class PushLoop {
     else if (blame !== 'request') this.#wait(blame === 'remote' ? this.#remote : task, error);
     else {
       this.#remote.failures = 0;
-      this.#aside.add(task);
       // Set aside, the task stays whole as it is.
-      const block = (state: SyncState): Note => [{ ...state, blocked: { code, message, status } }];
-      await note(this.#context.port, task.key, block).catch((cause) => this.#wait(task, this.#failed(cause)));
+      const noted = note(this.#context.port, task.key, (state) => [{ ...state, blocked: { code, message, status } }]);
+      await noted.then(
+        ({ record }) => this.#look(task, record?.head),
+        (cause) => this.#wait(task, this.#failed(cause)),
+      );
     }
   }
 
@@ -191,7 +199,7 @@ export class PushLoop {
     this.#endWait(patient);
     const end = () => {
       this.#endWait(patient);
-      this.#wake();
+      void this.fill();
     };
     patient.wait = { isAsked, cancel: later(ms, end) };
   }

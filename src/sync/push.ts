@@ -1,142 +1,135 @@
 /** One task on its way to the remote: plan, note the target, send, bring in the answer. */
 import { TaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
-import { selectAll, type TaskRecord } from '../core/record.ts';
-import { assertSendable, encodeId, type RemoteTask } from '../elkar/wire.ts';
+import { type SelectRange, selectAll, selectNothing, type TaskRecord } from '../core/record.ts';
+import { assertSendable, encodeId } from '../elkar/wire.ts';
+import type { WireRequest } from '../elkar/wire-request.ts';
 import { absorb, type Sent } from './absorb.ts';
 import type { SyncContext } from './context.ts';
-import { type Plan, plan, selectUnsent } from './plan.ts';
+import { plan, selectUnsent } from './plan.ts';
 import { blameFor } from './schedule.ts';
-import { errorOf, note, progressOf, readHead, remember, type SyncState, stateOf } from './state.ts';
+import { type Decide, errorOf, type Note, note, progressOf, type SyncState, stateOf } from './state.ts';
 
 /** A task on its way. */
 export interface PushedTask {
   readonly key: TaskKey;
   /** What was halved when the remote said that it was too much. */
-  maxBytes?: number;
+  maxBytes: number;
   /** So many unsent items are read of each tail: few at first, since they may be large. */
-  limit?: number;
+  limit: number;
 }
 
 /**
- * Makes one request, if something is to be pushed, and answers whether more is. Rejects with what the remote, or the
- * store, failed at.
+ * Makes one request, if something is to be pushed. Answers the head after it; undefined: the task is gone, or another wrote
+ * meanwhile. Rejects with what the remote, or the store, failed at.
  */
-export async function pushStep(context: SyncContext, task: PushedTask): Promise<boolean | undefined> {
-  const { port, identity } = context;
-  const { key } = task;
-  const head = await readHead(port, key);
-  if (head?.pendingSince === undefined || errorOf(head, identity)) return undefined;
+export async function pushStep(context: SyncContext, task: PushedTask): Promise<TaskHead | undefined> {
+  const { key, limit } = task;
+  const isIncoming = key.taskType === 'incoming';
+  const record = await context.port.read(key, isIncoming ? selectUnsent(limit) : selectAll);
+  if (!record) return undefined;
+  const { head } = record;
+  if (head.pendingSince === undefined || errorOf(head, context.identity)) return head;
   const state = stateOf(head);
   assertFree(context, state);
   // What goes whole may go again.
-  const isInDoubt = key.taskType === 'incoming' && (state.unsure || state.target);
-  await (isInDoubt ? ask(context, key) : pushNext(context, task));
-  return (await readHead(port, key))?.pendingSince !== undefined;
+  const isInDoubt = isIncoming && (state.unsure || state.target);
+  return isInDoubt ? ask(context, head) : pushNext(context, task, record);
 }
 
-/** Asks the remote what it has, and brings in what is new there; answers whether nothing came between. */
-export async function ask(context: SyncContext, key: TaskKey): Promise<boolean> {
-  const head = await readHead(context.port, key);
-  if (!head) return true;
-  const { seq, rowId } = stateOf(head);
+/** Asks the remote what it has, and brings in what is new there; answers as `pushStep`. */
+export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHead | undefined> {
+  const { taskId, taskType, callerId = context.defaultCallerId } = head.key;
+  const route = taskType === 'incoming' ? '/tasks' : '/client-side/tasks';
   try {
-    return await bringIn(context, key, await get(context, key), seq);
+    return await exchange(context, head, { route, taskId, query: `?caller_id=${encodeId(callerId)}` });
   } catch (error) {
-    if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || rowId !== undefined) throw error;
-    return noteAt(context, key, seq, { target: undefined, unsure: undefined });
+    if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId !== undefined) throw error;
+    return noteFields(context, head, { target: undefined, unsure: undefined });
   }
 }
 
-function get({ wire, signal, defaultCallerId }: SyncContext, key: TaskKey): Promise<RemoteTask> {
-  const { taskId, taskType, callerId = defaultCallerId } = key;
-  const route = taskType === 'incoming' ? '/tasks' : '/client-side/tasks';
-  return wire.request({ route, taskId, query: `?caller_id=${encodeId(callerId)}`, signal });
-}
-
-async function pushNext(context: SyncContext, task: PushedTask): Promise<void> {
-  const { port, identity, id, claimMs, wire, term, signal, defaultCallerId, maxRequestBytes } = context;
-  const { key, limit = 128, maxBytes = maxRequestBytes } = task;
+async function pushNext(context: SyncContext, task: PushedTask, record: TaskRecord): Promise<TaskHead | undefined> {
+  const { port, identity, id, claimMs, term, defaultCallerId } = context;
+  const { key, limit, maxBytes } = task;
   const { taskId, callerId = defaultCallerId } = key;
-  const at = port.environment.now();
-  const record = await port.read(key, key.taskType === 'incoming' ? selectUnsent(limit) : selectAll);
-  if (!record) return;
   const { head } = record;
+  const at = port.environment.now();
   const state = stateOf(head);
-  const { seq, uid = port.environment.newId() } = state;
+  const { uid = port.environment.newId() } = state;
   const next = plan(record, uid, callerId, maxBytes);
   if (!next) {
-    await note(port, key, (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0]);
-    return;
+    const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
+    return (await noteAt(context, head, settle))?.head;
   }
-  const { body, route = '/tasks', items = 0 } = next;
+  const { request, known, unseen, items = 0, bytes = 0 } = next;
   if (next.isHungry) task.limit = Math.min(4096, limit * 8);
-  assertSendable(body, taskId);
-  const target = { by: id, until: at + claimMs, unseen: next.unseen };
-  const known = next.status ? remember(state.known, next.status) : state.known;
-  if (!(await noteAt(context, key, seq, { target, known, uid, identity, term }))) return;
+  assertSendable(request.body, taskId);
+  const target = { by: id, until: at + claimMs, unseen };
+  const noted = await noteFields(context, head, { target, known, uid, identity, term });
+  if (!noted) return undefined;
   try {
-    const answer = await wire.request({ route, taskId: next.isUpdate ? taskId : undefined, body, signal });
-    await bringIn(context, key, answer, seq + 1, { head, at, items });
-  } catch (error) {
-    await afterRefusal(context, task, error as TaskStoreError, next, state);
-  }
-}
-
-/** Throws `error` again, unless there is more to do. */
-async function afterRefusal(
-  context: SyncContext,
-  task: PushedTask,
-  error: TaskStoreError,
-  { items = 0, bytes = 0 }: Plan,
-  before: SyncState,
-): Promise<void> {
-  const { key } = task;
-  const { code, status } = error;
-  const isTooLarge = status === 413;
-  // The remote has certainly not taken it, and need not be asked.
-  if (isTooLarge || status === 429 || code === 'UNAUTHORIZED') {
-    await noteAt(context, key, before.seq + 1, { target: undefined });
-  }
-  if (isTooLarge && items > 1) task.maxBytes = bytes >> 1;
-  else if (isTooLarge || blameFor(error) !== 'request') throw error;
-  else {
+    return await exchange(context, noted, request, { head, at });
+  } catch (cause) {
+    const error = cause as TaskStoreError;
+    const isTooLarge = error.status === 413;
+    // The remote has certainly not taken it, and need not be asked.
+    const isOut = !isTooLarge && error.status !== 429 && error.code !== 'UNAUTHORIZED';
+    const after = isOut ? undefined : await noteFields(context, noted, { target: undefined });
+    if (isTooLarge && items > 1) {
+      task.maxBytes = bytes >> 1;
+      return after;
+    }
+    if (isTooLarge || blameFor(error) !== 'request') throw error;
     // An earlier attempt may have arrived in the meantime, and be why this one was refused.
-    await ask(context, key);
-    const head = await readHead(context.port, key);
-    if (head && progressOf(stateOf(head), items) === progressOf(before, items)) throw error;
+    const asked = await ask(context, noted);
+    if (asked && progressOf(stateOf(asked)) === progressOf(state)) throw error;
+    return asked;
   }
 }
 
-/** Brings an answer into the store, unless sync's state of the task has moved on since `seq`; answers whether it did. */
-async function bringIn(
-  { port }: SyncContext,
-  key: TaskKey,
-  remote: RemoteTask,
-  seq: number,
+/**
+ * One request, its answer brought into the store, unless sync's state of the task has moved on since `head`; answers as
+ * `pushStep`.
+ */
+async function exchange(
+  context: SyncContext,
+  head: TaskHead,
+  request: WireRequest,
   sent?: Sent,
-): Promise<boolean> {
-  let full: TaskRecord | undefined;
-  for (;;) {
-    let isOurs = false;
-    let command: ReturnType<typeof absorb>;
-    const decide = (head: TaskHead | undefined) => {
-      isOurs = head !== undefined && stateOf(head).seq === seq;
-      command = isOurs ? absorb(head as TaskHead, remote, port.environment.now(), sent, full) : undefined;
-      return command === 'read' ? undefined : command;
+): Promise<TaskHead | undefined> {
+  const { port, wire, signal, onAnswer } = context;
+  const remote = await wire.request({ ...request, signal });
+  onAnswer();
+  for (let full: TaskRecord | undefined; ; ) {
+    let news: Note | 'read' | undefined;
+    const decide: Decide = (_, now) => {
+      news = absorb(now, remote, port.environment.now(), sent, full);
+      return news !== 'read' && news;
     };
-    await port.transact(key, decide, { source: 'remote' });
-    if (command !== 'read') return isOurs;
-    full = await port.read(key, selectAll);
+    const select: SelectRange = (now) => (news === 'read' ? selectAll : selectNothing)(now);
+    full = await noteAt(context, head, decide, select);
+    if (news !== 'read') return full?.head;
   }
 }
 
-/** Writes fields of the state, if it is still at `seq`. */
-function noteAt(context: SyncContext, key: TaskKey, seq: number, fields: Partial<SyncState>): Promise<boolean> {
-  return note(context.port, key, (state) => {
+async function noteFields(context: SyncContext, head: TaskHead, fields: Partial<SyncState>) {
+  const decide: Decide = (state) => {
     assertFree(context, state);
-    return state.seq === seq && [{ ...state, ...fields }];
-  });
+    return [{ ...state, ...fields }];
+  };
+  return (await noteAt(context, head, decide))?.head;
+}
+
+/** Writes what `decide` answers, if sync's state of the task is still as in `head`; undefined: it is not. */
+async function noteAt({ port }: SyncContext, head: TaskHead, decide: Decide, select?: SelectRange) {
+  let isOurs = false;
+  const decideOurs: Decide = (state, now) => {
+    isOurs = state.seq === stateOf(head).seq;
+    return isOurs && decide(state, now);
+  };
+  const { record } = await note(port, head.key, decideOurs, select);
+  return isOurs ? record : undefined;
 }
 
 /** A leader of a later term has written, or another context's request is out: this one must leave the task alone. */

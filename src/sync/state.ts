@@ -4,7 +4,8 @@
  */
 import { TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
-import { selectNothing, type TaskRecord } from '../core/record.ts';
+import { type SelectRange, selectNothing, type TaskRecord } from '../core/record.ts';
+import type { Command, News } from '../core/reduce.ts';
 import type { TaskStatus } from '../core/task.ts';
 import { isObject, sentAs } from '../elkar/wire-items.ts';
 import type { StorePort } from '../store-port.ts';
@@ -140,36 +141,30 @@ export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefine
   return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, { taskId });
 }
 
-/**
- * What the remote must take further with a request of so many items: how many of ours, and of our artifacts, it shows;
- * without items, what it has of the rest.
- */
-export function progressOf({ tails, status, unseen }: SyncState, items: number): unknown {
-  if (items === 0) return `${status} ${unseen}`;
-  return tails.reduce((sum, tail, n) => sum + (tail ? tail.own + Math.sign(n) : 0), 0);
+/** What a request that the remote has taken moves on. */
+export function progressOf({ tails, status, unseen }: SyncState): string {
+  return JSON.stringify([tails, status, unseen]);
 }
 
-/** What lies in a head: the state, one step further. */
-export function advance(next: SyncState): { [K in keyof SyncState]: SyncState[K] } {
-  return { ...next, seq: next.seq + 1 };
-}
+/** The state to write; since when something is pending: as before, or 0: nothing is; and what is new in the task. */
+export type Note = readonly [next: SyncState, pendingSince?: number | undefined, news?: News | undefined];
 
-/** The state to write, and since when something is pending: as before, or 0: nothing is. */
-export type Note = readonly [next: SyncState, pendingSince?: number | undefined];
+export type Decide = (state: SyncState, head: TaskHead) => Note | false | undefined;
 
-/** Writes what `decide` answers, in one transaction with its look at the task; answers whether it did. */
-export async function note(
+/** Writes what `decide` answers, in one transaction with its look at the task. */
+export function note(
   port: StorePort,
   key: TaskKey,
-  decide: (state: SyncState, head: TaskHead) => Note | false | undefined,
-): Promise<boolean> {
-  const { decision } = await port.transact(key, (head) => {
+  decide: Decide,
+  select?: SelectRange,
+): ReturnType<StorePort['transact']> {
+  const command = (head: TaskHead | undefined): Command | undefined => {
     const noted = head && decide(stateOf(head), head);
     if (!noted) return undefined;
-    const [next, pendingSince = head.pendingSince] = noted;
-    return { type: 'note', sync: advance(next), pendingSince: pendingSince || undefined };
-  });
-  return decision !== undefined;
+    const [next, pendingSince = head.pendingSince, news] = noted;
+    return { type: 'note', sync: { ...next, seq: next.seq + 1 }, pendingSince: pendingSince || undefined, news };
+  };
+  return port.transact(key, command, { select, source: 'remote' });
 }
 
 export function conflict(message: string): TaskStoreError {

@@ -2,7 +2,7 @@
 import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
-import type { StorePort } from '../store-port.ts';
+import type { StorePort, Touched } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { contextOf, type SyncContext } from './context.ts';
 import { ended, type FlushOptions, flush } from './flush.ts';
@@ -19,7 +19,6 @@ import { readHead, stateOf } from './state.ts';
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
 
 export class ElkarSync implements TaskSync {
-  readonly #port: StorePort;
   readonly #context: SyncContext;
   readonly #openedAt: number;
   /** Absent where no other context can lead, or all do. */
@@ -37,11 +36,15 @@ export class ElkarSync implements TaskSync {
   #isWatching = false;
   #heard: SyncStatus | undefined;
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
+  /** The status that was told last. */
+  #told = JSON.stringify(this.#status);
 
   constructor(port: StorePort, options: SyncOptions) {
-    this.#port = port;
     this.#openedAt = port.environment.now();
-    this.#context = contextOf(port, options, () => this.#publish());
+    this.#context = contextOf(port, options, {
+      onChange: () => this.#publish(),
+      onAnswer: () => this.#loop?.succeeded(),
+    });
     const { isShared, locks, openChannel, onWake, pollMs } = this.#context;
     const name = `holdfast:sync:${port.storageId}`;
     this.#channel = isShared ? openChannel?.(name) : undefined;
@@ -50,7 +53,7 @@ export class ElkarSync implements TaskSync {
       this.#say('hurry');
       void this.#watchLeader(0);
     };
-    this.#ends = [port.onPending((key) => void this.#gather(key)), onWake(wake)];
+    this.#ends = [port.onPending((touched) => void this.#gather(touched)), onWake(wake)];
     const lead = () => void this.#lead();
     if (isShared && locks) this.#election = elect(locks, name, lead, () => void this.#yield());
     else lead();
@@ -69,11 +72,7 @@ export class ElkarSync implements TaskSync {
   flush(options: FlushOptions = {}): Promise<void> {
     if (options.taskId === undefined) this.#say('hurry');
     else void this.#loop?.fill();
-    return flush(this.#context, options, {
-      status: () => this.#status,
-      nextChange: () => this.#nextChange(),
-      notify: () => this.#notify(),
-    });
+    return flush(this.#context, options, this, () => this.#nextChange());
   }
 
   async pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
@@ -84,9 +83,9 @@ export class ElkarSync implements TaskSync {
       // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
       const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
       if (isOut) await this.#nextChange();
-      else isDone = await ask({ ...this.#context, signal }, head.key);
+      else isDone = !!(await ask({ ...this.#context, signal }, head));
     }
-    this.#loop?.succeeded();
+    this.#publish();
   }
 
   pause(): void {
@@ -98,7 +97,7 @@ export class ElkarSync implements TaskSync {
   }
 
   blocked(): Promise<readonly BlockedTask[]> {
-    return listBlocked(this.#port, this.#context.identity);
+    return listBlocked(this.#context.port, this.#context.identity);
   }
 
   retry(taskId: string, options?: SyncTaskOptions): Promise<void> {
@@ -120,14 +119,14 @@ export class ElkarSync implements TaskSync {
   }
 
   async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
-    const head = await readHead(this.#port, keyOf(taskId, options));
+    const head = await readHead(this.#context.port, keyOf(taskId, options));
     if (head) return head;
     throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller', { taskId });
   }
 
   async #release(how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
     const { key } = await this.#find(taskId, options);
-    await how(this.#port, key, this.#context.identity);
+    await how(this.#context.port, key, this.#context.identity);
     this.#say('hurry');
   }
 
@@ -137,7 +136,8 @@ export class ElkarSync implements TaskSync {
     this.#end = new AbortController();
     const { signal } = this.#end;
     try {
-      const term = await settleIdentity(this.#port, this.#context.identity, !!this.#election, this.#openedAt);
+      const { port, identity } = this.#context;
+      const term = await settleIdentity(port, identity, !!this.#election, this.#openedAt);
       if (signal.aborted) return;
       this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
@@ -163,7 +163,7 @@ export class ElkarSync implements TaskSync {
     if (this.#isWatching || !isFollower()) return;
     this.#isWatching = true;
     await this.#sleep(patienceMs);
-    const [oldest] = isFollower() ? await this.#port.pending(1).catch(() => []) : [];
+    const [oldest] = isFollower() ? await this.#context.port.pending(1).catch(() => []) : [];
     if (oldest) {
       this.#heard = undefined;
       this.#say('answer');
@@ -176,8 +176,8 @@ export class ElkarSync implements TaskSync {
 
   // Waking up.
 
-  async #gather(key: TaskKey): Promise<void> {
-    this.#loop?.touch(key);
+  async #gather(touched: Touched): Promise<void> {
+    this.#loop?.touch(touched);
     void this.#watchLeader();
     if (this.#isGathering) return;
     this.#isGathering = true;
@@ -194,7 +194,7 @@ export class ElkarSync implements TaskSync {
     };
     while (!this.#isStopped) {
       await this.#sleep(everyMs);
-      await pullUnfinished(this.#port, pull).catch(() => {});
+      await pullUnfinished(this.#context.port, pull).catch(() => {});
     }
   }
 
@@ -235,12 +235,13 @@ export class ElkarSync implements TaskSync {
   }
 
   #publish(): void {
-    const before = JSON.stringify(this.#status);
     const { by } = this.#context.pause;
     const status = this.#loop?.status ?? this.#heard ?? { ...this.#status, state: 'idle' };
     const state = this.#isStopped ? 'stopped' : by ? 'paused' : status.state;
     this.#status = { ...status, state, leader: !!this.#loop };
-    if (before !== JSON.stringify(this.#status)) {
+    const text = JSON.stringify(this.#status);
+    if (text !== this.#told) {
+      this.#told = text;
       if (this.#loop) this.#say(this.#status);
       this.#listeners.tell(this.#status);
     }

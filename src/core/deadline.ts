@@ -1,0 +1,34 @@
+/** Work that ends in time. */
+import { untilAborted } from './abort.ts';
+
+/** Calls `then` after so many ms, unless the returned function is called before. */
+export type Later = (ms: number, then: () => void, isWaitedFor?: boolean) => () => void;
+
+/** By the platform's timer, which keeps the process from ending where somebody waits for it. */
+export const later: Later = (ms, then, isWaitedFor) => {
+  const timer = setTimeout(then, ms);
+  if (!isWaitedFor) (timer as { unref?: () => void }).unref?.();
+  return () => clearTimeout(timer);
+};
+
+/** `work`, unless `signal` is aborted before, or so many ms pass: then what `late` answers is thrown. Either ends its signal. */
+export async function inTime<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  ms: number,
+  late: () => unknown,
+  signal: AbortSignal | undefined,
+  after = later,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const end = new AbortController();
+  const abort = () => end.abort(signal?.reason);
+  const cancel = after(ms, () => end.abort(late()), true);
+  signal?.addEventListener('abort', abort);
+  try {
+    // Raced, since what the user gave (a function for the key, a `fetch`) need not heed the signal.
+    return await untilAborted(work(end.signal), end.signal);
+  } finally {
+    cancel();
+    signal?.removeEventListener('abort', abort);
+  }
+}
