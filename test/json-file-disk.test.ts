@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { StoredTask } from '../src/core/task.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
+import { elkarSync } from '../src/sync.ts';
 import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
 import { SimulatedDisk } from './support/json-file-disk.ts';
 import { scaled, seededRandom } from './support/long.ts';
@@ -100,6 +101,23 @@ describe.each(['strict', 'relaxed'] as const)('a disk that is full, %s', (durabi
     expect(texts(await crashed.getTask('a'))).toEqual(['one', 'two']);
     await store.close();
   });
+});
+
+it('sync that cannot note what it found on a full disk says so, and tries again', async () => {
+  const path = newFile();
+  const before = await open(path);
+  await Promise.all(Array.from({ length: 700 }, (_, i) => say2(before, `t${i}`, 'from before sync')));
+  await before.close();
+  const disk = new SimulatedDisk();
+  const errors: (string | undefined)[] = [];
+  const sync = elkarSync({ baseUrl: 'http://127.0.0.1:9/api', apiKey: 'k' });
+  const store = await open(path, { fs: disk.fs, sync });
+  disk.space = 200;
+  store.sync?.subscribe(({ lastError }) => errors.push(lastError?.code));
+  await expect.poll(() => store.sync?.status.lastError?.code ?? errors.at(-1)).toBe('IO_ERROR');
+  disk.space = Number.POSITIVE_INFINITY;
+  await expect.poll(() => store.sync?.status.pendingTasks).toBe(700);
+  await store.close();
 });
 
 it('a call that found nothing to do says so only if what it found got to the disk', async () => {

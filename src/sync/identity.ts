@@ -43,12 +43,14 @@ export async function settleIdentity(
     const isTheirs = before !== identity && state.identity === undefined && (pendingSince ?? openedAt) < openedAt;
     return isTheirs && [{ ...state, identity: before }];
   };
-  const notes: Promise<unknown>[] = [];
+  // Gathered first and noted together, so that a failure is heard at once.
+  const heads: TaskHead[] = [];
+  const noteAll = () => Promise.all(heads.splice(0).map(({ key }) => note(port, key, settle)));
   for await (const head of oldestFirst(port, {})) {
-    if (settle(stateOf(head), head)) notes.push(note(port, head.key, settle));
-    if (notes.length >= BATCH) await Promise.all(notes.splice(0));
+    if (settle(stateOf(head), head)) heads.push(head);
+    if (heads.length === BATCH) await noteAll();
   }
-  await Promise.all(notes);
+  await noteAll();
   await port.setMeta(SYNC_META, { identity, term, isAdopted: true });
   return term;
 }
