@@ -106,6 +106,32 @@ test('a task that is deleted is nothing to push any more, and one made anew is a
   expect(elkar.requests.length).toBeLessThan(5);
 });
 
+test('flush waits for what was pending when it was called, however much comes after it', async () => {
+  const { world, store, sync } = await opened();
+  world.faults.push(...Array<'hold'>(8).fill('hold'));
+  await store.upsertTask({ id: 'a', message: says('before', 'user') });
+  await world.run(1);
+  const called = world.now;
+  let isFlushed = false;
+  const flushed = sync.flush().then(() => {
+    isFlushed = true;
+  });
+  for (let i = 0; i < 6 && !isFlushed; i++) {
+    world.tick(1000);
+    // One of the two is always on its way.
+    await store.upsertTask({ id: 'a', message: says('after', 'user') });
+    await store.upsertTask({ id: 'b', message: says('after', 'user') });
+    await world.run(1);
+    await world.release(1);
+    expect(sync.status).toMatchObject({ state: 'pushing', pendingTasks: 2 });
+  }
+  expect(sync.status.oldestPendingAt).toBeGreaterThan(called);
+  expect(isFlushed).toBe(true);
+  await world.release();
+  await world.run();
+  await flushed;
+});
+
 test('status messages keep their place in the remote history', async () => {
   const { world, store, sync } = await opened();
   sync.pause();

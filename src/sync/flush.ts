@@ -15,6 +15,9 @@ export interface FlushOptions extends SyncTaskOptions {
 /** The longest that a timer can wait, in ms. */
 const LONGEST = 2 ** 31 - 1;
 
+/** While much is under way, what is left is looked for no more often than this, in ms. */
+const LOOK_MS = 200;
+
 /** `nextChange` resolves when something may have changed; `sync` tells how it stands then. */
 export function flush(
   { later, port, identity, pause }: SyncContext,
@@ -24,14 +27,16 @@ export function flush(
 ): Promise<void> {
   const { taskId, signal, timeoutMs = LONGEST } = options;
   const key = taskId === undefined ? undefined : keyOf(taskId, options);
-  const since = port.environment.now();
+  const { now } = port.environment;
+  const since = now();
+  let lookedAt = 0;
   const arrive = async (end: AbortSignal) => {
     while (!end.aborted) {
       const change = nextChange();
       const { state } = sync.status;
       if (state === 'stopped') throw ended();
-      // While much is under way it is not worth looking for what is left.
-      if (key || state !== 'pushing') {
+      if (key || state !== 'pushing' || now() - lookedAt > LOOK_MS) {
+        lookedAt = now();
         const heads = key ? [await readHead(port, key)] : await port.pending(1000);
         const left = heads.filter((head) => (head?.pendingSince as number) <= since) as TaskHead[];
         const errors = left.map((head) => errorOf(head, identity));

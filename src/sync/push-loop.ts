@@ -19,7 +19,7 @@ interface Patient {
 
 /** A task known to have something pending. */
 interface PendingTask extends PushedTask, Patient {
-  readonly since: number;
+  since: number;
   /** The newest that was heard of since its last push began. */
   revision: number;
   work?: Promise<unknown> | undefined;
@@ -28,7 +28,7 @@ interface PendingTask extends PushedTask, Patient {
 export class PushLoop {
   readonly #context: SyncContext;
   readonly #remote: Patient = { failures: 0 };
-  /** The oldest first. */
+  /** Those whose changes have waited longest first. */
   readonly #tasks = new Map<string, PendingTask>();
   #turns = this.#tasks.values();
   /** Those set aside among them. */
@@ -149,12 +149,20 @@ export class PushLoop {
 
   /** What the head of a task says of it; without one the store is to be asked again. */
   #look(task: PendingTask, head: TaskHead | undefined): void {
+    const name = encodeKey(task.key);
     this.#aside.delete(task);
     if (!head) this.#isDirty = true;
     if (head?.pendingSince === undefined) {
       // Unless there is news that came after this head.
-      if (!(head && head.revision < task.revision)) this.#tasks.delete(encodeKey(task.key));
-    } else if (errorOf(head, this.#context.identity)) this.#aside.add(task);
+      if (!(head && head.revision < task.revision)) this.#tasks.delete(name);
+      return;
+    }
+    if (head.pendingSince > task.since) {
+      task.since = head.pendingSince;
+      this.#tasks.delete(name);
+      this.#tasks.set(name, task);
+    }
+    if (errorOf(head, this.#context.identity)) this.#aside.add(task);
   }
 
   async #push(task: PendingTask): Promise<void> {

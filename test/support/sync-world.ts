@@ -83,6 +83,11 @@ export class SyncWorld {
     this.#crash();
   }
 
+  /** In ms since 1970. */
+  get now(): number {
+    return this.#now;
+  }
+
   /** The clock goes on without anything being due. */
   tick(ms: number): void {
     this.#now += ms;
@@ -112,9 +117,9 @@ export class SyncWorld {
     for (const request of this.#late.splice(0)) await this.#deliver(request);
   }
 
-  /** Lets the answers come that were held. */
-  release(): Promise<void> {
-    for (const release of this.#held.splice(0)) release();
+  /** Lets the answers come that were held; the first ones, or all. */
+  release(count = this.#held.length): Promise<void> {
+    for (const release of this.#held.splice(0, count)) release();
     return this.rest();
   }
 
