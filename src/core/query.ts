@@ -11,15 +11,15 @@ export interface ListPosition {
 
 export interface HeadQuery {
   /** Absent: every caller's tasks (for the store's owner, never on a caller's behalf). */
-  readonly scope?: { readonly callerId: string | undefined; readonly taskType: TaskType };
-  readonly states?: readonly TaskState[];
-  readonly sessionId?: string;
+  readonly scope?: { readonly callerId: string | undefined; readonly taskType: TaskType } | undefined;
+  readonly states?: readonly TaskState[] | undefined;
+  readonly sessionId?: string | undefined;
   /** Only tasks changed after this time, itself excluded. */
-  readonly updatedAfter?: string;
+  readonly updatedAfter?: string | undefined;
   /** `newest`: times descend, keys of the same time ascend. `oldest`: exactly the other way round. */
   readonly order: 'newest' | 'oldest';
   readonly limit: number;
-  readonly after?: ListPosition;
+  readonly after?: ListPosition | undefined;
 }
 
 /** What a query looks at; a head has it all, an index entry may too. */
