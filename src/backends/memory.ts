@@ -23,7 +23,7 @@ interface Entry {
 }
 
 class MemoryBackend implements Backend {
-  readonly info: BackendInfo;
+  declare readonly info: BackendInfo;
   readonly #entries = new Map<string, Entry>();
   /** From the newest to the oldest; undefined since the last change. */
   #newestFirst: TaskHead[] | undefined;
