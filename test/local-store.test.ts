@@ -36,6 +36,18 @@ describe('a page that did not come by https', () => {
   });
 });
 
+describe('lists in memory', () => {
+  it('of a store at rest cost little, however many tasks it holds', async () => {
+    await using store = await openTaskStore();
+    const start = performance.now();
+    for (let i = 0; i < 20_000; i++) await store.upsertTask({ id: `t${i}`, message: say('x') });
+    const filled = performance.now();
+    for (let i = 0; i < 20; i++) expect((await store.listTasks()).tasks).toHaveLength(50);
+    // Measured against the store's own work, so that a slow machine does not matter.
+    expect(performance.now() - filled).toBeLessThan(2 * (filled - start));
+  });
+});
+
 describe('an import', () => {
   it('of a line in very many pieces takes time in proportion to its length', async () => {
     await using store = await openTaskStore();

@@ -31,9 +31,14 @@ export interface Listed {
   readonly sessionId: string | undefined;
 }
 
-export function toListed({ key, updatedAt, body }: TaskHead): Listed {
+export interface ListedHead extends Listed {
+  readonly head: TaskHead;
+}
+
+export function toListed(head: TaskHead): ListedHead {
+  const { key, updatedAt, body } = head;
   const { status, sessionId } = body;
-  return { key: encodeKey(key), scope: encodeScope(key), updatedAt, state: status.state, sessionId };
+  return { key: encodeKey(key), scope: encodeScope(key), updatedAt, state: status.state, sessionId, head };
 }
 
 /** Where a task stands in a list. */
@@ -76,10 +81,7 @@ export function takePage<L extends Listed>(ordered: Iterable<L>, query: HeadQuer
   return page;
 }
 
-/** The same from heads. */
-export function takeHeads(ordered: readonly TaskHead[], query: HeadQuery): TaskHead[] {
-  return takePage(
-    ordered.map((head) => ({ ...toListed(head), head })),
-    query,
-  ).map(({ head }) => head);
+/** The same of heads. */
+export function takeHeads(ordered: Iterable<ListedHead>, query: HeadQuery): TaskHead[] {
+  return takePage(ordered, query).map(({ head }) => head);
 }

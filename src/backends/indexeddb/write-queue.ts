@@ -44,7 +44,7 @@ export class WriteQueue {
   #weight = 0;
   #queue: Commit[] = [];
   /** Resolves when nothing is queued any more. */
-  idle: Promise<void> | undefined;
+  declare idle: Promise<void> | undefined;
   #untold: Committed[] = [];
   #tellAt = 0;
 
