@@ -6,6 +6,11 @@ export interface Environment {
   readonly newId: () => string;
 }
 
+/** Pages that did not come by https have no `randomUUID`. */
+function newId(): string {
+  return crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join('-');
+}
+
 export function defaultEnvironment(): Environment {
-  return { now: Date.now, newId: () => crypto.randomUUID() };
+  return { now: Date.now, newId };
 }

@@ -8,25 +8,26 @@ import type { ListQuery, TaskPage, TaskSummary } from './task-store.ts';
 
 const DEFAULT_LIMIT = 50;
 
+/** IndexedDB refuses to be asked for more than 2 ** 32 - 1. */
+const MAX_LIMIT = 2 ** 31;
+
 /** Asks for one head more than the page holds, to know whether another page follows. */
 export function toHeadQuery(query: ListQuery): HeadQuery {
   const { callerId, taskType = 'incoming', state, sessionId, updatedAfter, cursor } = query;
-  const headQuery: { -readonly [K in keyof HeadQuery]: HeadQuery[K] } = {
+  return {
+    scope: query.allCallers ? undefined : { callerId, taskType },
+    states: state && ([state].flat() as TaskState[]),
+    sessionId,
+    updatedAfter: updatedAfter && isoTime(Date.parse(updatedAfter)),
     order: query.order ?? 'newest',
-    limit: (query.limit ?? DEFAULT_LIMIT) + 1,
+    limit: Math.min(query.limit ?? DEFAULT_LIMIT, MAX_LIMIT) + 1,
+    after: cursor === undefined ? cursor : decodeCursor(cursor),
   };
-  if (!query.allCallers) headQuery.scope = { callerId, taskType };
-  if (state !== undefined) headQuery.states = (Array.isArray(state) ? state : [state]) as readonly TaskState[];
-  if (sessionId !== undefined) headQuery.sessionId = sessionId;
-  if (updatedAfter !== undefined) headQuery.updatedAfter = isoTime(Date.parse(updatedAfter));
-  if (cursor !== undefined) headQuery.after = decodeCursor(cursor);
-  return headQuery;
 }
 
 export function toPage(heads: readonly TaskHead[], limit = DEFAULT_LIMIT): TaskPage {
-  const shown = heads.length > limit ? heads.slice(0, limit) : heads;
-  const tasks = shown.map(toSummary);
-  const last = shown.at(-1);
+  const tasks = heads.slice(0, limit).map(toSummary);
+  const last = heads[limit - 1];
   return last && heads.length > limit ? { tasks, nextCursor: encodeCursor(positionOf(last)) } : { tasks };
 }
 

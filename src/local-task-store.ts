@@ -61,7 +61,7 @@ const same = <T>(result: T) => result;
 const none = {};
 
 export class LocalTaskStore implements TaskStore {
-  readonly backend: TaskStore['backend'];
+  declare readonly backend: TaskStore['backend'];
   readonly capabilities: TaskStoreCapabilities = {
     list: true,
     delete: true,
@@ -69,9 +69,9 @@ export class LocalTaskStore implements TaskStore {
     transfer: true,
     lossless: true,
   };
-  readonly sync: TaskSync | undefined;
+  declare readonly sync: TaskSync | undefined;
   /** For adapters; see `StorePort`. */
-  readonly port: StorePort;
+  declare readonly port: StorePort;
 
   readonly #backend: Backend;
   readonly #environment: Environment;
@@ -149,12 +149,13 @@ export class LocalTaskStore implements TaskStore {
     return this.#get('getTaskForClient', taskId, 'outgoing', options);
   }
 
-  listTasks(query: ListQuery = {}): Promise<TaskPage> {
+  listTasks(query: ListQuery = none): Promise<TaskPage> {
+    const { limit } = query;
     const begin = () => {
       check(listQueryShape, query);
       return this.#backend.list(toHeadQuery(query));
     };
-    return this.#run('listTasks', undefined, query, begin, (heads) => toPage(heads, query.limit));
+    return this.#run('listTasks', undefined, query, begin, (heads) => toPage(heads, limit));
   }
 
   deleteTask(taskId: string, options: CallOptions & KeyOptions = none): Promise<boolean> {
@@ -165,7 +166,7 @@ export class LocalTaskStore implements TaskStore {
     return this.#run('deleteTask', taskId, options, begin, ({ decision }) => decision !== undefined);
   }
 
-  watch(taskId: string, options: WatchOptions = {}): AsyncIterableIterator<StoredTask> {
+  watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
     this.#assertOpen('watch', taskId);
     checkCall(taskId, options);
     const key = keyOf(taskId, options);
@@ -182,12 +183,12 @@ export class LocalTaskStore implements TaskStore {
     return this.#hub.add(listener);
   }
 
-  exportTasks(options: ExportOptions = {}): AsyncIterableIterator<string> {
+  exportTasks(options: ExportOptions = none): AsyncIterableIterator<string> {
     this.#assertOpen('exportTasks');
     return exportTasks(this.port, options);
   }
 
-  importTasks(source: ImportSource, options: ImportOptions = {}): Promise<ImportResult> {
+  importTasks(source: ImportSource, options: ImportOptions = none): Promise<ImportResult> {
     return this.#run('importTasks', undefined, options, () => importTasks(this.port, source, options), same);
   }
 
@@ -196,12 +197,11 @@ export class LocalTaskStore implements TaskStore {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return (this.#closing ??= this.#close());
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async #close(): Promise<void> {
@@ -217,11 +217,13 @@ export class LocalTaskStore implements TaskStore {
   }
 
   #get(operation: string, taskId: string, taskType: TaskKey['taskType'], options: ReadOptions) {
+    // The caller's own may be changed while this waits.
+    const view = { ...options };
     const begin = () => {
       checkCall(taskId, options);
-      return this.#backend.read({ callerId: options.callerId, taskType, taskId }, selectView(options));
+      return this.#backend.read({ callerId: options.callerId, taskType, taskId }, selectView(view));
     };
-    return this.#run(operation, taskId, options, begin, (record) => record && toStoredTask(record, options));
+    return this.#run(operation, taskId, options, begin, (record) => record && toStoredTask(record, view));
   }
 
   /** `prepare` checks the arguments and says which task, which command, and how much of the task to answer with. */
@@ -235,7 +237,7 @@ export class LocalTaskStore implements TaskStore {
     const begin = () => {
       checkCall(taskId, options);
       const [key, command, wanted] = prepare();
-      view = wanted;
+      view = { ...wanted };
       const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
       const committed = this.#transact(key, () => command, { select: selectView(view) });
       if (!toRemote) return committed;

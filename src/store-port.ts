@@ -60,14 +60,14 @@ export async function* oldestFirst(port: StorePort, query: Pick<HeadQuery, 'stat
   const seen = new Set<string>();
   let after: HeadQuery['after'];
   for (;;) {
-    const heads = await port.list({ ...query, order: 'oldest', limit: PAGE, ...(after && { after }) });
+    const heads = await port.list({ ...query, order: 'oldest', limit: PAGE, after });
     for (const head of heads) {
       const name = encodeKey(head.key);
       if (!seen.has(name)) yield head;
       seen.add(name);
     }
-    const last = heads.at(-1);
-    if (!last) return;
-    after = positionOf(last);
+    // What a page not full leaves out has changed since: tasks that change all the time must not make this endless.
+    if (heads.length < PAGE) return;
+    after = positionOf(heads.at(-1) as TaskHead);
   }
 }

@@ -1,8 +1,9 @@
 /** Whole stores on the move: export, import, and pruning what is finished. All go through the port, task by task. */
-import { invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
+import { inCall, invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
 import { keyOf, type TaskHead } from './core/head.ts';
+import { copyJson } from './core/json.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
-import { validate } from './core/shape.ts';
+import { check } from './core/shape.ts';
 import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts';
 import { oldestFirst, type StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
@@ -10,13 +11,11 @@ import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOpt
 /** So many imports are under way at a time. */
 const BATCH = 500;
 
-type Line = readonly [item: string | StoredTask, at: number];
-
 export async function* exportTasks(port: StorePort, { callerId, signal }: ExportOptions): AsyncGenerator<string> {
   for await (const { key } of oldestFirst(port, {})) {
     signal?.throwIfAborted();
     if (callerId !== undefined && key.callerId !== callerId) continue;
-    const record = await port.read(key, selectAll);
+    const record = await port.run('exportTasks', key.taskId, () => port.read(key, selectAll));
     if (record) yield `${JSON.stringify(toStoredTask(record, {}))}\n`;
   }
 }
@@ -24,37 +23,37 @@ export async function* exportTasks(port: StorePort, { callerId, signal }: Export
 export async function importTasks(
   port: StorePort,
   source: ImportSource,
-  options: ImportOptions,
+  { onConflict, signal }: ImportOptions,
 ): Promise<ImportResult> {
   let imported = 0;
   let skipped = 0;
   let line = 0;
   const failed: { line: number; error: TaskStoreError }[] = [];
 
-  const take = async ([item, at]: Line) => {
-    let stored: StoredTask;
-    try {
-      stored = validate<StoredTask>(storedTaskShape, typeof item === 'string' ? JSON.parse(item) : item);
-    } catch (error) {
-      const details = { operation: 'importTasks' };
-      failed.push({ line: at, error: toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${at} is not JSON`, details) });
-      return;
-    }
+  const take = async (stored: StoredTask) => {
     const { decision } = await port.transact(keyOf(stored.id, stored), (head) => {
-      const kept = head && (options.onConflict !== 'replace' || head.pendingSince !== undefined);
+      const kept = head && (onConflict !== 'replace' || head.pendingSince !== undefined);
       return kept ? undefined : { type: 'restore', stored };
     });
     decision ? imported++ : skipped++;
   };
 
   // Gathered first and begun together: a failure is heard at once, however long the source takes over what comes next.
-  const batch: Line[] = [];
+  const batch: StoredTask[] = [];
   const flush = () => Promise.all(batch.splice(0).map(take));
   for await (const item of linesOf(source)) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     line++;
     if (typeof item === 'string' && item.trim() === '') continue;
-    batch.push([item, line]);
+    try {
+      // Copied at once: a source may fill one object again and again.
+      const stored: StoredTask = copyJson(typeof item === 'string' ? JSON.parse(item) : item);
+      check(storedTaskShape, stored);
+      batch.push(stored);
+    } catch (error) {
+      const why = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${line} is not JSON`);
+      failed.push({ line, error: inCall(why, 'importTasks') as TaskStoreError });
+    }
     if (batch.length === BATCH) await flush();
   }
   await flush();
@@ -66,29 +65,34 @@ export async function* linesOf(source: ImportSource): AsyncGenerator<string | St
   const decoder = new TextDecoder();
   let rest = '';
   for await (const piece of typeof source === 'string' ? [source] : source) {
-    if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) {
-      yield piece;
+    const text = piece instanceof Uint8Array ? decoder.decode(piece, { stream: true }) : piece;
+    if (typeof text !== 'string') {
+      yield text;
       continue;
     }
-    const lines = (rest + (typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true }))).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines;
+    // What came before is not looked through again: a line may be long and come in many pieces.
+    const [end, ...lines] = text.split('\n');
+    rest += end;
+    for (const line of lines) {
+      yield rest;
+      rest = line;
+    }
   }
   if (rest) yield rest;
 }
 
 export async function prune(port: StorePort, { olderThan, states, signal }: PruneOptions): Promise<number> {
-  const before = new Date(olderThan);
-  if (Number.isNaN(before.getTime())) throw invalidArgument([{ path: ['olderThan'], message: 'expected a time' }]);
-  const limit = before.toISOString();
+  // As a number: after the year 9999 the order of texts is not that of times.
+  const limit = +new Date(olderThan);
+  if (Number.isNaN(limit)) throw invalidArgument([{ path: ['olderThan'], message: 'expected a time' }]);
   const prunable = [...finishedStates].filter((state) => !states || states.includes(state));
   const isPrunable = ({ updatedAt, pendingSince, body }: TaskHead) =>
-    updatedAt < limit && pendingSince === undefined && prunable.includes(body.status.state);
+    Date.parse(updatedAt) < limit && pendingSince === undefined && prunable.includes(body.status.state);
 
   let pruned = 0;
   for await (const { key, updatedAt } of oldestFirst(port, { states: prunable })) {
     signal?.throwIfAborted();
-    if (updatedAt >= limit) break;
+    if (Date.parse(updatedAt) >= limit) break;
     const { decision } = await port.transact(key, (head) => (head && isPrunable(head) ? 'remove' : undefined));
     if (decision) pruned++;
   }

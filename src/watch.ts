@@ -40,6 +40,8 @@ export function watchTask(source: WatchSource, signal: AbortSignal | undefined):
       }
       news = false;
       const record = await source.read().catch((error: unknown) => {
+        // Whoever has ended it waits for nothing more, not even an error.
+        if (ended) return undefined;
         end();
         throw error;
       });

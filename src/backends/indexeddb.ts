@@ -31,7 +31,7 @@ export function indexedDb(): BackendFactory {
 }
 
 class IndexedDbBackend implements Backend {
-  readonly info: BackendInfo;
+  declare readonly info: BackendInfo;
   readonly #connection: Connection;
   readonly #writes: WriteQueue;
   readonly #reads: ReadQueue;
@@ -84,7 +84,7 @@ class IndexedDbBackend implements Backend {
   async close(): Promise<void> {
     await this.#writes.idle;
     this.#channel?.close();
-    await this.#connection.drop();
+    await this.#connection.close();
   }
 
   #request<T>(name: string, mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {

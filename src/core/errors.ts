@@ -69,12 +69,12 @@ export interface TaskStoreErrorDetails {
  */
 export class TaskStoreError extends Error {
   override readonly name = 'TaskStoreError';
-  readonly code: TaskStoreErrorCode;
-  readonly operation: string | undefined;
-  readonly taskId: string | undefined;
-  readonly issues: readonly FieldIssue[];
-  readonly status: number | undefined;
-  readonly retryAfterMs: number | undefined;
+  declare readonly code: TaskStoreErrorCode;
+  declare readonly operation: string | undefined;
+  declare readonly taskId: string | undefined;
+  declare readonly issues: readonly FieldIssue[];
+  declare readonly status: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
 
   constructor(code: TaskStoreErrorCode, message: string, details: TaskStoreErrorDetails = {}) {
     const { cause, operation, taskId } = details;
@@ -102,13 +102,8 @@ export function inCall(error: unknown, operation: string, taskId?: string): unkn
 }
 
 /** `error` itself where it has a code of ours, else wrapped as `code`. */
-export function toTaskStoreError(
-  error: unknown,
-  code: TaskStoreErrorCode,
-  message: string,
-  details: TaskStoreErrorDetails = {},
-): TaskStoreError {
-  return error instanceof TaskStoreError ? error : new TaskStoreError(code, message, { ...details, cause: error });
+export function toTaskStoreError(error: unknown, code: TaskStoreErrorCode, message: string): TaskStoreError {
+  return error instanceof TaskStoreError ? error : new TaskStoreError(code, message, { cause: error });
 }
 
 /** Ids may be 10 KB long; messages stay readable. */

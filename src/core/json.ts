@@ -1,7 +1,10 @@
 import { invalidArgument } from './errors.ts';
 
-/** Deeper values are refused: engines overflow their stacks on them at depths that differ. */
-const MAX_DEPTH = 500;
+/** Deeper arguments are refused: engines overflow their stacks on them at depths that differ. */
+export const MAX_DEPTH = 500;
+
+/** What was taken in lies a little deeper where it is stored, and must come back. */
+const STORED_DEPTH = MAX_DEPTH + 10;
 
 /**
  * A deep, frozen copy of a JSON value. Taken once, on the way in: from then on the store, its snapshots and its
@@ -11,12 +14,11 @@ const MAX_DEPTH = 500;
  * becomes `0`, as JSON would have it. What JSON cannot hold (functions, dates, NaN, cycles, …) is an
  * `INVALID_ARGUMENT` that names the field.
  */
-export function copyJson<T>(value: T): T {
-  const path: (string | number)[] = [];
-  return copy(value, path) as T;
+export function copyJson<T>(value: T, maxDepth = STORED_DEPTH): T {
+  return copy(value, [], maxDepth) as T;
 }
 
-function copy(value: unknown, path: (string | number)[]): unknown {
+function copy(value: unknown, path: (string | number)[], maxDepth: number): unknown {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -25,20 +27,19 @@ function copy(value: unknown, path: (string | number)[]): unknown {
       if (!Number.isFinite(value)) throw refuse(path, `${value} is not a JSON number`);
       return value === 0 ? 0 : value;
     case 'object':
-      return value === null ? null : copyContainer(value, path);
+      return value === null ? null : copyContainer(value, path, maxDepth);
     default:
       throw refuse(path, `a ${typeof value} is not a JSON value`);
   }
 }
 
-function copyContainer(value: object, path: (string | number)[]): unknown {
-  const depth = path.length;
-  if (depth > MAX_DEPTH) throw refuse(path.slice(0, 8), `nested deeper than ${MAX_DEPTH} levels, or a cycle`);
+function copyContainer(value: object, path: (string | number)[], maxDepth: number): unknown {
+  if (path.length > maxDepth) throw refuse(path.slice(0, 8), `nested deeper than ${maxDepth} levels, or a cycle`);
   if (Array.isArray(value)) {
     const result = new Array<unknown>(value.length);
     for (let i = 0; i < value.length; i++) {
       path.push(i);
-      result[i] = copy(value[i], path);
+      result[i] = copy(value[i], path, maxDepth);
       path.pop();
     }
     return Object.freeze(result);
@@ -51,7 +52,7 @@ function copyContainer(value: object, path: (string | number)[]): unknown {
     const field = (value as Record<string, unknown>)[key];
     if (field === undefined || !Object.hasOwn(value, key)) continue;
     path.push(key);
-    const copied = copy(field, path);
+    const copied = copy(field, path, maxDepth);
     path.pop();
     // A plain assignment to this one name would set the prototype instead.
     if (key === '__proto__') Object.defineProperty(result, key, { value: copied, enumerable: true });

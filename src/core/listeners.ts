@@ -16,9 +16,10 @@ export class Listeners<T> {
 
   /** Errors of a listener are reported as uncaught, not thrown into the call that made the news. */
   tell(news: T): void {
-    for (const listener of this.#listeners) {
+    // A listener may add others, which are told of the next news, or take some away.
+    for (const listener of [...this.#listeners]) {
       try {
-        listener(news);
+        if (this.#listeners.has(listener)) listener(news);
       } catch (error) {
         queueMicrotask(() => {
           throw error;

@@ -11,15 +11,15 @@ export interface ListPosition {
 
 export interface HeadQuery {
   /** Absent: every caller's tasks (for the store's owner, never on a caller's behalf). */
-  readonly scope?: { readonly callerId: string | undefined; readonly taskType: TaskType };
-  readonly states?: readonly TaskState[];
-  readonly sessionId?: string;
+  readonly scope?: { readonly callerId: string | undefined; readonly taskType: TaskType } | undefined;
+  readonly states?: readonly TaskState[] | undefined;
+  readonly sessionId?: string | undefined;
   /** Only tasks changed after this time, itself excluded. */
-  readonly updatedAfter?: string;
+  readonly updatedAfter?: string | undefined;
   /** `newest`: times descend, keys of the same time ascend. `oldest`: exactly the other way round. */
   readonly order: 'newest' | 'oldest';
   readonly limit: number;
-  readonly after?: ListPosition;
+  readonly after?: ListPosition | undefined;
 }
 
 /** What a query looks at; a head has it all, an index entry may too. */
@@ -31,9 +31,14 @@ export interface Listed {
   readonly sessionId: string | undefined;
 }
 
-export function toListed({ key, updatedAt, body }: TaskHead): Listed {
+export interface ListedHead extends Listed {
+  readonly head: TaskHead;
+}
+
+export function toListed(head: TaskHead): ListedHead {
+  const { key, updatedAt, body } = head;
   const { status, sessionId } = body;
-  return { key: encodeKey(key), scope: encodeScope(key), updatedAt, state: status.state, sessionId };
+  return { key: encodeKey(key), scope: encodeScope(key), updatedAt, state: status.state, sessionId, head };
 }
 
 /** Where a task stands in a list. */
@@ -76,10 +81,7 @@ export function takePage<L extends Listed>(ordered: Iterable<L>, query: HeadQuer
   return page;
 }
 
-/** The same from heads. */
-export function takeHeads(ordered: readonly TaskHead[], query: HeadQuery): TaskHead[] {
-  return takePage(
-    ordered.map((head) => ({ ...toListed(head), head })),
-    query,
-  ).map(({ head }) => head);
+/** The same of heads. */
+export function takeHeads(ordered: Iterable<ListedHead>, query: HeadQuery): TaskHead[] {
+  return takePage(ordered, query).map(({ head }) => head);
 }

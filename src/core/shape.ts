@@ -6,14 +6,14 @@
  * A property test holds the two to the same verdict on every value.
  */
 import { type FieldIssue, invalidArgument } from './errors.ts';
-import { copyJson } from './json.ts';
+import { copyJson, MAX_DEPTH } from './json.ts';
 
 /** Adds an issue for each thing wrong with `value`; `path` is where it stands, used as a stack so that good values cost no copy of it. */
 export type Shape = (value: unknown, path: (string | number)[], issues: FieldIssue[]) => void;
 
 /** A frozen copy of `value`, checked; what was checked is what is kept. Throws `INVALID_ARGUMENT` with every bad field. */
 export function validate<T>(shape: Shape, value: T): T {
-  const copied = copyJson(value);
+  const copied = copyJson(value, MAX_DEPTH);
   check(shape, copied);
   return copied;
 }

@@ -66,6 +66,14 @@ export function testList({ describe, expect, test, rejects }: Suite): void {
       expect(await allPages(store, { limit: 1000 })).toEqual(newest);
     });
 
+    test('takes any limit', async ({ store }) => {
+      if (!store.capabilities.list) return;
+      await fill(store, 3);
+      for (const order of ['newest', 'oldest'] as const) {
+        expect(await allPages(store, { limit: Number.MAX_SAFE_INTEGER, order })).toHaveLength(3);
+      }
+    });
+
     test('filters by state, session, time and type', async ({ store }) => {
       if (!store.capabilities.list) return;
       await fill(store, 6);

@@ -1,4 +1,4 @@
-import type { StoredTask } from '../core/task.ts';
+import type { Metadata, StoredTask } from '../core/task.ts';
 import type { TaskStore } from '../task-store.ts';
 import { newPlace, say, send, textPart } from './harness.ts';
 import type { Suite } from './task-store-suite.ts';
@@ -98,6 +98,62 @@ export function testTransfer({ describe, expect, test, rejects, harness }: Suite
         await harness.cleanUp?.(place);
       }
     });
+
+    test('take one object that the source fills again and again', async ({ store }) => {
+      if (!store.capabilities.transfer) return;
+      await store.upsertTask(send('t', 'one'));
+      const [line = ''] = await exported(store);
+      const stored = JSON.parse(line) as StoredTask;
+      const source = function* () {
+        for (let i = 0; i < 5; i++) {
+          stored.id = stored.task.id = `t${i}`;
+          yield stored;
+        }
+      };
+      expect(await store.importTasks(source())).toEqual({ imported: 5, skipped: 0, failed: [] });
+      expect((await exported(store)).length).toBe(6);
+    });
+
+    test('carry values as deep as the store takes them', async ({ store, reopen }) => {
+      if (!store.capabilities.transfer) return;
+      const deep: Metadata = {};
+      for (let depth = 1, inner = deep; depth < 500; depth++) inner = inner.in = {} as Metadata;
+      await rejects(store.upsertTask(send('deeper', 'x', { metadata: { deep } })), 'INVALID_ARGUMENT');
+      const message = { ...say('x'), metadata: deep.in as Metadata };
+      await store.upsertTask(send('t', 'x', { message, metadata: deep }));
+      const reopened = store.backend.survives === 'nothing' ? store : await reopen();
+      const lines = await exported(reopened);
+      expect(lines.length).toBe(1);
+      expect(await reopened.importTasks(lines, { onConflict: 'replace' })).toMatchObject({ imported: 1 });
+      expect((await reopened.getTask('t'))?.task.metadata).toEqual(deep);
+    });
+
+    test('end while a task keeps changing, and with the store', async () => {
+      const place = newPlace();
+      let time = Date.now();
+      // Each change has a time of its own, however fast they come.
+      const store = await harness.open(place, { environment: { now: () => ++time } });
+      try {
+        if (!store.capabilities.transfer || harness.clock === false) return;
+        for (const id of ['t1', 't2', 't3']) await store.upsertTask(send(id, 'one'));
+        let changes = 0;
+        let isDone = false;
+        const streaming = (async () => {
+          for (; !isDone && changes < 5000; changes++) await store.updateTask('t1', { metadata: { changes } });
+        })();
+        expect((await exported(store)).length).toBe(3);
+        isDone = true;
+        await streaming;
+        expect(changes < 5000).toBe(true);
+        const lines = store.exportTasks();
+        await lines.next();
+        await store.close();
+        await rejects(lines.next(), 'STORE_CLOSED');
+      } finally {
+        await store.close();
+        await harness.cleanUp?.(place);
+      }
+    });
   });
 
   describe('prune', () => {
@@ -115,6 +171,8 @@ export function testTransfer({ describe, expect, test, rejects, harness }: Suite
       const left = await store.listTasks({ callerId: 'ann' });
       expect(left.tasks.map(({ id }) => id).sort()).toEqual(['input-required', 'working']);
       await rejects(store.prune({ olderThan: 'soon' }), 'INVALID_ARGUMENT');
+      await store.updateTask('working', { callerId: 'ann', status: { state: 'completed' } });
+      expect(await store.prune({ olderThan: new Date(8.64e15) })).toBe(1);
     });
   });
 }

@@ -122,5 +122,22 @@ export function testWatch({ describe, expect, test, rejects }: Suite): void {
         ]);
       }
     });
+
+    test('takes listeners that come and go while it tells', async ({ store }) => {
+      if (!store.capabilities.watch) return;
+      let told = 0;
+      const again = () => {
+        told++;
+        off();
+        // An endless round must end the test, too.
+        if (told < 100) off = store.subscribe(again);
+      };
+      let off = store.subscribe(again);
+      const stops = [store.subscribe(() => stops[1]?.()), store.subscribe(() => told++)];
+      await store.upsertTask(send('t1', 'one'));
+      expect(told).toBe(1);
+      await store.upsertTask(send('t1', 'two'));
+      expect(told).toBe(2);
+    });
   });
 }

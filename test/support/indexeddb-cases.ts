@@ -147,6 +147,54 @@ export function testIndexedDbCases(): void {
       expect(lost).toBe(1);
     });
 
+    it('lost so until it is given up does not double what shared the transaction', async () => {
+      const store = await open();
+      await create(store, 't');
+      let tries = 0;
+      onWrite((transaction) => {
+        if (++tries < 4) transaction.abort();
+        if (tries !== 4) return;
+        Object.defineProperty(transaction, 'oncomplete', { set: () => {} });
+        transaction.addEventListener('complete', (event) => transaction.onabort?.(event));
+      });
+      const calls = await Promise.allSettled([append(store, 't', 'one'), append(store, 't', 'two')]);
+      for (const call of calls) expect(call).toMatchObject({ reason: { code: 'IO_ERROR' } });
+      expect(await texts(store, 't')).toEqual(['first', 'one', 'two']);
+    });
+
+    it('is not opened again for what is still under way when the store closes', async () => {
+      const name = newName();
+      const [store, writer] = [await open({ name }), await open({ name })];
+      for (const id of ['t', 'u']) await create(writer, id);
+      const heard = new Promise<void>((resolve) => {
+        store.subscribe(() => resolve());
+      });
+      await Promise.all(Array.from({ length: 100 }, (_, i) => append(writer, 't', `${i}`)));
+      await heard;
+      let opened = 0;
+      patch(
+        IDBFactory.prototype,
+        'open',
+        (original) =>
+          function (this: IDBFactory, ...args) {
+            opened++;
+            return original.apply(this, args);
+          },
+      );
+      const controller = new AbortController();
+      const given = store.upsertTask({ id: 'new', message: say('x') }, { signal: controller.signal });
+      controller.abort();
+      await expect(given).rejects.toMatchObject({ name: 'AbortError' });
+      const tasks = store.exportTasks();
+      await tasks.next();
+      const watched = store.watch('t').next();
+      await store.close();
+      expect((await watched).done).toBe(true);
+      await expect(tasks.next()).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(opened).toBe(0);
+    });
+
     it('makes way for an upgrade by a newer version, and says why it cannot come back', async () => {
       const store = await open();
       await create(store, 't');
@@ -220,6 +268,60 @@ export function testIndexedDbCases(): void {
       restore();
       expect(await texts(store, 't')).toEqual(['first', 'before', 'after']);
       expect(await texts(store, 'other')).toEqual(['first', 'beside']);
+    });
+
+    it('of a change does not wait until very many reads are answered', async () => {
+      const store = await open();
+      await create(store, 't');
+      let answered = 0;
+      const reads = Array.from({ length: 5000 }, (_, i) => store.getTask(`none ${i}`).then(() => answered++));
+      await append(store, 't', 'x');
+      expect(answered).toBeLessThan(5000);
+      await Promise.all(reads);
+      expect(answered).toBe(5000);
+    });
+
+    it('that takes one of its values for too large leaves no rejection unheard', async () => {
+      const store = await open();
+      for (const id of ['unknown', 'known']) await create(store, id);
+      await store.close();
+      const other = await open({ name: store.name });
+      await other.getTask('known');
+      patch(
+        IDBObjectStore.prototype,
+        'put',
+        (original) =>
+          function (this: IDBObjectStore, value, ...key) {
+            if (JSON.stringify(value).includes('too large')) throw new DOMException('', 'DataError');
+            return original.call(this, value, ...key);
+          },
+      );
+      const calls = await Promise.allSettled([
+        append(other, 'unknown', 'beside'),
+        append(other, 'known', 'too large'),
+        append(other, 'unknown', 'after'),
+      ]);
+      expect(calls.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+      expect(await texts(other, 'unknown')).toEqual(['first', 'beside', 'after']);
+    });
+
+    it('answers whole what a later change in it deletes', async () => {
+      const store = await open();
+      await create(store, 't');
+      await store.updateTask('t', { newMessages: Array.from({ length: 99 }, (_, i) => say(`${i}`)) });
+      await append(store, 't', 'last');
+      await store.close();
+      const other = await open({ name: store.name });
+      const answers = await Promise.all([
+        other.updateTask('t', { newMessages: [say('one')] }, { historyLength: 60 }),
+        append(other, 't', 'two'),
+        other.deleteTask('t'),
+      ]);
+      const [short, long] = answers.map((answer) => (typeof answer === 'object' ? answer.task.history : []));
+      const expected = ['first', ...Array.from({ length: 99 }, (_, i) => `${i}`), 'last', 'one', 'two'].map(say);
+      expect(short).toEqual(expected.slice(-61, -1));
+      expect(long).toEqual(expected);
+      expect(await other.getTask('t')).toBe(undefined);
     });
 
     it('is shared by what arrives meanwhile, and one refused change does not fail the others', async () => {

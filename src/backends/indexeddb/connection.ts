@@ -18,6 +18,7 @@ export class Connection {
   readonly #limit: Limit;
   readonly #durability: IDBTransactionDurability;
   #open: Promise<IDBDatabase> | undefined;
+  #isClosed = false;
 
   constructor({ name, timeoutMs, durability = 'relaxed' }: BackendContext) {
     this.#name = name;
@@ -27,20 +28,26 @@ export class Connection {
 
   /** Resolves when the database can really be used; where storage is denied, this is where it shows. */
   database(): Promise<IDBDatabase> {
-    this.#open ??= this.#connect().catch((error) => {
+    return (this.#open ??= this.#connect().catch((error) => {
       this.#open = undefined;
       throw toStoreError(error, 'STORE_UNAVAILABLE', 'IndexedDB cannot be used');
-    });
-    return this.#open;
+    }));
   }
 
   /** Async, since a browser that denies storage throws at once. */
   async #connect(): Promise<IDBDatabase> {
+    if (this.#isClosed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
     // Another context wants to upgrade or delete: it must not wait for this one, which opens again when needed.
     const drop = () => this.drop();
     const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
     const late = () => opening.then((db) => db.close()).catch(() => {});
     return unwrap(await this.#limit(opening, late)) as IDBDatabase;
+  }
+
+  /** Lets go of the connection for good: what is still to come, such as a call that was given up, finds nothing to open. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return this.drop();
   }
 
   /** Lets go of the connection; the next transaction opens another. */
@@ -60,12 +67,12 @@ export class Connection {
     stores: string[],
     mode: IDBTransactionMode,
     body: (tx: IDBTransaction) => T | Promise<T>,
-    prepare = () => {},
+    prepare?: () => void,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const db = await this.database();
       try {
-        prepare();
+        prepare?.();
         const tx = db.transaction(stores, mode, { durability: this.#durability });
         return await this.#limit(run(tx, body), () => {
           abort(tx);
@@ -95,7 +102,7 @@ function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Promise<T>
 }
 
 /** An abort without an error is the browser's, too. */
-function isCutOff(error: unknown): boolean {
+export function isCutOff(error: unknown): boolean {
   return !error || cutOff.includes((error as Error).name);
 }
 

@@ -84,11 +84,11 @@ function sweep(tasks: IDBObjectStore, place: Place): void {
 }
 
 /** Whether an earlier try, whose end was not seen, took effect: a transaction does so whole, any task of it tells. */
-export async function hasLanded(tx: IDBTransaction, drafts: ReadonlyMap<string, Draft>): Promise<boolean> {
+export async function hasLanded(tx: IDBTransaction, drafts: ReadonlyMap<string, Draft>): Promise<boolean | undefined> {
   for (const [name, { task, base, dirty }] of drafts) {
     if (!dirty || !(task || base)) continue;
     const row: TaskRow | undefined = await answerOf(tx.objectStore('tasks').get(name));
-    return task ? row?.tokens.includes(task.tokens[0] as number) === true : row?.id !== base?.id;
+    return task ? row?.tokens.includes(task.tokens[0] as number) : row?.id !== base?.id;
   }
   return false;
 }

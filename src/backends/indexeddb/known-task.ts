@@ -28,13 +28,13 @@ type Segment = [items: Item[], key: [id: number, tail: number, from: number]];
 
 /** The items of a tail that are in memory: those from `base` on; those from `sealed` on are inline. */
 export class Tail {
-  base: number;
-  sealed: number;
+  declare base: number;
+  declare sealed: number;
   /** Items before this position are in the database; later ones may yet fail to get there. */
-  stored: number;
+  declare stored: number;
   /** Where the next segment begins: at `sealed`, or where the last one did that is not full yet. */
-  next: number;
-  items: Item[];
+  declare next: number;
+  declare items: Item[];
 
   /**
    * What an earlier view knows of the items before these is taken over, where none are missing in between. It begins where a
@@ -65,11 +65,11 @@ export class Tail {
 export class KnownTask {
   readonly id: number;
   /** Of the last write, which may be under way; those before it follow. */
-  tokens: readonly number[];
-  head: TaskHead;
-  tails: Tail[];
+  declare tokens: readonly number[];
+  declare head: TaskHead;
+  declare tails: Tail[];
   /** How many characters of items are in memory. */
-  length: number;
+  declare length: number;
   /** Another context wrote since, so this is no ground to build on; its stored items are still good. */
   stale = false;
   /** What it counts as in memory. */
@@ -164,15 +164,15 @@ export class KnownTask {
       const [from, to] = wanted(range, number);
       if (from < to && from < tail.base) loading = Promise.all([loading, this.#fill(tx, number, tail, from)]);
     });
+    loading?.catch(() => {});
     return loading;
   }
 
   async #fill(tx: IDBTransaction, number: number, tail: Tail, from: number): Promise<void> {
     const { base } = tail;
-    if (from >= base) return;
     const items = await loadItems(tx, [this.id, number], from, base);
     // Another reader of the same task may have got some of them meanwhile.
-    if (tail.base !== base) return this.#fill(tx, number, tail, from);
+    items.length = Math.max(0, items.length - base + tail.base);
     tail.prepend(items);
     this.length += lengthOf(items);
   }

@@ -4,7 +4,7 @@
  * much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
-import { type HeadQuery, takeHeads } from '../../core/query.ts';
+import { type HeadQuery, takeHeads, toListed } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type TaskRow } from './schema.ts';
 
@@ -21,7 +21,7 @@ export async function listHeads(tx: IDBTransaction, query: HeadQuery): Promise<T
   if (sessionId !== undefined) {
     // A session has few tasks.
     const rows = await answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId));
-    return takeHeads(rows.sort(inOrder).map(headOf), query);
+    return takeHeads(rows.sort(inOrder).map(headOf).map(toListed), query);
   }
   const place = tasks.index('place');
   const stretches = await stretchesOf(place, query);

@@ -9,8 +9,11 @@ import { byName, linger } from './queue.ts';
 import type { TaskRow } from './schema.ts';
 import type { WriteQueue } from './write-queue.ts';
 
-/** A transaction is held for so long at the most: writers wait for it. */
+/** A transaction gets no more to do after so long: writers wait for it. */
 const HELD_MS = 8;
+
+/** So many reads are begun at a time; of very many, each gets its answer in time. */
+const MAX_BATCH = 200;
 
 interface Read {
   readonly name: string;
@@ -54,7 +57,7 @@ export class ReadQueue {
   async #serve(tx: IDBTransaction): Promise<void> {
     const until = performance.now() + HELD_MS;
     while (this.#waiting.length > 0) {
-      const reads = [...this.#waiting];
+      const reads = this.#waiting.slice(0, MAX_BATCH);
       await Promise.all(Array.from(byName(reads), ([name, same]) => this.#answer(tx, name, same)));
       this.#waiting.splice(0, reads.length);
       if (performance.now() > until) return;

@@ -10,7 +10,7 @@ import { encodeKey, type TaskKey } from '../../core/head.ts';
 import { copyJson } from '../../core/json.ts';
 import type { SelectRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
-import { answerOf, type Connection } from './connection.ts';
+import { answerOf, type Connection, isCutOff } from './connection.ts';
 import { apply, type Commit, type Draft, draftOf, hasLanded, type Result, writerOf } from './draft.ts';
 import { KnownTask } from './known-task.ts';
 import { byName, linger } from './queue.ts';
@@ -44,7 +44,7 @@ export class WriteQueue {
   #weight = 0;
   #queue: Commit[] = [];
   /** Resolves when nothing is queued any more. */
-  idle: Promise<void> | undefined;
+  declare idle: Promise<void> | undefined;
   #untold: Committed[] = [];
   #tellAt = 0;
 
@@ -105,9 +105,10 @@ export class WriteQueue {
     try {
       this.#settle(batch, await this.#write(batch, true));
     } catch (error) {
-      // What the storage cannot take may be one change alone; the others must not fail with it.
-      const { code } = error as { code?: string };
-      const isShared = batch.length > 1 && (code === 'QUOTA_EXCEEDED' || code === 'IO_ERROR');
+      // What the storage refuses may be one change alone; the others must not fail with it. Where the end was not seen, they
+      // may have taken effect, and are not repeated.
+      const { code, cause } = error as { code?: string; cause?: unknown };
+      const isShared = batch.length > 1 && code !== 'STORE_UNAVAILABLE' && !isCutOff(cause);
       for (const commit of batch) isShared ? await this.#commit([commit]) : commit.reject(error);
     }
   }
@@ -134,7 +135,12 @@ export class WriteQueue {
           if (tried && (await hasLanded(tx, tried.drafts))) return tried;
           tried = outcome;
           const waits: Promise<unknown>[] = [];
-          for (let step = first; step; step = steps.next().value) waits.push(...step(tx));
+          try {
+            for (let step = first; step; step = steps.next().value) waits.push(...step(tx));
+          } catch (error) {
+            // The earlier ones will fail with it, and must be heard.
+            waits.push(Promise.reject(error));
+          }
           if (waits.length > 0) await Promise.all(waits);
           // Said explicitly as soon as nothing more will be asked, the end comes sooner.
           tx.commit?.();
@@ -166,8 +172,10 @@ export class WriteQueue {
         return (tx) => {
           drafts.set(name, draft);
           for (const [i, commit] of commits.entries()) results.set(commit, found[i] as Result);
+          // Before the write, which may delete what an answer holds.
+          const loads = found.flatMap(({ task, range }) => (range && task?.load(tx, range)) ?? []);
           write?.(tx);
-          return found.flatMap(({ task, range }) => (range && task?.load(tx, range)) ?? []);
+          return loads;
         };
       };
       const read: Step = (tx) => {
@@ -180,7 +188,8 @@ export class WriteQueue {
         const place = known?.place;
         const draft = draftOf(known);
         const step = make(draft);
-        yield place ? (tx) => [hasStayed(tx, name, place), ...step(tx)] : draft.task ? step : read;
+        if (place) yield (tx) => [hasStayed(tx, name, place)];
+        yield place || draft.task ? step : read;
       }
     }
   }
@@ -203,10 +212,7 @@ export class WriteQueue {
 
 /** Fails, as the browser does where a row is added that is there, if the task has been written since it was at this place. */
 function hasStayed(tx: IDBTransaction, name: string, place: Place): Promise<void> {
-  const stayed = answerOf(tx.objectStore('tasks').index('place').getKey(place)).then((key) => {
+  return answerOf(tx.objectStore('tasks').index('place').getKey(place)).then((key) => {
     if (key !== name) throw new DOMException('', 'ConstraintError');
   });
-  // It is waited for later on; until then its failure is nobody's.
-  stayed.catch(() => {});
-  return stayed;
 }

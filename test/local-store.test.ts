@@ -1,0 +1,61 @@
+/** What the store itself adds to its backends, be they what they may. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { openTaskStore } from '../src/memory.ts';
+
+const say = (text: string) => ({ role: 'user' as const, parts: [{ type: 'text' as const, text }] });
+
+describe('arguments changed after the call', () => {
+  it('change no answer', async () => {
+    await using store = await openTaskStore();
+    for (const id of ['a', 'b', 'c']) await store.upsertTask({ id, message: say('x') });
+    const query = { limit: 2 };
+    const listing = store.listTasks(query);
+    query.limit = 3;
+    const page = await listing;
+    expect(page.tasks).toHaveLength(2);
+    expect(page.nextCursor).toBeDefined();
+
+    const view = { includeArtifacts: false };
+    const writing = store.updateTask('a', { artifactsUpdates: [say('y')] }, view);
+    const reading = store.getTask('a', view);
+    view.includeArtifacts = true;
+    expect((await writing).task).not.toHaveProperty('artifacts');
+    expect((await reading)?.task).not.toHaveProperty('artifacts');
+  });
+});
+
+describe('a page that did not come by https', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('gets fresh session ids, too', async () => {
+    vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) });
+    await using store = await openTaskStore();
+    const ids = [];
+    for (const id of ['a', 'b']) ids.push((await store.upsertTask({ id, message: say('x') })).task.sessionId);
+    expect(new Set(ids.filter(Boolean)).size).toBe(2);
+  });
+});
+
+describe('lists in memory', () => {
+  it('of a store at rest cost little, however many tasks it holds', async () => {
+    await using store = await openTaskStore();
+    const start = performance.now();
+    for (let i = 0; i < 20_000; i++) await store.upsertTask({ id: `t${i}`, message: say('x') });
+    const filled = performance.now();
+    for (let i = 0; i < 20; i++) expect((await store.listTasks()).tasks).toHaveLength(50);
+    // Measured against the store's own work, so that a slow machine does not matter.
+    expect(performance.now() - filled).toBeLessThan(2 * (filled - start));
+  });
+});
+
+describe('an import', () => {
+  it('of a line in very many pieces takes time in proportion to its length', async () => {
+    await using store = await openTaskStore();
+    const stored = await store.upsertTask({ id: 't', message: say('x'.repeat(2 ** 22)) });
+    const line = JSON.stringify(stored);
+    const pieces = Array.from({ length: line.length / 16 + 1 }, (_, i) => line.slice(i * 16, i * 16 + 16));
+    await store.deleteTask('t');
+    // Looked through anew with each piece it would be hours.
+    expect(await store.importTasks(pieces)).toMatchObject({ imported: 1 });
+  });
+});
