@@ -70,7 +70,9 @@ export async function* linesOf(source: ImportSource): AsyncGenerator<string | St
       yield piece;
       continue;
     }
-    const lines = (rest + (typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true }))).split('\n');
+    const lines = (typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true })).split('\n');
+    // What was there is not looked through again: a line may come in thousands of pieces.
+    lines[0] = rest + lines[0];
     rest = lines.pop() ?? '';
     yield* lines;
   }
