@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream, readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { openTaskStore } from 'holdfast/json-file';
 import { apiKeys, createElkarHandler } from 'holdfast/server';
@@ -35,7 +36,8 @@ export async function startDemo({ port = 0, host = '127.0.0.1', storePath, folde
   const answerFile = files(folder);
 
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    // Not by `new URL`, which throws at what anybody may send, such as `//`.
+    const [pathname] = (request.url ?? '/').split('?', 1);
     if (pathname.startsWith('/api/')) return faults.down ? request.socket.destroy() : answerApi(request, response);
     if (pathname.startsWith('/demo/')) return answerControl(pathname, request, response);
     return answerFile(pathname, response);
@@ -93,6 +95,7 @@ function files(folder) {
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
     });
-    createReadStream(path).pipe(response);
+    // A file that a build has just taken away, or a reader who left, ends this answer and nothing else.
+    pipeline(createReadStream(path), response, () => {});
   };
 }

@@ -1,7 +1,7 @@
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { type ServerType, serve } from '@hono/node-server';
 import fc from 'fast-check';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { type A2AHandlerOptions, createA2AHandler, type TaskHandler } from '../src/task-manager.ts';
 import { ask, card, chunk, gate, openManager, says } from './support/agent.ts';
 import { scaled, seeded } from './support/long.ts';
@@ -263,6 +263,45 @@ test('bodies over the limit, and pages of other origins, are refused', async () 
   };
   expect(await preflight('https://good.example')).toBe('https://good.example');
   expect(await preflight('https://bad.example')).toBeNull();
+});
+
+test('no page of another origin can start a turn by what browsers send without asking', async () => {
+  const { post, store } = await startAgent(echo, { cors: ['https://good.example'] });
+  const body = (id: string) => JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tasks/send', params: ask(id) });
+  const from = async (id: string, type: string, origin: string) =>
+    (await post(body(id), { headers: { origin, 'content-type': type } })).status;
+  for (const type of ['text/plain', 'text/plain; application/json', 'application/x-www-form-urlencoded']) {
+    for (const origin of ['https://bad.example', 'null']) expect(await from('t1', type, origin)).toBe(415);
+  }
+  expect(await store.getTask('t1')).toBeUndefined();
+  expect(await from('t2', 'application/json;charset=utf-8', 'https://good.example')).toBe(200);
+  expect((await post(body('t3'), { headers: { 'content-type': 'text/plain' } })).status).toBe(200);
+});
+
+test('a body that breaks off is no failure of the agent', async () => {
+  const said = vi.spyOn(console, 'error').mockImplementation(() => {});
+  onTestFinished(() => said.mockRestore());
+  const { url, failures } = await startAgent(echo);
+  for (const length of ['content-length: 100', 'transfer-encoding: chunked']) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(`POST / HTTP/1.1\r\nhost: agent\r\n${length}\r\n\r\n5\r\n{"jso`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.destroy();
+  }
+  // Asked after them, answered after them.
+  await fetch(`${url}/.well-known/agent.json`);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect([failures, said.mock.calls]).toEqual([[], []]);
+});
+
+test('parameters nested deeper than the store takes are refused as such', async () => {
+  const { post, failures } = await startAgent(echo);
+  const params = JSON.stringify({ ...ask('t1'), extra: 0 });
+  const deep = params.replace('"extra":0', `"extra":${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+  const answer = (await (
+    await post(`{"jsonrpc":"2.0","id":1,"method":"tasks/send","params":${deep}}`)
+  ).json()) as Answer;
+  expect([answer.error?.code, failures]).toEqual([-32602, []]);
 });
 
 test('a connection that is not read holds up nothing, and misses nothing when it is', async () => {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { toA2ATaskStore, toPushNotificationStore } from '../src/a2a.ts';
 import { TaskStoreError } from '../src/core/errors.ts';
 import { openTaskStore } from '../src/memory.ts';
+import type { StorePort } from '../src/store-port.ts';
 import type { TaskChange, TaskStore } from '../src/task-store.ts';
 import { artifact, CANCELED, COMPLETED, message, task, textPart, WORKING } from './support/a2a-agent.ts';
 
@@ -210,6 +211,34 @@ test('saves of one object that overlap happen in their order, each change once',
   }
   await Promise.all(saves);
   expect((await loaded(toA2ATaskStore(store))).artifacts).toStrictEqual(one.artifacts);
+});
+
+test('what a save could not store is stored by the next save of the object, also one that began meanwhile', async () => {
+  const store = await openTaskStore();
+  const port = (store as { port: StorePort }).port as { transact: StorePort['transact'] };
+  const transact = port.transact;
+  const fail = () => {
+    port.transact = async () => {
+      port.transact = transact;
+      throw new Error('the disk is full');
+    };
+  };
+  const sdk = toA2ATaskStore(store);
+  const saved = task('t', { artifacts: [artifact(['one'])] });
+  await sdk.save(saved, context);
+  for (const one of [saved, await loaded(sdk), task('t', { artifacts: [artifact(['one'])] })]) {
+    fail();
+    one.status = { state: COMPLETED, message: undefined, timestamp: '2026-01-02T03:04:06.000Z' };
+    const first = sdk.save(one, context);
+    one.artifacts[0]?.parts.push(textPart('two'));
+    const second = sdk.save(one, context);
+    await expect(first).rejects.toThrow();
+    await second;
+    expect(await loaded(toA2ATaskStore(store))).toStrictEqual(one);
+    // Back to where it began, for the next object.
+    await store.deleteTask('t');
+    await sdk.save(task('t', { artifacts: [artifact(['one'])] }), context);
+  }
 });
 
 test('a request that adds to the history while another streams loses no chunk', async () => {

@@ -72,6 +72,7 @@ test.each([
   [['import', 'nothing.ndjson'], /no file nothing\.ndjson/],
   [['prune'], /--older-than/],
   [['prune', '--older-than', 'yesterday'], /--older-than/],
+  [['prune', '--older-than', '3000'], /--older-than/],
   [['replay', 'nowhere'], /nowhere: there is none/],
   [['replay', '.'], /no \.ndjson files/],
   [['replay', '--url', 'http://127.0.0.1:1', '--store', 'a.json'], /not both/],
@@ -154,6 +155,23 @@ describe('a store file', () => {
     expect(JSON.parse(again.stdout)).toEqual({ imported: 0, skipped: 3, failed: [] });
     const replaced = await runCli(['import', '-', '--store', 'new.json', '--replace'], { cwd, input: stdout });
     expect(replaced.stdout).toBe('3 imported, 0 there already, 0 lines not understood\n');
+  });
+
+  test('export does not write over a store, closed or not', async () => {
+    await makeStore();
+    await makeStore(join(cwd, 'closed.json'));
+    await using open = await openTaskStore({ path: join(cwd, 'open.json') });
+    await open.upsertTask(ask('t1', 'one'));
+    for (const file of ['holdfast.json', 'closed.json', 'open.json']) {
+      const { status, stderr } = await run('export', file);
+      expect([status, stderr.split('\n')[0]]).toEqual([
+        2,
+        `holdfast export: ${file} is a store, which would be overwritten`,
+      ]);
+      expect((await run('check', '--store', file)).stdout).toMatch(/ 0 problems\n$/);
+    }
+    await run('export', 'all.ndjson');
+    expect((await run('export', 'all.ndjson')).status).toBe(0);
   });
 
   test('import reports bad lines by number and takes the others', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Artifact, StoredTask } from '../src/core/task.ts';
 import { type OpenOptions, openTaskStore } from '../src/memory.ts';
 import { apiKeys, createElkarHandler, type ElkarHandlerOptions, equalsInConstantTime } from '../src/server.ts';
-import type { TaskStore } from '../src/task-store.ts';
+import type { ListQuery, TaskStore } from '../src/task-store.ts';
 
 type Json = Record<string, unknown>;
 // biome-ignore lint/suspicious/noExplicitAny: answers are looked into at many places
@@ -430,6 +430,40 @@ describe('isolation', () => {
       cursor = page.nextCursor;
     } while (cursor);
     expect(seen.sort()).toEqual(mine.sort());
+  });
+
+  it("leaves out none of an agent's tasks where another's moves while they are listed", async () => {
+    let now = Date.UTC(2026, 0, 1);
+    const inner = await openTaskStore({ environment: { now: () => now++ } });
+    let meanwhile = async () => {};
+    const store = new Proxy(inner, {
+      get(target, name) {
+        if (name !== 'listTasks') return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name);
+        return async (query: ListQuery) => {
+          const page = await target.listTasks(query);
+          await meanwhile();
+          return page;
+        };
+      },
+    });
+    const { call } = await endpoint({ store });
+    const of = (key: string) => ({ 'x-api-key': key });
+    await call('POST', '/tasks', { send_task_params: params('t1') });
+    await call('POST', '/tasks', { send_task_params: params('t2') });
+    await call('POST', '/tasks', { send_task_params: params('other') }, of('key-b'));
+    await call('POST', '/tasks', { send_task_params: params('t3') });
+    const seen: string[] = [];
+    let page = await call('POST', '/tasks/list', { allCallers: true, limit: 1 });
+    seen.push(...page.tasks.map(({ id }: Answer) => id));
+    meanwhile = async () => {
+      meanwhile = async () => {};
+      await call('PUT', '/tasks/other', { status: { state: 'working' } }, of('key-b'));
+    };
+    while (page.nextCursor) {
+      page = await call('POST', '/tasks/list', { allCallers: true, limit: 1, cursor: page.nextCursor });
+      seen.push(...page.tasks.map(({ id }: Answer) => id));
+    }
+    expect(seen).toEqual(['t3', 't2', 't1']);
   });
 
   it('does not tell the owner’s own tasks to anybody', async () => {

@@ -466,6 +466,24 @@ test('a reader that falls too far behind is told so, and finds everything by res
   expect((again[0] as { history: unknown[] }).history).toHaveLength(10_101);
 });
 
+test('a change of more parts than a call takes arguments is joined like any other', async () => {
+  const count = 200_000;
+  const many = Array.from({ length: count }, () => ({ type: 'text' as const, text: '' }));
+  const { manager } = await openManager({
+    sendTaskHandler: async (task) => {
+      for (const parts of [[], many])
+        await task.upsertArtifacts([{ index: 0, parts: [...parts, ...chunk('x').parts] }]);
+      await task.setStatus('completed');
+    },
+  });
+  const slow = manager.sendTaskStreaming(ask('t1'));
+  await slow.ready;
+  await collect(manager.resubscribeToTask({ id: 't1' }));
+  const [, event, ...rest] = await collect(slow);
+  expect(event && 'artifact' in event && event.artifact.parts).toHaveLength(count + 2);
+  expect(brief(rest)).toEqual(['completed!']);
+});
+
 test('a listener of errors that throws does not keep a task from being failed', async () => {
   const { manager } = await openManager({
     sendTaskHandler: () => Promise.reject(new Error('the handler')),

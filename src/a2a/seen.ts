@@ -19,9 +19,8 @@ export class Seen {
     return this.#key in task ? (task as Handed)[this.#key] : this.#others.get(task);
   }
 
-  set(task: object, view: View | undefined): void {
+  set(task: object, view: View): void {
     if (this.#key in task) (task as Handed)[this.#key] = view;
-    else if (view) this.#others.set(task, view);
-    else this.#others.delete(task);
+    else this.#others.set(task, view);
   }
 }

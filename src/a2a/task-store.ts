@@ -50,6 +50,8 @@ class A2ATaskStore {
   readonly #codecs: Readonly<Record<Version, Codec>>;
   readonly #known = new KnownTasks();
   readonly #seen = new Seen();
+  /** States that were not stored, or not yet, each with what its saver saw before: a later save adds to that. */
+  readonly #unsaved = new WeakMap<View, View | undefined>();
 
   constructor(scoped: ScopedPort) {
     this.#scoped = scoped;
@@ -79,12 +81,7 @@ class A2ATaskStore {
       const next = takeApart(given, seen ?? this.#knownView(encodeKey(key), codec), codec);
       // From now on the caller's object stands for this state; another save of it may begin before this one ends.
       this.#seen.set(given, next);
-      try {
-        await this.#scoped.inTurn(encodeKey(key), () => this.#commit(key, next, seen, codec));
-      } catch (error) {
-        if (this.#seen.get(given) === next) this.#seen.set(given, seen);
-        throw error;
-      }
+      await this.#scoped.inTurn(encodeKey(key), () => this.#commit(key, next, seen, codec));
     });
   }
 
@@ -117,8 +114,10 @@ class A2ATaskStore {
     return view;
   }
 
-  async #commit(key: TaskKey, next: View, seen: View | undefined, codec: Codec): Promise<void> {
+  async #commit(key: TaskKey, next: View, last: View | undefined, codec: Codec): Promise<void> {
     const name = encodeKey(key);
+    const seen = this.#unsaved.has(last as View) ? this.#unsaved.get(last as View) : last;
+    this.#unsaved.set(next, seen);
     let current = this.#knownView(name, codec) ?? (await this.#read(key, () => codec.version));
     const base = seen ?? current;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -128,9 +127,10 @@ class A2ATaskStore {
         isExpected = isSame(head, current?.head);
         return isExpected ? command : undefined;
       });
-      const { head } = record ?? {};
-      if (isExpected && head) {
-        this.#known.set(name, { view: { ...view, head, ...(!isMerged && { from: next }) }, version: codec.version });
+      if (isExpected && record) {
+        const { head } = record;
+        this.#unsaved.delete(next);
+        this.#known.set(name, { view: { ...view, head, from: isMerged ? undefined : next }, version: codec.version });
         return;
       }
       current = await this.#read(key, () => codec.version);

@@ -28,7 +28,7 @@ export interface ArtifactView {
 export interface StoredView extends View {
   readonly head: TaskHead;
   /** The saver's own view that this one was written from, where it holds nothing else. */
-  readonly from?: View;
+  readonly from?: View | undefined;
 }
 
 /** Reads all of a record; `withArtifacts: false` where its artifacts were not read. */

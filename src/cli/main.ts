@@ -68,4 +68,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit(exit.ok);
 });
+// Where nobody reads remarks any more they are lost; `serve` goes on, and what is under way is finished.
+process.stderr.on('error', () => {});
 process.exitCode = await main(process.argv.slice(2), new Terminal(process.stdout, process.stderr));

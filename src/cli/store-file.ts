@@ -1,5 +1,5 @@
 /** The store file that a command works on. */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { realFileSystem } from '../backends/json-file/file-system.ts';
 import { journalGenerations } from '../backends/json-file/paths.ts';
@@ -38,7 +38,24 @@ export async function useStore<T>(store: LocalTaskStore, use: (store: LocalTaskS
  * where its process was killed before, all of it lies in its journal.
  */
 function assertExists(path: string): void {
-  const isThere =
-    existsSync(path) || (existsSync(dirname(path)) && journalGenerations(realFileSystem, path).length > 0);
-  if (!isThere) throw new UsageError(`no store at ${path}`);
+  if (!existsSync(path) && !hasJournal(path)) throw new UsageError(`no store at ${path}`);
+}
+
+/** What is written for other uses must not take a store's place, be it by a slip of the hand. */
+export function assertNoStore(path: string): void {
+  const isStore = /^\s*\{\s*"(holdfast|tasks)"\s*:/.test(beginningOf(path)) || hasJournal(path);
+  if (isStore) throw new UsageError(`${path} is a store, which would be overwritten`);
+}
+
+function hasJournal(path: string): boolean {
+  return existsSync(dirname(path)) && journalGenerations(realFileSystem, path).length > 0;
+}
+
+function beginningOf(path: string): string {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return '';
+  const file = openSync(path, 'r');
+  const bytes = Buffer.alloc(64);
+  const length = readSync(file, bytes);
+  closeSync(file);
+  return bytes.toString('utf8', 0, length);
 }

@@ -98,22 +98,26 @@ export class Routes {
     return { ...page, tasks: page.tasks.map(withoutAgent) };
   }
 
-  /** The store's cursor names the last task of a page; a page must therefore end with a task of this agent. */
+  /**
+   * The store's cursor names the last task of its page, so where a page of ours is full, the store's must end with a task of
+   * this agent: it is asked again for a shorter one. Only what came with a cursor counts, since tasks move meanwhile.
+   */
   async #listAllCallers(agent: string, query: ListQuery & { readonly limit: number }): Promise<TaskPage> {
-    const asked = { ...query, allCallers: true };
     const tasks: TaskSummary[] = [];
     let cursor = query.cursor;
+    let limit = MAX_PAGE;
     for (;;) {
-      const page = await this.#store.listTasks({ ...asked, cursor, limit: MAX_PAGE });
-      for (const [i, task] of page.tasks.entries()) {
-        if (agentOf(task) !== agent) continue;
-        tasks.push(task);
-        if (tasks.length < query.limit) continue;
-        const { nextCursor } = await this.#store.listTasks({ ...asked, cursor, limit: i + 1 });
-        return { tasks, ...(nextCursor !== undefined && { nextCursor }) };
+      const page = await this.#store.listTasks({ ...query, allCallers: true, cursor, limit });
+      const own = page.tasks.filter((task) => agentOf(task) === agent);
+      const last = own[query.limit - tasks.length - 1];
+      if (last && last !== page.tasks.at(-1)) {
+        limit = page.tasks.indexOf(last) + 1;
+        continue;
       }
+      tasks.push(...own);
       cursor = page.nextCursor;
-      if (cursor === undefined) return { tasks };
+      limit = MAX_PAGE;
+      if (last || cursor === undefined) return { tasks, ...(cursor !== undefined && { nextCursor: cursor }) };
     }
   }
 

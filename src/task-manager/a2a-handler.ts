@@ -62,13 +62,21 @@ export function createA2AHandler(
     app.get(card, (c) => c.json(manager.agentCard));
   }
   const tooLarge = new A2AError('invalidRequest', `The body is larger than ${bodyLimit} bytes`);
+  const notJson = new A2AError('invalidRequest', 'A page must send its calls as application/json');
+  app.use(path, async ({ req }, next) => {
+    if (mayBeForged(req.raw)) return refuse(null, toError(notJson), 415);
+    return next();
+  });
   app.use(path, limitBody({ maxSize: bodyLimit, onError: () => refuse(null, toError(tooLarge), 413) }));
   app.post(path, async ({ req }) => {
     let id: RequestId | undefined;
     try {
       const callerId = await options.callerOf?.(req.raw);
       if (callerId instanceof Response) return callerId;
-      const request = parseRequest(await req.text());
+      const text = await req.text().catch(() => {
+        throw new A2AError('parseError', 'The body broke off');
+      });
+      const request = parseRequest(text);
       id = request.id;
       const result = await call(manager, request, { callerId });
       if ('stream' in result) return eventSource(toEventSource(result.stream, id ?? null, keepAliveMs, toError));
@@ -78,12 +86,20 @@ export function createA2AHandler(
       return refuse(id ?? null, refusal, badRequests.has(refusal.code) ? 400 : 200);
     }
   });
+  // What gets here is a body that broke off while it was measured: nobody is left to be answered, and nothing of ours failed.
+  app.onError(() => new Response(null, { status: 500 }));
   app.notFound(() => new Response('Not found\n', { status: 404 }));
   return async (request) => app.fetch(request);
 }
 
 /** What is no call at all is an HTTP error too; the refusals of calls are not. */
 const badRequests: ReadonlySet<number> = new Set([a2aErrorCodes.parseError, a2aErrorCodes.invalidRequest]);
+
+/** What a page of any origin can have a browser send, without its asking for leave first. */
+function mayBeForged({ method, headers }: Request): boolean {
+  const isJson = /^application\/([^;\s]+\+)?json\s*(;|$)/i.test(headers.get('content-type') ?? '');
+  return method === 'POST' && headers.has('origin') && !isJson;
+}
 
 async function call(
   manager: TaskManager,

@@ -98,7 +98,8 @@ export class EventStream implements TaskEventStream {
     if (!last || !('artifact' in last) || !('artifact' in event) || !event.artifact.append) return false;
     if (last.artifact.index !== event.artifact.index) return false;
     const { append: _, parts, ...header } = event.artifact;
-    last.artifact.parts.push(...parts);
+    // One by one: a hundred thousand arguments are more than a call takes.
+    for (const part of parts) last.artifact.parts.push(part);
     Object.assign(last.artifact, header);
     return true;
   }

@@ -97,12 +97,16 @@ function toData({ issues }: z.core.$ZodError): unknown {
   return issues.map(({ path, message }) => ({ path, message }));
 }
 
+/** So deep that the store refuses it by itself, with the path. */
+const TOO_DEEP = 600;
+
 /** Elkar's Python client writes absent fields as null. What users own (`metadata`, `data`) may hold nulls and keeps them. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (typeof value !== 'object' || value === null) return value;
+function withoutNulls(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || depth > TOO_DEEP) return value;
+  const inner = (field: unknown) => withoutNulls(field, depth + 1);
+  if (Array.isArray(value)) return value.map(inner);
   const kept = Object.entries(value).filter(([key, field]) => field !== null || key === 'data');
-  return Object.fromEntries(kept.map(([key, field]) => [key, ownedByUser.has(key) ? field : withoutNulls(field)]));
+  return Object.fromEntries(kept.map(([key, field]) => [key, ownedByUser.has(key) ? field : inner(field)]));
 }
 
 const ownedByUser: ReadonlySet<string> = new Set(['metadata', 'data']);

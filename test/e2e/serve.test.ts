@@ -1,5 +1,5 @@
 /** `holdfast serve` as a real process: used, stopped, killed, started again. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -105,6 +105,16 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s finishes what is under way and clo
   const { status, stdout } = await runCli(['check', '--store', 'tasks.json'], { cwd });
   expect([status, stdout]).toEqual([0, 'tasks.json: 8 tasks, 0 problems\n']);
   await expectKept(join(cwd, 'tasks.json'), acknowledged);
+});
+
+test('goes on and ends as always where nobody reads what it says any more', async () => {
+  const { request, child, exited } = await startServe(['--store', 'tasks.json'], { cwd });
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  expect((await request('POST', '/tasks', create('t1'))).status).toBe(200);
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+  expect(readdirSync(cwd).sort()).toEqual(['tasks.json', 'tasks.json.index']);
 });
 
 test('killed under load and started again, nothing acknowledged is lost', async () => {

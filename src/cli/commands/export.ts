@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { defineCommand, exit } from '../command.ts';
-import { storeHelp, storeOption, withStoreToRead } from '../store-file.ts';
+import { assertNoStore, storeHelp, storeOption, withStoreToRead } from '../store-file.ts';
 import { toNumber } from '../terminal.ts';
 
 export const exportCommand = defineCommand({
@@ -9,7 +9,7 @@ export const exportCommand = defineCommand({
   summary: 'Writes every task as a line of JSON, for "import"; also while another process holds the store.',
   usage: '[file] [options]',
   help: `
-Without a file, to standard output.
+Without a file, to standard output. A file that is there is replaced, unless it is a store.
 
 ${storeHelp}
       --caller id      only this caller's tasks (default: everybody's)
@@ -21,6 +21,7 @@ Examples
   options: { ...storeOption, caller: { type: 'string' } },
   arguments: [0, 1],
   run({ values, positionals: [file] }, terminal) {
+    if (file !== undefined) assertNoStore(file);
     return withStoreToRead(values.store, async (store) => {
       let tasks = 0;
       const progress = terminal.progress(() => `${toNumber(tasks)} tasks exported`);
