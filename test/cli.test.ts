@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { StoredTask } from '../src/core/task.ts';
 import { openTaskStore } from '../src/json-file.ts';
 import { ask, chunk, says } from './support/agent.ts';
@@ -129,6 +129,14 @@ describe('a store file', () => {
     expect(strange.stderr).toMatch(/the caller without an id has no task "t1"/);
   });
 
+  test('show joins the text of an artifact that was streamed', async () => {
+    await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+    await store.upsertTask(ask('t1'));
+    for (const text of ['Day ', '1: ', 'rest']) await store.updateTask('t1', { artifactsUpdates: [chunk(text)] });
+    await store.close();
+    expect((await run('show', 't1')).stdout).toMatch(/\nartifact 0\n {2}Day 1: rest\n$/);
+  });
+
   test('what a task holds cannot steer the terminal', async () => {
     await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
     await store.upsertTask(ask('\u001b[2Jid', 'clear\u001b[2J\nsecond\u0007'), { callerId: '\u009bcaller' });
@@ -137,7 +145,9 @@ describe('a store file', () => {
     const shown = (await run('show', '\u001b[2Jid', '--caller', '\u009bcaller')).stdout;
     expect(listed).toContain('\\x1b[2Jid');
     expect(shown).toContain('clear\\x1b[2J\n  second\\x07');
-    expect(`${listed}${shown}`.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+    const missing = (await run('show', '\u009b2Jno', '--caller', '\u009bcaller')).stderr;
+    expect(missing).toContain('\\x9b2Jno');
+    expect(`${listed}${shown}${missing}`.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   });
 
   test('export and import carry everything over', async () => {
@@ -254,6 +264,17 @@ describe('a store file', () => {
       expect(stderr).toMatch(/^holdfast list: .*\([A-Z_]+\)\n$/);
     }
     expect(readFileSync(join(cwd, 'other.json'), 'utf8')).toBe('"something else"');
+  });
+
+  test.runIf(existsSync('/dev/full'))('an answer that cannot be written is said in a line', async () => {
+    await makeStore();
+    const full = openSync('/dev/full', 'w');
+    onTestFinished(() => closeSync(full));
+    const child = await startCli(['export'], { cwd, stdout: full });
+    const stderr: string[] = [];
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => stderr.push(text));
+    const status = await new Promise((resolve) => child.once('close', resolve));
+    expect([status, stderr.join('')]).toEqual([1, expect.stringMatching(/^holdfast: the answer .*ENOSPC.*\n$/)]);
   });
 
   test('may be read by who stops reading', async () => {

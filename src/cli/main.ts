@@ -65,8 +65,9 @@ function describe(error: unknown): string {
 
 // `holdfast export | head` ends the pipe early, which is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(exit.ok);
+  if (error.code === 'EPIPE') process.exit(exit.ok);
+  process.stderr.write(`holdfast: the answer cannot be written: ${error.message}\n`);
+  process.exit(exit.problems);
 });
 // Where nobody reads remarks any more they are lost; `serve` goes on, and what is under way is finished.
 process.stderr.on('error', () => {});

@@ -26,7 +26,7 @@ export class Terminal {
 
   /** A remark for people; never part of the answer. */
   note(line: string): void {
-    this.#err.write(`${line}\n`);
+    this.#err.write(`${printable(line, { lines: true })}\n`);
   }
 
   /**

@@ -84,6 +84,12 @@ test('keys belong to agents, and agents are kept apart', async () => {
   expect((await fromEnvironment.request('POST', '/tasks', create('t1'), 'secret')).status).toBe(200);
 });
 
+test('any text that a header can hold may be a key', async () => {
+  const { request } = await startServe(['--api-key', '__proto__', '--api-key', 'writer:constructor'], { cwd });
+  for (const key of ['__proto__', 'constructor'])
+    expect((await request('POST', '/tasks', create('t1'), key)).status).toBe(200);
+});
+
 test('pages of the given origins may call', async () => {
   const { url } = await startServe(['--cors', 'https://app.example/path'], { cwd });
   const preflight = async (origin: string) => {

@@ -31,16 +31,22 @@ export interface CliOptions {
   readonly cwd?: string;
   readonly env?: Record<string, string>;
   readonly input?: string;
+  /** Where its standard output goes; a pipe by default. */
+  readonly stdout?: number;
 }
 
 /** A process that is killed at the end of the test, if it is still there. */
 export async function startProgram(
   source: string,
   args: readonly string[],
-  { cwd, env }: CliOptions = {},
+  { cwd, env, stdout }: CliOptions = {},
 ): Promise<ChildProcess> {
   const { HOLDFAST_API_KEY: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [await program(source), ...args], { cwd, env: { ...inherited, ...env } });
+  const child = spawn(process.execPath, [await program(source), ...args], {
+    cwd,
+    env: { ...inherited, ...env },
+    stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
+  });
   onTestFinished(() => {
     child.kill('SIGKILL');
   });

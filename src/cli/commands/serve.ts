@@ -117,16 +117,15 @@ function toPort(text: string): number {
 
 /** `key` belongs to the agent `agent`, `name:key` to the agent `name`. */
 function toAgents(given: readonly string[]): Record<string, string> {
-  const agents: Record<string, string> = {};
-  for (const text of given) {
-    const [, agent = 'agent', key = ''] = /^(?:([^:]*):)?(.*)$/s.exec(text) ?? [];
-    // What is no visible ASCII cannot be sent in a header.
-    if (!agent || !/^[!-~]+$/.test(key)) {
+  // By entries, since any text may be a key, `__proto__` too.
+  return Object.fromEntries(
+    given.map((text) => {
+      const [, agent = 'agent', key = ''] = /^(?:([^:]*):)?(.*)$/s.exec(text) ?? [];
+      // What is no visible ASCII cannot be sent in a header.
+      if (agent && /^[!-~]+$/.test(key)) return [key, agent];
       throw new UsageError('--api-key: expected key or agent:key, the key of visible ASCII characters without spaces');
-    }
-    agents[key] = agent;
-  }
-  return agents;
+    }),
+  );
 }
 
 function toOrigin(text: string): string {

@@ -61,13 +61,25 @@ function printTask(stored: StoredTask, terminal: Terminal): void {
   for (const [name, value] of facts) if (value !== undefined) terminal.print(`${name.padEnd(9)} ${printable(value)}`);
   for (const message of task.history ?? []) printParts(message.role, message.parts, terminal);
   for (const { index, name, parts } of task.artifacts ?? []) {
-    printParts(`artifact ${index}${name === undefined ? '' : ` ${printable(name)}`}`, parts, terminal);
+    printParts(`artifact ${index}${name === undefined ? '' : ` ${printable(name)}`}`, withTextJoined(parts), terminal);
   }
 }
 
 function printParts(title: string, parts: readonly Part[], terminal: Terminal): void {
   terminal.print(`\n${title}`);
   for (const part of parts) terminal.print(`  ${printable(toText(part), { lines: true }).replaceAll('\n', '\n  ')}`);
+}
+
+/** A text that was streamed is one text again, not a line for each chunk. */
+function withTextJoined(parts: readonly Part[]): Part[] {
+  const joined: Part[] = [];
+  for (const part of parts) {
+    const last = joined.at(-1);
+    if (part.type === 'text' && last?.type === 'text')
+      joined[joined.length - 1] = { ...last, text: last.text + part.text };
+    else joined.push(part);
+  }
+  return joined;
 }
 
 function toText(part: Part): string {
