@@ -323,6 +323,24 @@ describe('refusals', () => {
     expect((await store.listTasks({ allCallers: true })).tasks.map(({ id }) => id)).toEqual(['t']);
   });
 
+  it('refuses text that is no UTF-8: mended, two ids would be one', async () => {
+    const { handle, store } = await endpoint();
+    const headers = { 'x-api-key': 'key-a', 'content-type': 'application/json' };
+    const good = new TextEncoder().encode(JSON.stringify({ send_task_params: params('t-X') }));
+    const bad = good.map((byte) => (byte === 88 ? 0xff : byte));
+    const stream = new ReadableStream({
+      start: (controller) => {
+        controller.enqueue(bad);
+        controller.close();
+      },
+    });
+    for (const body of [bad, stream]) {
+      const init = { method: 'POST', headers, body, duplex: 'half' } as RequestInit;
+      expect((await handle(new Request('http://localhost/api/tasks', init))).status).toBe(400);
+    }
+    expect((await store.listTasks({ allCallers: true })).tasks).toEqual([]);
+  });
+
   it('takes 2 MB by default, and no more', async () => {
     const { request } = await endpoint();
     const body = (size: number) =>

@@ -40,16 +40,17 @@ export async function readBody(request: Request, limit: number): Promise<Json> {
   throw invalidArgument([{ path: [], message: 'expected an object' }]);
 }
 
+/** Text that is no UTF-8 is refused, not mended. */
 async function readText(request: Request, limit: number): Promise<string> {
   const declared = Number(request.headers.get('content-length') ?? Number.NaN);
   if (declared > limit) throw tooLarge();
+  const decoder = new TextDecoder('utf-8', { fatal: true });
   if (declared >= 0 || !request.body) {
     // The server under us holds a body to its declared length; where requests have no stream (Firefox) all is there already.
-    const text = await request.text();
-    if (text.length > limit) throw tooLarge();
-    return text;
+    const bytes = await request.arrayBuffer();
+    if (bytes.byteLength > limit) throw tooLarge();
+    return decoder.decode(bytes);
   }
-  const decoder = new TextDecoder();
   let text = '';
   let size = 0;
   const reader = request.body.getReader();

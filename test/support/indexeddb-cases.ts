@@ -239,6 +239,23 @@ export function testIndexedDbCases(): void {
       expect(await texts(store, 't')).toEqual(['first', 'in time']);
     });
 
+    it('is waited for without an end where the caller wants none, and without looking at the time again and again', async () => {
+      let timers = 0;
+      const counted = (original: typeof setTimeout) =>
+        ((...args: Parameters<typeof setTimeout>) => {
+          if (Number(args[1]) > 1000) timers++;
+          return original(...args);
+        }) as typeof setTimeout;
+      patch(globalThis, 'setTimeout', counted);
+      const store = await open({ timeoutMs: Number.POSITIVE_INFINITY });
+      const release = await occupy(store.name);
+      const created = create(store, 't');
+      for (let turn = 0; turn < 30; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+      release();
+      await created;
+      expect(timers).toBeLessThan(3);
+    });
+
     it('the storage has no room for fails alone, whole, and with its own code', async () => {
       const store = await open();
       await create(store, 't');

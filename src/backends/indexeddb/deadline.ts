@@ -4,6 +4,9 @@
  */
 import { TaskStoreError } from '../../core/errors.ts';
 
+/** A timer cannot wait longer, in ms: it would not wait at all. */
+const LONGEST = 2 ** 31 - 1;
+
 /** Answers `work`, or rejects with `STORE_TIMEOUT` where that takes too long; then `onTimeout` is called as well. */
 export type Limit = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
 
@@ -16,7 +19,7 @@ export function limitOf(ms: number): Limit {
       const left = until - performance.now();
       isWatching = left > 0;
       if (isWatching) {
-        setTimeout(watch, left);
+        setTimeout(watch, Math.min(left, LONGEST));
         return;
       }
       waits.delete(giveUp);
