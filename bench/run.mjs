@@ -30,7 +30,7 @@ if (!values['no-build']) execSync('npm run --silent build', { cwd: `${bench}..`,
 const suites = { node: './node/suite.mjs', browser: './browser/suite.mjs', size: './size.mjs' };
 const file = `${bench}results/latest.json`;
 const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { groups: {} };
-const results = { ...before, machine: machine(), quick: options.quick, measuredAt: new Date().toISOString() };
+const results = { groups: before.groups, machine: machine() };
 
 for (const group of groups) {
   if (!suites[group]) throw new Error(`No such group: ${group} (there are: ${Object.keys(suites).join(', ')})`);
@@ -42,7 +42,8 @@ for (const group of groups) {
     measured.push(await measure(row, { rounds, log: console.log }));
   }
   await close?.();
-  if (!values.only) results.groups[group] = { versions, rows: measured };
+  const measuredAt = new Date().toISOString();
+  if (!values.only) results.groups[group] = { ...options, measuredAt, versions, rows: measured };
 }
 
 if (!values.only) {

@@ -4,17 +4,18 @@ import { format } from './measure.mjs';
 
 export function writeReport(results, folder) {
   mkdirSync(`${folder}/charts`, { recursive: true });
-  const { machine, measuredAt, quick, groups } = results;
+  const { machine, groups } = results;
   const lines = [
     '# Benchmarks',
     '',
-    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${machine.platform}; ${measuredAt.slice(0, 10)}${quick ? '; a quick run' : ''}.`,
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${machine.platform}.`,
     'Medians; ± is half the spread between the rounds. Within a row all contestants run interleaved, so ratios count, not the',
     'figures of a shared machine. Repeat with `npm run bench`.',
     ...summary(Object.values(groups).flatMap(({ rows }) => rows)),
   ];
-  for (const [group, { rows, versions }] of Object.entries(groups)) {
-    lines.push('', `## ${group}`);
+  for (const [group, { rows, versions, measuredAt, quick }] of Object.entries(groups)) {
+    const extent = quick ? 'a quick run: less work, fewer rounds' : 'a full run';
+    lines.push('', `## ${group}`, '', `Measured ${measuredAt.slice(0, 10)}, ${extent}.`);
     if (versions)
       lines.push(
         '',
