@@ -247,6 +247,20 @@ describe('requests', () => {
     }
   });
 
+  it('have no limit where the caller wants none', async () => {
+    const slow = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return json(200, task);
+    };
+    const to = new ElkarTransport({
+      baseUrl: 'http://x',
+      apiKey: 'k',
+      timeoutMs: Number.POSITIVE_INFINITY,
+      fetch: slow,
+    });
+    expect((await to.getTask('t1', { callerId: 'ann' })).task.id).toBe(task.a2a_task.id);
+  });
+
   it('that never arrive, or are cut off, are REMOTE_UNREACHABLE', async () => {
     const server = await serveListener((request, response) => {
       if (request.url?.includes('reset')) return void request.socket.destroy();

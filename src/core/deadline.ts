@@ -4,9 +4,12 @@ import { untilAborted } from './abort.ts';
 /** Calls `then` after so many ms, unless the returned function is called before. */
 export type Later = (ms: number, then: () => void, isWaitedFor?: boolean) => () => void;
 
+/** A timer cannot wait longer, in ms: it would not wait at all. */
+export const LONGEST_MS = 2 ** 31 - 1;
+
 /** By the platform's timer, which keeps the process from ending where somebody waits for it. */
 export const later: Later = (ms, then, isWaitedFor) => {
-  const timer = setTimeout(then, ms);
+  const timer = setTimeout(then, Math.min(ms, LONGEST_MS));
   if (!isWaitedFor) (timer as { unref?: () => void }).unref?.();
   return () => clearTimeout(timer);
 };

@@ -1,5 +1,5 @@
 /** Waiting until the remote has what was stored when the wait began. Holds no state: the store itself knows what is pending. */
-import { inTime } from '../core/deadline.ts';
+import { inTime, LONGEST_MS } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead } from '../core/head.ts';
 import type { SyncStatus, SyncTaskOptions } from '../task-store.ts';
@@ -12,9 +12,6 @@ export interface FlushOptions extends SyncTaskOptions {
   readonly timeoutMs?: number;
 }
 
-/** The longest that a timer can wait, in ms. */
-const LONGEST = 2 ** 31 - 1;
-
 /** While much is under way, what is left is looked for no more often than this, in ms. */
 const LOOK_MS = 200;
 
@@ -25,7 +22,7 @@ export function flush(
   sync: { readonly status: SyncStatus },
   nextChange: () => Promise<void>,
 ): Promise<void> {
-  const { taskId, signal, timeoutMs = LONGEST } = options;
+  const { taskId, signal, timeoutMs = LONGEST_MS } = options;
   const key = taskId === undefined ? undefined : keyOf(taskId, options);
   const { now } = port.environment;
   const since = now();

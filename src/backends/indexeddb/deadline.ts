@@ -2,10 +2,8 @@
  * Gives up what is not answered in time. One timer looks after all that is waited for, and is not touched when something
  * is answered: to set and clear one for each transaction costs a twentieth of a small write.
  */
+import { LONGEST_MS } from '../../core/deadline.ts';
 import { TaskStoreError } from '../../core/errors.ts';
-
-/** A timer cannot wait longer, in ms: it would not wait at all. */
-const LONGEST = 2 ** 31 - 1;
 
 /** Answers `work`, or rejects with `STORE_TIMEOUT` where that takes too long; then `onTimeout` is called as well. */
 export type Limit = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
@@ -19,7 +17,7 @@ export function limitOf(ms: number): Limit {
       const left = until - performance.now();
       isWatching = left > 0;
       if (isWatching) {
-        setTimeout(watch, Math.min(left, LONGEST));
+        setTimeout(watch, Math.min(left, LONGEST_MS));
         return;
       }
       waits.delete(giveUp);
