@@ -5,10 +5,11 @@ import type { HeadQuery } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Backend, BackendContext, BackendFactory, BackendInfo, Committed, Decide, Notice } from './backend.ts';
 import { answerOf, Connection } from './indexeddb/connection.ts';
-import { listHeads } from './indexeddb/listing.ts';
+import { listHeads, pendingHeads } from './indexeddb/listing.ts';
 import { toNotice } from './indexeddb/notices.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
-import { headOf, type TaskRow } from './indexeddb/schema.ts';
+import { Replica, type View } from './indexeddb/replica.ts';
+import { TASK_STORES } from './indexeddb/schema.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
 
 /**
@@ -33,6 +34,7 @@ export function indexedDb(): BackendFactory {
 class IndexedDbBackend implements Backend {
   declare readonly info: BackendInfo;
   readonly #connection: Connection;
+  readonly #replica = new Replica();
   readonly #writes: WriteQueue;
   readonly #reads: ReadQueue;
   readonly #channel: BroadcastChannel | undefined;
@@ -40,8 +42,8 @@ class IndexedDbBackend implements Backend {
   constructor({ name, durability }: BackendContext, connection: Connection) {
     this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
     this.#connection = connection;
-    this.#writes = new WriteQueue(this.#connection, (committed) => this.#announce(committed));
-    this.#reads = new ReadQueue(this.#connection, this.#writes);
+    this.#writes = new WriteQueue(connection, this.#replica, (committed) => this.#announce(committed));
+    this.#reads = new ReadQueue(connection, this.#replica);
     this.#channel = globalThis.BroadcastChannel && new BroadcastChannel(`holdfast:${name}`);
   }
 
@@ -54,14 +56,11 @@ class IndexedDbBackend implements Backend {
   }
 
   list(query: HeadQuery): Promise<readonly TaskHead[]> {
-    return this.#connection.transact(['tasks'], 'readonly', (tx) => listHeads(tx, query));
+    return this.#look((tx, view) => listHeads(tx, query, view));
   }
 
-  async pending(limit: number): Promise<readonly TaskHead[]> {
-    const rows = await this.#request<TaskRow[]>('tasks', 'readonly', (store) =>
-      store.index('pending').getAll(null, limit),
-    );
-    return rows.map(headOf);
+  pending(limit: number): Promise<readonly TaskHead[]> {
+    return this.#look((tx, view) => pendingHeads(tx, limit, view));
   }
 
   getMeta(name: string): Promise<unknown> {
@@ -74,7 +73,9 @@ class IndexedDbBackend implements Backend {
 
   listen(listener: (notices: readonly Notice[]) => void): () => void {
     const hear = ({ data }: MessageEvent<readonly Notice[]>) => {
-      for (const { key } of data) this.#writes.expire(encodeKey(key));
+      // One that was erased stands in no record.
+      const isGone = ({ type, key }: Notice) => type === 'deleted' && this.#replica.view.known.get(encodeKey(key));
+      if (data.some(isGone)) this.#replica.forget();
       listener(data);
     };
     this.#channel?.addEventListener('message', hear);
@@ -82,13 +83,29 @@ class IndexedDbBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    await this.#writes.idle;
+    await this.#writes.close();
     this.#channel?.close();
     await this.#connection.close();
   }
 
+  #look<T>(body: (tx: IDBTransaction, view: View) => Promise<T>): Promise<T> {
+    return this.#connection.transact(
+      () => TASK_STORES,
+      'readonly',
+      async (tx) => {
+        const view = await this.#replica.catchUp(tx);
+        this.#writes.look(view);
+        return body(tx, view);
+      },
+    );
+  }
+
   #request<T>(name: string, mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {
-    return this.#connection.transact([name], mode, (tx) => answerOf<T>(ask(tx.objectStore(name))));
+    return this.#connection.transact(
+      () => [name],
+      mode,
+      (tx) => answerOf<T>(ask(tx.objectStore(name))),
+    );
   }
 
   #announce(committed: readonly Committed[]): void {

@@ -64,9 +64,20 @@ function onWrite(see: (transaction: IDBTransaction) => void): () => void {
   );
 }
 
+type Store = (value: unknown, key?: IDBValidKey) => IDBRequest<IDBValidKey>;
+
+/** Puts `replacement(original)` in the place of both ways to write a value. */
+function patchStoring(replacement: (original: Store) => Store): () => void {
+  const restores = (['add', 'put'] as const).map((name) => patch(IDBObjectStore.prototype, name, replacement));
+  return () => {
+    for (const restore of restores) restore();
+  };
+}
+
 /** Keeps every transaction on the tasks waiting until the returned function is called. */
 async function occupy(name: string): Promise<() => void> {
-  const tasks = (await openRaw(name)).transaction('tasks', 'readwrite').objectStore('tasks');
+  const db = await openRaw(name);
+  const tasks = db.transaction([...db.objectStoreNames], 'readwrite').objectStore('tasks');
   let isHeld = true;
   await new Promise<void>((resolve) => {
     const hold = () => {
@@ -198,7 +209,7 @@ export function testIndexedDbCases(): void {
     it('makes way for an upgrade by a newer version, and says why it cannot come back', async () => {
       const store = await open();
       await create(store, 't');
-      (await openRaw(store.name, 2)).close();
+      (await openRaw(store.name, 3)).close();
       await expect(store.getTask('t')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
       await expect(open({ name: store.name })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     });
@@ -259,14 +270,13 @@ export function testIndexedDbCases(): void {
     it('the storage has no room for fails alone, whole, and with its own code', async () => {
       const store = await open();
       await create(store, 't');
-      const restore = patch(
-        IDBObjectStore.prototype,
-        'put',
+      const restore = patchStoring(
         (original) =>
           function (this: IDBObjectStore, value, ...key) {
             const { transaction } = this;
             if (JSON.stringify(value).includes('too much')) {
               // As browsers do it: the request is taken, and the transaction ends.
+              Object.defineProperty(transaction, 'commit', { value: () => {} });
               Object.defineProperty(transaction, 'error', { value: new DOMException('', 'QuotaExceededError') });
               queueMicrotask(() => transaction.abort());
             }
@@ -304,9 +314,7 @@ export function testIndexedDbCases(): void {
       await store.close();
       const other = await open({ name: store.name });
       await other.getTask('known');
-      patch(
-        IDBObjectStore.prototype,
-        'put',
+      patchStoring(
         (original) =>
           function (this: IDBObjectStore, value, ...key) {
             if (JSON.stringify(value).includes('too large')) throw new DOMException('', 'DataError');
@@ -362,12 +370,13 @@ export function testIndexedDbCases(): void {
       const store = await open();
       const written: number[] = [];
       let asked = 0;
-      const count = (original: IDBObjectStore['put']) =>
-        function (this: IDBObjectStore, value: unknown, ...key: [IDBValidKey?]) {
-          written.push(JSON.stringify(value).length);
-          return original.call(this, value, ...key);
-        };
-      patch(IDBObjectStore.prototype, 'put', count);
+      patchStoring(
+        (original) =>
+          function (this: IDBObjectStore, value, ...key) {
+            written.push(JSON.stringify(value).length);
+            return original.call(this, value, ...key);
+          },
+      );
       for (const reading of ['get', 'getAll'] as const) {
         patch(
           IDBObjectStore.prototype,

@@ -60,20 +60,18 @@ export class Connection {
   /**
    * One transaction: `body` makes its requests (it may wait for requests of this transaction and for nothing else), and
    * its answer counts when the transaction is complete. Begins again where the connection was lost; `body` may find out
-   * by what it stores whether an earlier try took effect. `prepare` is called just before: what is ready when the
-   * transaction begins reaches the browser in one go, without waking it several times.
+   * by what it stores whether an earlier try took effect. `begin` is called just before, and answers which stores it needs:
+   * what is ready when the transaction begins reaches the browser in one go, without waking it several times.
    */
   async transact<T>(
-    stores: string[],
+    begin: (db: IDBDatabase) => string[],
     mode: IDBTransactionMode,
     body: (tx: IDBTransaction) => T | Promise<T>,
-    prepare?: () => void,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const db = await this.database();
       try {
-        prepare?.();
-        const tx = db.transaction(stores, mode, { durability: this.#durability });
+        const tx = db.transaction(begin(db), mode, { durability: this.#durability });
         return await this.#limit(run(tx, body), () => {
           abort(tx);
           this.drop();

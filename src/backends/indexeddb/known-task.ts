@@ -1,13 +1,13 @@
 /**
- * What a context knows of a task it lately wrote: the head, so that an append reads nothing, and the items it has seen.
- * Items never change under one id, so they stay true whoever else writes; the head may be out of date, which the commit
- * finds out (see `write-queue.ts`).
+ * What a context knows of a task: the head, so that an append reads nothing, and the items it has seen, from some position
+ * of each tail on.
  */
 import type { Change, TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
+import { copyJson } from '../../core/json.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
-import type { Item, Place, Run, TaskRow } from './schema.ts';
+import { headOf, type Item, type Piece, type Run, type TaskRow } from './schema.ts';
 
 /** The inline tails of a task hold up to so many items, and so many characters, in all. */
 const INLINE_ITEMS = 16;
@@ -20,31 +20,21 @@ const SEGMENT_ITEMS = 64;
 const FULL_ITEMS = 32;
 const FULL_LENGTH = 8192;
 
-/** So many writes later, one whose end was not seen is still recognised. */
-const EARLIER_TOKENS = 8;
-
 /** What is written to the segments, and under which key. */
 type Segment = [items: Item[], key: [id: number, tail: number, from: number]];
 
-/** The items of a tail that are in memory: those from `base` on; those from `sealed` on are inline. */
+/** The items of a tail that are in memory: those from `base` on. Records handed out look through it, as it grows. */
 export class Tail {
   declare base: number;
-  declare sealed: number;
-  /** Items before this position are in the database; later ones may yet fail to get there. */
-  declare stored: number;
-  /** Where the next segment begins: at `sealed`, or where the last one did that is not full yet. */
-  declare next: number;
   declare items: Item[];
+  /** Items before this position are in segments; whether later ones are is not known. */
+  sealed = 0;
+  /** Where the next segment begins: at `sealed`, or where the last one did that is not full yet. */
+  next = 0;
 
-  /**
-   * What an earlier view knows of the items before these is taken over, where none are missing in between. It begins where a
-   * segment does: had another context moved that, it had sealed items that the earlier view does not know.
-   */
-  constructor({ from, items }: Run, known?: Tail) {
-    this.base = this.sealed = this.next = from;
+  constructor({ from, items }: Run) {
+    this.base = from;
     this.items = [...items];
-    this.stored = this.end;
-    if (known && known.base < from && from <= known.stored) this.prepend(known.slice(known.base, from));
   }
 
   get end(): number {
@@ -55,44 +45,82 @@ export class Tail {
     return this.items.slice(from - this.base, to - this.base);
   }
 
-  /** Puts items before those known. Records handed out look through this object, so they stay right. */
-  prepend(items: readonly Item[]): void {
-    this.items = [...items, ...this.items];
-    this.base -= items.length;
+  /** Takes in items before or after those known, or some of the same; of which those up to `sure` are beyond doubt. */
+  add({ from, items }: Run, sure = this.end): void {
+    if (from + items.length > sure) this.items.length = sure - this.base;
+    for (const item of items.slice(this.end - from)) this.items.push(item);
+    if (from >= this.base) return;
+    this.items = [...items.slice(0, this.base - from), ...this.items];
+    this.base = from;
   }
 }
 
 export class KnownTask {
   readonly id: number;
-  /** Of the last write, which may be under way; those before it follow. */
-  declare tokens: readonly number[];
+  /** Frozen, since answers share it; items are parsed for each. */
   declare head: TaskHead;
-  declare tails: Tail[];
+  readonly tails: Tail[] = [];
   /** How many characters of items are in memory. */
-  declare length: number;
-  /** Another context wrote since, so this is no ground to build on; its stored items are still good. */
-  stale = false;
+  length = 0;
   /** What it counts as in memory. */
   weight = 0;
+  /** Whether it is known what of it is in segments; otherwise items that are not in memory may be in the row as well. */
+  declare isGrounded: boolean;
 
-  /**
-   * `known` is an earlier view of the same task. The head is frozen, since answers share it; items are parsed for each. A task
-   * that is not in the database yet gets numbers that by all odds no other has.
-   */
-  constructor(
-    head: TaskHead,
-    { id, tokens, tails }: Pick<TaskRow, 'id' | 'tokens' | 'tails'> = newRow(),
-    known?: KnownTask,
-  ) {
+  /** A task that begins; `isNew` where the database surely has no row of another by its name. */
+  constructor(head: TaskHead, isNew: boolean, id = Math.random()) {
     this.id = id;
-    this.tokens = tokens;
     this.head = head;
-    this.tails = tails.map((run, number) => new Tail(run, known?.id === id ? known.tails[number] : undefined));
-    this.length = lengthOf(this.tails.flatMap(({ items }) => items));
+    this.isGrounded = isNew;
   }
 
-  append({ head, messages, parts }: Change): void {
-    this.head = head;
+  static of(piece: Required<Piece>): KnownTask {
+    const task = new KnownTask(copyJson(headOf(piece)), false, piece.id);
+    task.#take(task.head, piece);
+    return task;
+  }
+
+  static ofRow(row: TaskRow): KnownTask {
+    const task = KnownTask.of(row);
+    task.#settle(row);
+    return task;
+  }
+
+  /** Takes in what another context wrote of this task. */
+  absorb(piece: Required<Piece>): void {
+    const head = copyJson(headOf(piece));
+    this.#take(head, piece);
+    if (head.revision > this.head.revision) this.head = head;
+  }
+
+  #take(head: TaskHead, { tails }: Piece): void {
+    const counts = countsOf(this.head);
+    countsOf(head).forEach((count, number) => {
+      const run = tails[number] ?? { from: count, items: [] };
+      const tail = this.tails[number];
+      if (!tail) this.tails[number] = new Tail(run);
+      // What was appended by a change that is not in the database yet may never get there.
+      else if (run.items.length > 0) tail.add(run, counts[number] ?? 0);
+      this.length += lengthOf(run.items);
+    });
+  }
+
+  /** Learns from its row, or that the row is none of this task, what is in segments. */
+  ground(row: TaskRow | undefined): void {
+    const own = row?.id === this.id ? row : undefined;
+    if (own) this.absorb(own);
+    this.#settle(own);
+  }
+
+  #settle(row: TaskRow | undefined): void {
+    this.tails.forEach((tail, number) => {
+      tail.sealed = tail.next = row?.tails[number]?.from ?? 0;
+    });
+    this.isGrounded = true;
+  }
+
+  /** The head is not touched: others may look at this task before the change is in the database. */
+  append({ messages, parts }: Change): void {
     this.#add(0, messages);
     for (const { slot, parts: items } of parts) this.#add(slot + 1, items);
   }
@@ -105,6 +133,21 @@ export class KnownTask {
       tail.items.push(item);
       this.length += item.length;
     }
+  }
+
+  /** How many items each tail has. */
+  get counts(): number[] {
+    return this.tails.map(({ end }) => end);
+  }
+
+  /** What it has got since there were so many items. */
+  pieceSince(counts: readonly number[], head: TaskHead): Required<Piece> {
+    const tails: Run[] = [];
+    this.tails.forEach((tail, number) => {
+      const from = counts[number] ?? 0;
+      if (from < tail.end) tails[number] = { from, items: tail.slice(from, tail.end) };
+    });
+    return { key: encodeKey(head.key), id: this.id, head: JSON.stringify(head), tails };
   }
 
   /** Where the inline tails have grown too long: what they hold, as segments to write; they are empty then. */
@@ -124,81 +167,71 @@ export class KnownTask {
     return segments;
   }
 
-  /** To be called when what was appended is in the database. */
-  confirm(): void {
-    for (const tail of this.tails) tail.stored = tail.end;
-  }
-
-  /** To be called before the first change that a write makes: from then on this is another state than the stored one. */
-  renew(): void {
-    this.tokens = [Math.random(), ...this.tokens.slice(0, EARLIER_TOKENS)];
-  }
-
-  /** Where the index `place` has the row. */
-  get place(): Place {
-    const { key, body, updatedAt } = this.head;
-    return [encodeScope(key), body.status.state, -Date.parse(updatedAt), encodeKey(key), this.tokens[0] as number];
-  }
-
   toRow(): TaskRow {
-    const { head, id, place, tokens } = this;
+    const { head, id } = this;
+    const { key, body, updatedAt, pendingSince } = head;
+    const name = encodeKey(key);
     return {
-      key: place[3],
+      key: name,
       id,
-      place,
-      session: head.body.sessionId,
-      pending: head.pendingSince,
-      tokens,
+      place: [encodeScope(key), body.status.state, -Date.parse(updatedAt), name],
+      session: body.sessionId,
+      pending: pendingSince,
       head: JSON.stringify(head),
       tails: this.tails.map((tail) => ({ from: tail.sealed, items: tail.slice(tail.sealed, tail.end) })),
     };
   }
 
-  /**
-   * Gets the items of this range that are not in memory, by requests of this transaction. Where none are missing there is
-   * nothing to wait for.
-   */
-  load(tx: IDBTransaction, range: TailRange): Promise<unknown> | undefined {
-    let loading: Promise<unknown> | undefined;
-    this.tails.forEach((tail, number) => {
-      const [from, to] = wanted(range, number);
-      if (from < to && from < tail.base) loading = Promise.all([loading, this.#fill(tx, number, tail, from)]);
-    });
-    loading?.catch(() => {});
-    return loading;
+  lacks(range: TailRange): boolean {
+    return this.tails.some((tail, number) => isShort(tail, wanted(range, number)));
   }
 
-  async #fill(tx: IDBTransaction, number: number, tail: Tail, from: number): Promise<void> {
-    const { base } = tail;
-    const items = await loadItems(tx, [this.id, number], from, base);
-    // Another reader of the same task may have got some of them meanwhile.
-    items.length = Math.max(0, items.length - base + tail.base);
-    tail.prepend(items);
-    this.length += lengthOf(items);
+  /** Gets the items of this range that are not in memory, by requests of this transaction. */
+  async load(tx: IDBTransaction, range: TailRange): Promise<void> {
+    if (this.lacks(range) && !this.isGrounded) {
+      this.ground(await answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(encodeKey(this.head.key))));
+    }
+    await Promise.all(this.tails.map((tail, number) => this.#fill(tx, number, tail, wanted(range, number))));
+  }
+
+  async #fill(tx: IDBTransaction, number: number, tail: Tail, range: readonly [number, number]): Promise<void> {
+    if (!isShort(tail, range)) return;
+    // The segment that holds the first item may begin a little before it.
+    const first = [this.id, number, Math.max(0, range[0] - SEGMENT_ITEMS + 1)];
+    const segments = IDBKeyRange.bound(first, [this.id, number, tail.base], false, true);
+    const store = tx.objectStore('segments');
+    const [keys, values] = await Promise.all([
+      answerOf(store.getAllKeys(segments)) as Promise<Segment[1][]>,
+      answerOf<Item[][]>(store.getAll(segments)),
+    ]);
+    // Two contexts may have sealed some of the same items.
+    const found = new Tail({ from: keys[0]?.[2] ?? tail.base, items: [] });
+    values.forEach((items, i) => {
+      found.add({ from: (keys[i] as Segment[1])[2], items });
+    });
+    tail.add({ from: found.base, items: found.items });
+    this.length += lengthOf(found.items);
   }
 
   /** What a caller gets; looks into the tails when asked, which by then hold the range. */
-  toRecord(range: TailRange): TaskRecord {
-    const { head, tails } = this;
+  toRecord(head: TaskHead, range: TailRange): TaskRecord {
+    const { tails } = this;
     const items = (number: number) => JSON.parse(`[${tails[number]?.slice(...wanted(range, number)) ?? ''}]`);
     return { head, messages: () => items(0), parts: (slot) => items(slot + 1) };
   }
 }
 
-function newRow() {
-  return { id: Math.random(), tokens: [Math.random()], tails: [] };
+/** How many items each tail of a task has by its head. */
+function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): number[] {
+  return [messageCount, ...artifacts.map(({ partCount }) => partCount)];
 }
 
 function wanted(range: TailRange, number: number): readonly [from: number, to: number] {
   return number === 0 ? range.messages : range.parts(number - 1);
 }
 
-/** The items of a tail from a position, or a little before it, up to another where a segment begins. */
-async function loadItems(tx: IDBTransaction, tail: [number, number], from: number, to: number): Promise<Item[]> {
-  // The segment that holds `from` may begin a little before it.
-  const first = Math.max(0, from - SEGMENT_ITEMS + 1);
-  const range = IDBKeyRange.bound([...tail, first], [...tail, to], false, true);
-  return (await answerOf<Item[][]>(tx.objectStore('segments').getAll(range))).flat();
+function isShort(tail: Tail, [from, to]: readonly [number, number]): boolean {
+  return from < to && from < tail.base;
 }
 
 function lengthOf(items: readonly Item[]): number {

@@ -1,11 +1,12 @@
 /**
  * Lists, by the index that has the tasks of each scope and state with the newest first: a page takes the first rows of each
- * such stretch that the query touches, and merges them. Rows are never walked with a cursor, which costs several times as
- * much.
+ * such stretch that the query touches, and merges them, and the tasks that have changed since their rows were written. Rows
+ * are never walked with a cursor, which costs several times as much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
-import { type HeadQuery, takeHeads, toListed } from '../../core/query.ts';
+import { compareNewest, type HeadQuery, takeHeads, toListed } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
+import { unfoldedNames, type View } from './replica.ts';
 import { headOf, type TaskRow } from './schema.ts';
 
 type Stretch = readonly [scope: string, state: string];
@@ -13,20 +14,42 @@ type Stretch = readonly [scope: string, state: string];
 /** Sorts after every number and text, and so ends what begins with the same fields. */
 const END: IDBValidKey = [];
 
-export async function listHeads(tx: IDBTransaction, query: HeadQuery): Promise<TaskHead[]> {
+export async function listHeads(tx: IDBTransaction, query: HeadQuery, view: View): Promise<TaskHead[]> {
   const { sessionId, order, limit } = query;
   const direction = order === 'newest' ? 1 : -1;
-  const inOrder = (a: TaskRow, b: TaskRow) => (a.place[2] - b.place[2] || (a.key < b.key ? -1 : 1)) * direction;
   const tasks = tx.objectStore('tasks');
-  if (sessionId !== undefined) {
+  const heads = await withUnfolded(view, limit, async (limit) => {
     // A session has few tasks.
-    const rows = await answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId));
-    return takeHeads(rows.sort(inOrder).map(headOf).map(toListed), query);
-  }
-  const place = tasks.index('place');
-  const stretches = await stretchesOf(place, query);
-  const pages = await Promise.all(stretches.map((stretch) => pageOf(place, stretch, query)));
-  return pages.flat().sort(inOrder).slice(0, limit).map(headOf);
+    if (sessionId !== undefined) return answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId));
+    const place = tasks.index('place');
+    const stretches = await stretchesOf(place, query);
+    return (await Promise.all(stretches.map((stretch) => pageOf(place, stretch, { ...query, limit })))).flat();
+  });
+  const listed = heads.map(toListed).sort((a, b) => compareNewest(a, b) * direction);
+  return takeHeads(listed, query);
+}
+
+/** Those with something pending, the oldest first. */
+export async function pendingHeads(tx: IDBTransaction, limit: number, view: View): Promise<TaskHead[]> {
+  const index = tx.objectStore('tasks').index('pending');
+  const heads = await withUnfolded(view, limit, (limit) => answerOf<TaskRow[]>(index.getAll(null, limit)));
+  const since = ({ pendingSince = Number.NaN }: TaskHead) => pendingSince;
+  return heads
+    .filter((head) => since(head) >= 0)
+    .sort((a, b) => since(a) - since(b))
+    .slice(0, limit);
+}
+
+/** The heads of rows, of which so many more are asked for as may be out of date, and those of the tasks as they are now. */
+async function withUnfolded(
+  view: View,
+  limit: number,
+  rowsOf: (limit: number) => Promise<TaskRow[]>,
+): Promise<TaskHead[]> {
+  const names = unfoldedNames(view);
+  const current = Array.from(names, (name) => view.known.get(name)).flatMap((task) => task?.head ?? []);
+  const rows = await rowsOf(limit + names.size);
+  return [...rows.filter(({ key }) => !names.has(key)).map(headOf), ...current];
 }
 
 /** What there is of the scopes and states asked for: a leap each, from the first entry of one to that of the next. */

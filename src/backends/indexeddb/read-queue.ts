@@ -4,10 +4,11 @@
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
-import { answerOf, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { KnownTask } from './known-task.ts';
 import { byName, linger } from './queue.ts';
-import type { TaskRow } from './schema.ts';
-import type { WriteQueue } from './write-queue.ts';
+import type { Replica } from './replica.ts';
+import { TASK_STORES } from './schema.ts';
 
 /** A transaction gets no more to do after so long: writers wait for it. */
 const HELD_MS = 8;
@@ -24,14 +25,14 @@ interface Read {
 
 export class ReadQueue {
   readonly #connection: Connection;
-  readonly #memory: Pick<WriteQueue, 'get' | 'recall' | 'remember'>;
+  readonly #replica: Replica;
   /** In the order they came; each stays until it is answered. */
   readonly #waiting: Read[] = [];
   #running = false;
 
-  constructor(connection: Connection, memory: Pick<WriteQueue, 'get' | 'recall' | 'remember'>) {
+  constructor(connection: Connection, replica: Replica) {
     this.#connection = connection;
-    this.#memory = memory;
+    this.#replica = replica;
   }
 
   read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined> {
@@ -46,7 +47,11 @@ export class ReadQueue {
     await null;
     while (this.#waiting.length > 0) {
       try {
-        await this.#connection.transact(['tasks', 'segments'], 'readonly', (tx) => this.#serve(tx));
+        await this.#connection.transact(
+          () => TASK_STORES,
+          'readonly',
+          (tx) => this.#serve(tx),
+        );
       } catch (error) {
         for (const { reject } of this.#waiting.splice(0)) reject(error);
       }
@@ -58,29 +63,22 @@ export class ReadQueue {
     const until = performance.now() + HELD_MS;
     while (this.#waiting.length > 0) {
       const reads = this.#waiting.slice(0, MAX_BATCH);
-      await Promise.all(Array.from(byName(reads), ([name, same]) => this.#answer(tx, name, same)));
+      const groups = byName(reads);
+      const { known } = await this.#replica.catchUp(tx, [...groups.keys()]);
+      await Promise.all(Array.from(groups, ([name, same]) => answer(tx, known.get(name), same)));
       this.#waiting.splice(0, reads.length);
       if (performance.now() > until) return;
       await linger(this.#waiting);
     }
   }
+}
 
-  /** A task that is remembered is not fetched: that the database has it at the place it had is all there is to know. */
-  async #answer(tx: IDBTransaction, name: string, reads: readonly Read[]): Promise<void> {
-    const tasks = tx.objectStore('tasks');
-    let task = this.#memory.get(name);
-    // A commit may begin while this waits, and change the task that both look at; what was asked for stays as it is.
-    let head = task?.head;
-    if (!task || task.stale || (await answerOf(tasks.index('place').getKey(task.place))) !== name) {
-      const row = await answerOf<TaskRow | undefined>(tasks.get(name));
-      task = row && this.#memory.recall(name, row);
-      head = task?.head;
-    }
-    for (const { select, resolve } of reads) {
-      const range = head && select(head);
-      if (range) await task?.load(tx, range);
-      resolve(task && head && range && { ...task.toRecord(range), head });
-    }
-    if (task) this.#memory.remember(name, task);
+async function answer(tx: IDBTransaction, task: KnownTask | null | undefined, reads: readonly Read[]): Promise<void> {
+  // A commit may end while this waits, and change the task that both look at; what was asked for stays as it is.
+  const head = task?.head;
+  for (const { select, resolve } of reads) {
+    const range = head && select(head);
+    if (range && task.lacks(range)) await task.load(tx, range);
+    resolve(range && task.toRecord(head, range));
   }
 }

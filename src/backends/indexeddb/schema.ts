@@ -1,14 +1,15 @@
 /**
  * How tasks lie in the database.
  *
- * A small task is one record. Of a long one the record holds the head and the *inline tail*, the last few messages and
- * parts; what came before lies in *segments*, sealed runs of items that only ever grow until they are full. So an append
- * writes a bounded amount, and a whole history is read in few records.
+ * A change is one small record at the end of the *journal*, whatever the task is like; later, in a quiet moment, it is folded
+ * into the task's row. The row of a small task holds all of it. That of a long one holds the head and the *inline tail*, the
+ * last few messages and parts; what came before lies in *segments*, sealed runs of items that only ever grow until they are
+ * full, so that a whole history is read in few records.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import type { TaskHead } from '../../core/head.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 
 /** A message or a part, as JSON: written again with its row without being walked, parsed only for who looks at it. */
 export type Item = string;
@@ -20,51 +21,71 @@ export interface Run {
 }
 
 /**
- * Where lists have a task: the encoded scope, the state, minus the time of the last change, so that the newest come first, and
- * the encoded key. The token is another one with each write: it tells whether the task is still as it was.
+ * What is known of a task from one place. Items never change under one id, so that any number of pieces of the same id, in
+ * any order, make up one task: the latest head, and the items of all.
  */
-export type Place = [scope: string, state: string, age: number, key: string, token: number];
-
-export interface TaskRow {
+export interface Piece {
   /** The encoded key. */
   readonly key: string;
-  /** A number of this creation of the task: what its segments lie under. */
+  /** A number of this creation of the task. */
   readonly id: number;
+  /** As JSON, which is cheaper to write and to read than an object is. Absent where the task was deleted. */
+  readonly head?: string;
+  /** Tail 0 is the history, tail n + 1 holds the parts of the artifact in slot n. There may be gaps. */
+  readonly tails: readonly Run[];
+}
+
+/** Where lists have a task: the encoded scope, the state, minus the time of the last change, so that the newest come first. */
+export type Place = [scope: string, state: string, age: number, key: string];
+
+export interface TaskRow extends Required<Piece> {
   readonly place: Place;
   /** Undefined where there is none or nothing is pending, which keeps the task out of that index. */
   readonly session: string | undefined;
   readonly pending: number | undefined;
-  /** The token of this write, and those of the writes before, the latest first. */
-  readonly tokens: readonly number[];
-  /** As JSON, which is cheaper to write and to read than an object is. */
-  readonly head: string;
-  /** The inline tails. Tail 0 is the history, tail n + 1 holds the parts of the artifact in slot n. */
-  readonly tails: readonly Run[];
 }
 
-export function headOf({ head }: TaskRow): TaskHead {
+/** What a record of the journal says of itself; nothing more is left of one that was folded and must not be written anew. */
+export type RecordHeader = [
+  position: number,
+  /** The context that wrote it. */
+  owner: number,
+  /** When the owner took the next position for its own, in ms since 1970; 0 where it did not. */
+  claim: number,
+  /** Until when a context may take this position for its own; 0 where there is none. */
+  fence: number,
+];
+
+export type JournalRecord = [...RecordHeader, ...Piece[]];
+
+export function headOf({ head }: { readonly head: string }): TaskHead {
   return JSON.parse(head);
 }
 
 export interface Schema extends DBSchema {
+  journal: { key: number; value: JournalRecord };
   tasks: {
     key: string;
     value: TaskRow;
     indexes: { place: Place; session: string; pending: number };
   };
-  /** By task, tail, and the position of the first item. */
+  /** By the id of the task, the tail, and the position of the first item. */
   segments: { key: [number, number, number]; value: Item[] };
   meta: { key: string; value: unknown };
 }
 
-/** Opens and, where it is new, sets up; there is one version so far. */
+export const TASK_STORES = ['journal', 'tasks', 'segments'];
+
+/** Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal. */
 export function openDatabase(
   name: string,
   events: { blocking: () => void; terminated: () => void },
 ): Promise<IDBPDatabase<Schema>> {
   return openDB<Schema>(name, VERSION, {
     ...events,
-    upgrade(db) {
+    upgrade(db, from) {
+      db.createObjectStore('journal');
+      if (from > 0) return;
       const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
       for (const name of ['place', 'session', 'pending'] as const) tasks.createIndex(name, name);
       for (const name of ['segments', 'meta'] as const) db.createObjectStore(name);

@@ -1,20 +1,17 @@
 /**
  * Commits, several to a transaction: one transaction is under way, and the changes that arrive meanwhile share the next.
- *
- * A task that this context wrote or read lately is not read again: the transaction only looks up, beside the write, whether
- * the task is still as it is remembered. A task that is not remembered and that the change would create is taken for a new
- * one. Where either proves wrong, another context wrote in between: the transaction fails as a whole, and is repeated with
- * tasks read inside it.
+ * What they add to the journal is made up before the transaction begins, where nothing has to be looked at first (see
+ * `replica.ts`); should another context have written, the transaction fails as a whole, and is repeated with a look.
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
-import { copyJson } from '../../core/json.ts';
 import type { SelectRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
-import { answerOf, type Connection, isCutOff } from './connection.ts';
-import { apply, type Commit, type Draft, draftOf, hasLanded, type Result, writerOf } from './draft.ts';
-import { KnownTask } from './known-task.ts';
+import { type Connection, isCutOff } from './connection.ts';
+import { type Commit, Draft, type Result } from './draft.ts';
+import { erase, fold } from './fold.ts';
 import { byName, linger } from './queue.ts';
-import { headOf, type Place, type TaskRow } from './schema.ts';
+import type { Replica, Unfolded, View, Written } from './replica.ts';
+import { type JournalRecord, TASK_STORES } from './schema.ts';
 
 const MAX_BATCH = 1_000;
 
@@ -24,68 +21,60 @@ const MAX_BATCH = 1_000;
  */
 const TELL_MS = 40;
 
-/** All are forgotten when those in memory hold more characters than this; each counts a little itself. */
-const MAX_WEIGHT = 64 * 2 ** 20;
-const TASK_WEIGHT = 2048;
+/** What is not folded waits for so long a pause, in ms, and is left alone while it is less than this. */
+const PAUSE_MS = 100;
+const SHORT = { records: 64, length: 128 * 1024 };
 
-/** Asks for what it needs, and answers what there is to wait for. */
-type Step = (tx: IDBTransaction) => Promise<unknown>[];
+/** More than this is left by nobody who is still there. */
+const LEFT = { records: 1024, length: 2 ** 20 };
+
+/** When it is more, changes wait until some of it is folded. */
+const LONG = { records: 8192, length: 32 * 2 ** 20 };
 
 /** What one try came to. */
 interface Outcome {
-  readonly drafts: Map<string, Draft>;
-  readonly results: Map<Commit, Result>;
+  readonly results: ReadonlyMap<Commit, Result>;
+  readonly written: ReadonlyMap<string, Written>;
+  readonly records: readonly JournalRecord[];
+  /** The results whose answers hold items that are not in memory. */
+  readonly lacking: readonly Result[];
 }
 
 export class WriteQueue {
   readonly #connection: Connection;
+  readonly #replica: Replica;
   readonly #onCommitted: (committed: readonly Committed[]) => void;
-  readonly #known = new Map<string, KnownTask>();
-  #weight = 0;
   #queue: Commit[] = [];
   /** Resolves when nothing is queued any more. */
-  declare idle: Promise<void> | undefined;
+  #idle: Promise<void> | undefined;
+  #pause: ReturnType<typeof setTimeout> | undefined;
+  #lastAt = 0;
   #untold: Committed[] = [];
   #tellAt = 0;
 
-  constructor(connection: Connection, onCommitted: (committed: readonly Committed[]) => void) {
+  constructor(connection: Connection, replica: Replica, onCommitted: (committed: readonly Committed[]) => void) {
     this.#connection = connection;
+    this.#replica = replica;
     this.#onCommitted = onCommitted;
   }
 
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ key, name: encodeKey(key), decide, select, resolve, reject });
-      this.idle ??= this.#run();
+      this.#idle ??= this.#run();
     });
   }
 
-  get(name: string): KnownTask | undefined {
-    return this.#known.get(name);
+  /** Resolves when everything is written, and folded where that is possible. */
+  async close(): Promise<void> {
+    while (this.#idle) await this.#idle;
+    clearTimeout(this.#pause);
+    while (isMore(this.#replica.view, { records: 0, length: 0 }) && (await this.#fold()));
   }
 
-  /** The task of a row that was just read. */
-  recall(name: string, row: TaskRow): KnownTask {
-    const known = this.#known.get(name);
-    return known && known.tokens[0] === row.tokens[0] ? known : new KnownTask(copyJson(headOf(row)), row, known);
-  }
-
-  remember(name: string, task: KnownTask): void {
-    const weight = task.length + TASK_WEIGHT;
-    this.#weight += weight - task.weight;
-    if (this.#weight > MAX_WEIGHT) {
-      this.#known.clear();
-      this.#weight = weight;
-    }
-    task.weight = weight;
-    task.stale = false;
-    this.#known.set(name, task);
-  }
-
-  /** Another context wrote to this task, or may have. */
-  expire(name: string): void {
-    const known = this.#known.get(name);
-    if (known) known.stale = true;
+  /** To be called now and then by who only reads: what a context left that is gone may be much. */
+  look(view: View): void {
+    if (isMore(view, LEFT)) this.#wait();
   }
 
   async #run(): Promise<void> {
@@ -93,113 +82,135 @@ export class WriteQueue {
     await null;
     while (this.#queue.length > 0) {
       await this.#commit(this.#queue.splice(0, MAX_BATCH));
+      while (isMore(this.#replica.view, LONG) && (await this.#fold()));
       await linger(this.#queue);
       if (this.#queue.length > 0 && performance.now() < this.#tellAt) continue;
       this.#onCommitted(this.#untold.splice(0));
       this.#tellAt = performance.now() + TELL_MS;
     }
-    this.idle = undefined;
+    this.#idle = undefined;
+    this.#lastAt = performance.now();
+    this.#wait();
   }
 
-  async #commit(batch: readonly Commit[]): Promise<void> {
+  #wait(): void {
+    this.#pause ??= setTimeout(() => this.#tidyLater(), PAUSE_MS);
+  }
+
+  /** One timer does for all changes of a stream. */
+  #tidyLater(): void {
+    const left = this.#lastAt + PAUSE_MS - performance.now();
+    this.#pause = left > 1 ? setTimeout(() => this.#tidyLater(), left) : undefined;
+    if (!this.#pause) this.#idle ??= this.#tidy();
+  }
+
+  async #tidy(): Promise<void> {
+    await null;
+    const { givenUp, view } = this.#replica;
+    let isLeft = givenUp.length > 0 || isMore(view, SHORT);
+    while (isLeft && this.#queue.length === 0) isLeft = (await this.#fold()) && isMore(this.#replica.view, SHORT);
+    this.#idle = undefined;
+    if (this.#queue.length > 0) this.#idle = this.#run();
+  }
+
+  /** Answers whether something was folded. What fails here fails nobody's change; it is tried again later. */
+  async #fold(): Promise<boolean> {
     try {
-      this.#settle(batch, await this.#write(batch, true));
+      const folded = await this.#connection.transact(
+        () => TASK_STORES,
+        'readwrite',
+        async (tx): Promise<readonly Unfolded[]> => fold(tx, await this.#replica.catchUp(tx)),
+      );
+      this.#replica.settleFold(folded);
+      return folded.length > 0;
+    } catch {
+      this.#replica.forget();
+      return false;
+    }
+  }
+
+  /** `full` is the error of the same when there was no room for it. */
+  async #commit(batch: readonly Commit[], full?: unknown): Promise<void> {
+    try {
+      this.#settle(batch, await this.#write(batch, !full, full));
     } catch (error) {
       // What the storage refuses may be one change alone; the others must not fail with it. Where the end was not seen, they
       // may have taken effect, and are not repeated.
       const { code, cause } = error as { code?: string; cause?: unknown };
       const isShared = batch.length > 1 && code !== 'STORE_UNAVAILABLE' && !isCutOff(cause);
-      for (const commit of batch) isShared ? await this.#commit([commit]) : commit.reject(error);
-    }
-  }
-
-  async #write(batch: readonly Commit[], trusting: boolean): Promise<Outcome> {
-    const changes = byName(batch);
-    let isTrusting = trusting;
-    let tried: Outcome | undefined;
-    let outcome: Outcome;
-    let steps: Generator<Step, undefined>;
-    let first: Step | undefined;
-    const prepare = () => {
-      outcome = { drafts: new Map(), results: new Map() };
-      steps = this.#steps(changes, isTrusting, outcome);
-      first = steps.next().value;
-      // By now what is remembered has changed, whether anything gets written or not.
-      isTrusting = false;
-    };
-    try {
-      return await this.#connection.transact(
-        ['tasks', 'segments'],
-        'readwrite',
-        async (tx) => {
-          if (tried && (await hasLanded(tx, tried.drafts))) return tried;
-          tried = outcome;
-          const waits: Promise<unknown>[] = [];
-          try {
-            for (let step = first; step; step = steps.next().value) waits.push(...step(tx));
-          } catch (error) {
-            // The earlier ones will fail with it, and must be heard.
-            waits.push(Promise.reject(error));
-          }
-          if (waits.length > 0) await Promise.all(waits);
-          // Said explicitly as soon as nothing more will be asked, the end comes sooner.
-          tx.commit?.();
-          return outcome;
-        },
-        prepare,
-      );
-    } catch (error) {
-      for (const name of changes.keys()) this.expire(name);
-      const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
-      if (isConflict && trusting) return this.#write(batch, false);
-      throw error;
-    }
-  }
-
-  /**
-   * What is to be asked for each task, made up one by one, so that the browser is at work on one while the next is: the task
-   * as it is remembered, or taken for new, or, in the transaction, as it is read.
-   */
-  *#steps(
-    changes: ReadonlyMap<string, readonly Commit[]>,
-    isTrusting: boolean,
-    { drafts, results }: Outcome,
-  ): Generator<Step, undefined> {
-    for (const [name, commits] of changes) {
-      const make = (draft: Draft): Step => {
-        const found = commits.map((commit) => apply(commit, draft));
-        const write = draft.dirty ? writerOf(name, draft) : undefined;
-        return (tx) => {
-          drafts.set(name, draft);
-          for (const [i, commit] of commits.entries()) results.set(commit, found[i] as Result);
-          // Before the write, which may delete what an answer holds.
-          const loads = found.flatMap(({ task, range }) => (range && task?.load(tx, range)) ?? []);
-          write?.(tx);
-          return loads;
-        };
-      };
-      const read: Step = (tx) => {
-        const row = answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(name));
-        return [row.then((row) => Promise.all(make(draftOf(row && this.recall(name, row)))(tx)))];
-      };
-      const known = this.#known.get(name);
-      if (!isTrusting || known?.stale) yield read;
-      else {
-        const place = known?.place;
-        const draft = draftOf(known);
-        const step = make(draft);
-        if (place) yield (tx) => [hasStayed(tx, name, place)];
-        yield place || draft.task ? step : read;
+      const mayErase = code === 'QUOTA_EXCEEDED' && !full;
+      for (const commit of batch) {
+        if (isShared) await this.#commit([commit]);
+        else if (mayErase) await this.#commit([commit], error);
+        else commit.reject(error);
       }
     }
   }
 
-  #settle(batch: readonly Commit[], { drafts, results }: Outcome): void {
-    for (const [name, { task, dirty }] of drafts) {
-      if (!dirty && !task) continue;
-      task?.confirm();
-      task ? this.remember(name, task) : this.#known.delete(name);
+  async #write(batch: readonly Commit[], trusting: boolean, full: unknown): Promise<Outcome> {
+    const replica = this.#replica;
+    const changes = byName(batch);
+    const names = [...changes.keys()];
+    let mayTrust = trusting;
+    let outcome: Outcome | undefined;
+    let tried: Outcome | undefined;
+    /** Makes up what needs no look, and answers which stores the transaction needs. */
+    const begin = (db: IDBDatabase): string[] => {
+      const isTrusted = mayTrust && replica.mayTrust(db, names);
+      mayTrust = false;
+      outcome = isTrusted ? this.#decide(changes, replica.view) : undefined;
+      // What writes nothing is refused by nobody.
+      if (outcome?.records.length === 0) outcome = undefined;
+      return outcome?.lacking.length === 0 ? ['journal'] : TASK_STORES;
+    };
+    try {
+      const done = await this.#connection.transact(begin, 'readwrite', async (tx) => {
+        if (!outcome) {
+          const view = await replica.catchUp(tx, names, true);
+          if (tried && replica.hasLanded(view, tried.records)) return tried;
+          outcome = this.#decide(changes, view);
+          if (full) {
+            for (const [name, { task }] of outcome.written) {
+              if (task || !(await erase(tx, view, name))) throw full;
+            }
+            outcome = { ...outcome, records: [], written: new Map() };
+          }
+        }
+        tried = outcome;
+        const { lacking, records } = outcome;
+        if (lacking.length > 0) await Promise.all(lacking.map(({ task, range }) => range && task?.load(tx, range)));
+        for (const record of records) tx.objectStore('journal').add(record, record[0]);
+        // Said explicitly as soon as nothing more will be asked, the end comes sooner.
+        tx.commit?.();
+        return outcome;
+      });
+      if (full) replica.forget();
+      return done;
+    } catch (error) {
+      // What is in memory has changed, whether anything was written or not.
+      replica.forget();
+      const { code } = error as { code?: string };
+      if (code === 'STORE_TIMEOUT' && tried) replica.givenUp = tried.records;
+      const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
+      if (isConflict && trusting) return this.#write(batch, false, full);
+      throw error;
     }
+  }
+
+  #decide(changes: ReadonlyMap<string, readonly Commit[]>, view: View): Outcome {
+    const results = new Map<Commit, Result>();
+    const written = new Map<string, Written>();
+    for (const [name, commits] of changes) {
+      const draft = new Draft(name, view);
+      for (const commit of commits) results.set(commit, draft.apply(commit));
+      if (draft.isDirty) written.set(name, draft.written);
+    }
+    const lacking = [...results.values()].filter(({ task, range }) => range && task?.lacks(range));
+    return { results, written, records: this.#replica.recordsOf(view, written), lacking };
+  }
+
+  #settle(batch: readonly Commit[], { results, records, written }: Outcome): void {
+    this.#replica.settle(records, written);
     for (const commit of batch) {
       const { committed, error } = results.get(commit) as Result;
       if (committed) {
@@ -210,9 +221,7 @@ export class WriteQueue {
   }
 }
 
-/** Fails, as the browser does where a row is added that is there, if the task has been written since it was at this place. */
-function hasStayed(tx: IDBTransaction, name: string, place: Place): Promise<void> {
-  return answerOf(tx.objectStore('tasks').index('place').getKey(place)).then((key) => {
-    if (key !== name) throw new DOMException('', 'ConstraintError');
-  });
+/** A fence counts as a record, but stands there once folded. */
+function isMore({ log, length }: View, limit: typeof SHORT): boolean {
+  return length > limit.length || (length > 0 && log.length > limit.records);
 }

@@ -1,0 +1,58 @@
+/**
+ * Folding: what the first records of the journal changed is written to the rows of the tasks, as they are now, and the
+ * records are deleted. Where a crash, or another context, leaves a row that is ahead of the journal, what is in both is the
+ * same, so nothing is doubled.
+ */
+import { answerOf } from './connection.ts';
+import { isFence, type Unfolded, type View } from './replica.ts';
+import type { TaskRow } from './schema.ts';
+
+/** So many tasks are written in one transaction, so that a change that comes meanwhile does not wait for long. */
+const SLICE = 64;
+
+/** The view must know all records. Answers those that are folded when the transaction is complete. */
+export async function fold(tx: IDBTransaction, { log, known }: View): Promise<readonly Unfolded[]> {
+  const [journal, tasks, segments] = [tx.objectStore('journal'), tx.objectStore('tasks'), tx.objectStore('segments')];
+  const folded: Unfolded[] = [];
+  const names = new Set<string>();
+  for (const each of log) {
+    if (names.size >= SLICE) break;
+    folded.push(each);
+    for (const name of each.names) names.add(name);
+  }
+  const last = folded.at(-1)?.header;
+  if (!last) return folded;
+  const write = async (name: string) => {
+    const task = known.get(name);
+    if (task === undefined) throw new Error(`nothing is known of ${name}`);
+    if (!task?.isGrounded) {
+      const row = await answerOf<TaskRow | undefined>(tasks.get(name));
+      if (row && row.id !== task?.id) deleteSegments(tx, row);
+      task?.ground(row);
+    }
+    if (!task) return tasks.delete(name);
+    for (const segment of task.seal()) segments.put(...segment);
+    return tasks.put(task.toRow());
+  };
+  await Promise.all(Array.from(names, write));
+  journal.delete(IDBKeyRange.upperBound(last[0]));
+  for (const each of folded) if (each.header === last || isFence(each)) journal.put(each.header, each.header[0]);
+  return folded;
+}
+
+/** Where there is no room for a record, and none is needed: takes out a task by deleting alone. Answers whether that can be done. */
+export async function erase(tx: IDBTransaction, { log, last }: View, name: string): Promise<boolean> {
+  const records = log.filter(({ names }) => names.includes(name));
+  // What others build on, or need to see, has to stay.
+  if (records.some(({ header, names }) => names.length > 1 || header[3] > 0 || header[0] === last[0])) return false;
+  const tasks = tx.objectStore('tasks');
+  const row = await answerOf<TaskRow | undefined>(tasks.get(name));
+  if (row) deleteSegments(tx, row);
+  tasks.delete(name);
+  for (const { header } of records) tx.objectStore('journal').delete(header[0]);
+  return true;
+}
+
+function deleteSegments(tx: IDBTransaction, { id }: TaskRow): void {
+  tx.objectStore('segments').delete(IDBKeyRange.bound([id], [id, []]));
+}

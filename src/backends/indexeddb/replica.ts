@@ -1,0 +1,255 @@
+/**
+ * What a context knows of the database, as of a position in the journal: the tasks it has seen lately, and all that is not
+ * folded yet. Every transaction that is to be exact first learns what other contexts have written since.
+ *
+ * **Who may write without looking.** A record takes the position after the last, and the database refuses a position that is
+ * taken; so a context that is still the last to have written may write without a look, and finds out that it is not. Where
+ * the records in between were folded, and so are gone, the first of them that another context wrote is left as a *fence*.
+ * Only a context that has claimed the next position (in its last record, and lately) writes so, and none does while several
+ * take turns, so that fences are few and need not be kept for long.
+ */
+import type { TaskHead } from '../../core/head.ts';
+import { answerOf } from './connection.ts';
+import { KnownTask } from './known-task.ts';
+import type { JournalRecord, Piece, RecordHeader, TaskRow } from './schema.ts';
+
+/** A claim is good for so long; others respect it much longer, in case its owner stands still at the worst moment. */
+const CLAIM_MS = 30_000;
+const FENCE_MS = 600_000;
+
+/** Nobody claims while another context has written within so long. */
+const CALM_MS = 1_000;
+
+/** A record holds little more than so many characters: larger ones are stored apart, at some cost. */
+const RECORD_LENGTH = 48 * 1024;
+
+/** Names of tasks are kept where there are not more; a task of another name is then known to be new. */
+const MAX_NAMES = 10_000;
+
+/** Tasks that are folded are forgotten when all in memory hold more characters than this; each counts a little itself. */
+const MAX_WEIGHT = 64 * 2 ** 20;
+const TASK_WEIGHT = 2048;
+
+/** What stands in a record that is not folded. */
+export interface Unfolded {
+  readonly header: RecordHeader;
+  readonly names: readonly string[];
+  readonly length: number;
+}
+
+/** What a change makes of a task; `task` is null where it deletes it. */
+export interface Written {
+  readonly task: KnownTask | null;
+  readonly head: TaskHead | undefined;
+  readonly piece: Piece;
+}
+
+/** Another takes its place where nothing can be built on it; who has one in a transaction may go on with it. */
+export interface View {
+  readonly db: IDBDatabase | undefined;
+  /** Of the last record. */
+  last: RecordHeader;
+  /** Null: there is surely none. Those of all records that are not folded are here. */
+  known: Map<string, KnownTask | null>;
+  log: Unfolded[];
+  /** How many characters there are in the log. */
+  length: number;
+  /** Of all tasks there are, and maybe of some that are gone. */
+  names: Set<string> | undefined;
+  weight: number;
+}
+
+export class Replica {
+  readonly #owner = Math.random();
+  /** When another context was last seen to have written, by the clock of this context. */
+  #disturbedAt = Number.NEGATIVE_INFINITY;
+  declare view: View;
+  /** The records of a write that was given up when the browser could not be stopped from it any more. */
+  givenUp: readonly JournalRecord[] = [];
+
+  constructor() {
+    this.forget();
+  }
+
+  forget(db?: IDBDatabase): void {
+    this.view = { db, last: [-1, 0, 0, 0], known: new Map(), log: [], length: 0, names: undefined, weight: 0 };
+  }
+
+  /** Whether changes of these tasks may be made up from what is known, to be refused where another context wrote. */
+  mayTrust(db: IDBDatabase, names: Iterable<string>): boolean {
+    const { view } = this;
+    const [, owner, claim] = view.last;
+    const age = Date.now() - claim;
+    if (view.db !== db || owner !== this.#owner || age < 0 || age > CLAIM_MS) return false;
+    for (const name of names) if (!view.known.has(name) && !isNew(view, name)) return false;
+    return true;
+  }
+
+  /** Learns all that is in the database of these tasks, and the records that are not known yet; answers what is known then. */
+  async catchUp(tx: IDBTransaction, names: readonly string[] = [], isWriting = false): Promise<View> {
+    if (tx.db !== this.view.db) this.forget(tx.db);
+    this.#evict();
+    const { view } = this;
+    const [from] = view.last;
+    const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
+    const unknown = names.filter((name) => !view.known.has(name));
+    const [records, positions, all, rows] = await Promise.all([
+      from < 0 && answerOf<JournalRecord[]>(journal.getAll()),
+      from < 0 ? [] : answerOf(journal.getAllKeys(IDBKeyRange.lowerBound(from))),
+      isWriting && !view.names && unknown.length > 0 && answerOf(tasks.getAllKeys(null, MAX_NAMES + 1)),
+      Promise.all(unknown.map((name) => answerOf<TaskRow | undefined>(tasks.get(name)))),
+    ]);
+    const found =
+      records ||
+      (positions.length > 1 ? await answerOf<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from, true))) : []);
+    // Where records are missing, or only their headers are left, they were folded, and what they said is not known here.
+    const isBehind = positions[0] !== from || positions.at(-1) !== from + found.length || found.some(isBare);
+    if (!records && isBehind) {
+      this.forget(tx.db);
+      return this.catchUp(tx, names, isWriting);
+    }
+    for (const record of found) this.#learn(view, record);
+    if (tx.mode === 'readwrite' && this.#takeBack(tx, view)) return this.catchUp(tx, names, isWriting);
+    if (all && all.length <= MAX_NAMES) view.names = new Set([...(all as string[]), ...view.known.keys()]);
+    for (const row of rows) if (row && !view.known.has(row.key)) this.#keep(view, row.key, KnownTask.ofRow(row));
+    return view;
+  }
+
+  /**
+   * Deletes what was given up, should it have been written, unless another context has built on it. The gap tells whoever
+   * has learned it to forget it.
+   */
+  #takeBack(tx: IDBTransaction, { last }: View): boolean {
+    const [first] = this.givenUp.map(([position]) => position);
+    const isWritten = this.givenUp.some(([position]) => position === last[0]) && last[1] === this.#owner;
+    this.givenUp = [];
+    if (!isWritten) return false;
+    const next = last[0] + 1;
+    tx.objectStore('journal').delete(IDBKeyRange.bound(first, last[0]));
+    tx.objectStore('journal').add([next, this.#owner, 0, 0], next);
+    this.forget(tx.db);
+    return true;
+  }
+
+  #learn(view: View, record: JournalRecord, written?: ReadonlyMap<string, Written>): void {
+    const [position, owner, claim, fence, ...pieces] = record;
+    if (position <= view.last[0]) return;
+    view.last = [position, owner, claim, fence];
+    if (owner !== this.#owner && pieces.length > 0) this.#disturbedAt = performance.now();
+    let length = 0;
+    for (const piece of pieces) {
+      const { key } = piece;
+      view.names?.add(key);
+      const known = view.known.get(key);
+      const own = written?.get(key);
+      if (own) {
+        if (own.task && own.head) own.task.head = own.head;
+        this.#keep(view, key, own.task);
+      } else if (!isWhole(piece)) this.#keep(view, key, null);
+      else if (known?.id === piece.id) {
+        known.absorb(piece);
+        this.#keep(view, key, known);
+      } else this.#keep(view, key, KnownTask.of(piece));
+      length += lengthOf(piece);
+    }
+    view.length += length;
+    view.log.push({ header: view.last, names: pieces.map(({ key }) => key), length });
+  }
+
+  #keep(view: View, name: string, task: KnownTask | null): void {
+    view.known.set(name, task);
+    if (!task) return;
+    const weight = task.length + TASK_WEIGHT;
+    view.weight += weight - task.weight;
+    task.weight = weight;
+  }
+
+  #evict(): void {
+    const { view } = this;
+    if (view.weight < MAX_WEIGHT) return;
+    const needed = unfoldedNames(view);
+    const known = new Map([...view.known].filter(([name]) => needed.has(name)));
+    const weight = [...known.values()].reduce((sum, task) => sum + (task?.weight ?? 0), 0);
+    this.view = { ...view, known, log: [...view.log], weight: Math.min(weight, MAX_WEIGHT / 2) };
+  }
+
+  /** Makes up the records of a write, after the last that is known. */
+  recordsOf(view: View, written: ReadonlyMap<string, Written>): JournalRecord[] {
+    const [last, owner, claimed] = view.last;
+    const now = Date.now();
+    const claim = performance.now() - this.#disturbedAt > CALM_MS ? now : 0;
+    const records: JournalRecord[] = [];
+    let length = RECORD_LENGTH;
+    for (const { piece } of written.values()) {
+      if (length >= RECORD_LENGTH) {
+        const isFirst = records.length === 0 && claimed && owner !== this.#owner;
+        records.push([last + 1 + records.length, this.#owner, claim, isFirst ? now + FENCE_MS : 0]);
+        length = 0;
+      }
+      (records.at(-1) as JournalRecord).push(piece);
+      length += lengthOf(piece);
+    }
+    return records;
+  }
+
+  /** To be called when the records are in the database. */
+  settle(records: readonly JournalRecord[], written: ReadonlyMap<string, Written>): void {
+    this.#evict();
+    const { view } = this;
+    // Where a reader has learned less than was there, nothing can be built on it.
+    if (records[0] && records[0][0] > view.last[0] + 1) this.forget(view.db);
+    else for (const record of records) this.#learn(view, record, written);
+  }
+
+  /** Whether a write whose end was not seen took effect; throws where that cannot be told any more. */
+  hasLanded({ last, log }: View, [first]: readonly JournalRecord[]): boolean {
+    if (!first || first[0] > last[0]) return false;
+    const found = log.find(({ header }) => header[0] === first[0]);
+    if (!found) throw new Error('the change may have taken effect');
+    return found.header[1] === this.#owner;
+  }
+
+  /** To be called when these records, the first there are, are folded; answers nothing that could be built on before. */
+  settleFold(folded: readonly Unfolded[]): void {
+    const { view } = this;
+    const last = folded.at(-1)?.header[0] ?? -1;
+    const kept = folded.filter(isFence).map(({ header }) => ({ header, names: [], length: 0 }));
+    view.log = [...kept, ...view.log.filter(({ header }) => header[0] > last)];
+    view.length = view.log.reduce((sum, { length }) => sum + length, 0);
+    const needed = unfoldedNames(view);
+    for (const name of folded.flatMap(({ names }) => names)) {
+      if (!view.known.get(name) && !needed.has(name)) view.known.delete(name);
+    }
+  }
+}
+
+export function isFence({ header }: Unfolded): boolean {
+  return header[3] > Date.now();
+}
+
+export function isNew({ names }: View, name: string): boolean {
+  return names?.has(name) === false;
+}
+
+/** Of the tasks that have changed since their rows were written. */
+export function unfoldedNames({ log }: View): Set<string> {
+  return new Set(log.flatMap(({ names }) => names));
+}
+
+/** Only the header of a record that was folded. */
+function isBare({ length }: JournalRecord): boolean {
+  return length === 4;
+}
+
+function isWhole(piece: Piece): piece is Required<Piece> {
+  return piece.head !== undefined;
+}
+
+function lengthOf({ key, head = '', tails }: Piece): number {
+  let length = key.length + head.length;
+  // There may be gaps.
+  tails.forEach(({ items }) => {
+    for (const item of items) length += item.length;
+  });
+  return length;
+}
