@@ -43,7 +43,7 @@ class IndexedDbBackend implements Backend {
     this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
     this.#connection = connection;
     this.#writes = new WriteQueue(connection, this.#replica, (committed) => this.#announce(committed));
-    this.#reads = new ReadQueue(connection, this.#replica);
+    this.#reads = new ReadQueue(connection, this.#replica, (view) => this.#writes.touch(view));
     this.#channel = globalThis.BroadcastChannel && new BroadcastChannel(`holdfast:${name}`);
   }
 
@@ -94,7 +94,7 @@ class IndexedDbBackend implements Backend {
       'readonly',
       async (tx) => {
         const view = await this.#replica.catchUp(tx);
-        this.#writes.look(view);
+        this.#writes.touch(view);
         return body(tx, view);
       },
     );

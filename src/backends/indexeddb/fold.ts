@@ -5,7 +5,7 @@
  */
 import { answerOf } from './connection.ts';
 import { isFence, type Unfolded, type View } from './replica.ts';
-import type { TaskRow } from './schema.ts';
+import { FOLDED, type TaskRow } from './schema.ts';
 
 /** So many tasks are written in one transaction, so that a change that comes meanwhile does not wait for long. */
 const SLICE = 64;
@@ -35,7 +35,8 @@ export async function fold(tx: IDBTransaction, { log, known }: View): Promise<re
     return tasks.put(task.toRow());
   };
   await Promise.all(Array.from(names, write));
-  journal.delete(IDBKeyRange.upperBound(last[0]));
+  journal.delete(IDBKeyRange.bound(0, last[0]));
+  journal.put(last[0], FOLDED);
   for (const each of folded) if (each.header === last || isFence(each)) journal.put(each.header, each.header[0]);
   return folded;
 }

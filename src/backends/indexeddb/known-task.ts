@@ -5,6 +5,7 @@
 import type { Change, TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import { copyJson } from '../../core/json.ts';
+import { type ListedHead, toListed } from '../../core/query.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type Item, type Piece, type Run, type TaskRow } from './schema.ts';
@@ -59,6 +60,7 @@ export class KnownTask {
   readonly id: number;
   /** Frozen, since answers share it; items are parsed for each. */
   declare head: TaskHead;
+  #listed: ListedHead | undefined;
   readonly tails: Tail[] = [];
   /** How many characters of items are in memory. */
   length = 0;
@@ -133,6 +135,12 @@ export class KnownTask {
       tail.items.push(item);
       this.length += item.length;
     }
+  }
+
+  /** What lists need of the head. */
+  get listed(): ListedHead {
+    if (this.#listed?.head !== this.head) this.#listed = toListed(this.head);
+    return this.#listed as ListedHead;
   }
 
   /** How many items each tail has. */

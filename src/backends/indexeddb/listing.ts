@@ -6,7 +6,7 @@
 import { encodeScope, type TaskHead } from '../../core/head.ts';
 import { compareNewest, type HeadQuery, takeHeads, toListed } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
-import { unfoldedNames, type View } from './replica.ts';
+import { overlayOf, type View } from './replica.ts';
 import { headOf, type TaskRow } from './schema.ts';
 
 type Stretch = readonly [scope: string, state: string];
@@ -16,40 +16,50 @@ const END: IDBValidKey = [];
 
 export async function listHeads(tx: IDBTransaction, query: HeadQuery, view: View): Promise<TaskHead[]> {
   const { sessionId, order, limit } = query;
-  const direction = order === 'newest' ? 1 : -1;
+  const { names, newestFirst } = overlayOf(view);
   const tasks = tx.objectStore('tasks');
-  const heads = await withUnfolded(view, limit, async (limit) => {
-    // A session has few tasks.
-    if (sessionId !== undefined) return answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId));
-    const place = tasks.index('place');
-    const stretches = await stretchesOf(place, query);
-    return (await Promise.all(stretches.map((stretch) => pageOf(place, stretch, { ...query, limit })))).flat();
-  });
-  const listed = heads.map(toListed).sort((a, b) => compareNewest(a, b) * direction);
-  return takeHeads(listed, query);
+  const place = tasks.index('place');
+  const pages =
+    sessionId === undefined
+      ? (await stretchesOf(place, query)).map((stretch) =>
+          currentRows(names, limit, (limit) => pageOf(place, stretch, { ...query, limit })),
+        )
+      : // A session has few tasks.
+        [currentRows(names, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
+  const rows = (await Promise.all(pages)).flat();
+  const listed = [...rows.map(headOf), ...takeHeads(inOrder(newestFirst, order), query)]
+    .map(toListed)
+    .sort(compareNewest);
+  return takeHeads(inOrder(listed, order), query);
+}
+
+function inOrder<T>(newestFirst: readonly T[], order: HeadQuery['order']): readonly T[] {
+  return order === 'newest' ? newestFirst : [...newestFirst].reverse();
 }
 
 /** Those with something pending, the oldest first. */
 export async function pendingHeads(tx: IDBTransaction, limit: number, view: View): Promise<TaskHead[]> {
+  const { names, newestFirst } = overlayOf(view);
   const index = tx.objectStore('tasks').index('pending');
-  const heads = await withUnfolded(view, limit, (limit) => answerOf<TaskRow[]>(index.getAll(null, limit)));
+  const rows = await currentRows(names, limit, (limit) => answerOf(index.getAll(null, limit)));
   const since = ({ pendingSince = Number.NaN }: TaskHead) => pendingSince;
-  return heads
+  return [...rows.map(headOf), ...newestFirst.map(({ head }) => head)]
     .filter((head) => since(head) >= 0)
     .sort((a, b) => since(a) - since(b))
     .slice(0, limit);
 }
 
-/** The heads of rows, of which so many more are asked for as may be out of date, and those of the tasks as they are now. */
-async function withUnfolded(
-  view: View,
+/** The first rows, but for those that are out of date; more are asked for where too many are. */
+async function currentRows(
+  outdated: ReadonlySet<string>,
   limit: number,
   rowsOf: (limit: number) => Promise<TaskRow[]>,
-): Promise<TaskHead[]> {
-  const names = unfoldedNames(view);
-  const current = Array.from(names, (name) => view.known.get(name)).flatMap((task) => task?.head ?? []);
-  const rows = await rowsOf(limit + names.size);
-  return [...rows.filter(({ key }) => !names.has(key)).map(headOf), ...current];
+): Promise<TaskRow[]> {
+  for (let more = 0; ; more = more * 8 + 8) {
+    const rows = await rowsOf(limit + more);
+    const found = rows.filter(({ key }) => !outdated.has(key));
+    if (found.length >= limit || rows.length < limit + more) return found;
+  }
 }
 
 /** What there is of the scopes and states asked for: a leap each, from the first entry of one to that of the next. */

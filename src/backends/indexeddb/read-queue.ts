@@ -7,7 +7,7 @@ import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Connection } from './connection.ts';
 import type { KnownTask } from './known-task.ts';
 import { byName, linger } from './queue.ts';
-import type { Replica } from './replica.ts';
+import type { Replica, View } from './replica.ts';
 import { TASK_STORES } from './schema.ts';
 
 /** A transaction gets no more to do after so long: writers wait for it. */
@@ -26,13 +26,15 @@ interface Read {
 export class ReadQueue {
   readonly #connection: Connection;
   readonly #replica: Replica;
+  readonly #onRead: (view: View) => void;
   /** In the order they came; each stays until it is answered. */
   readonly #waiting: Read[] = [];
   #running = false;
 
-  constructor(connection: Connection, replica: Replica) {
+  constructor(connection: Connection, replica: Replica, onRead: (view: View) => void) {
     this.#connection = connection;
     this.#replica = replica;
+    this.#onRead = onRead;
   }
 
   read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined> {
@@ -64,7 +66,9 @@ export class ReadQueue {
     while (this.#waiting.length > 0) {
       const reads = this.#waiting.slice(0, MAX_BATCH);
       const groups = byName(reads);
-      const { known } = await this.#replica.catchUp(tx, [...groups.keys()]);
+      const view = await this.#replica.catchUp(tx, [...groups.keys()]);
+      this.#onRead(view);
+      const { known } = view;
       await Promise.all(Array.from(groups, ([name, same]) => answer(tx, known.get(name), same)));
       this.#waiting.splice(0, reads.length);
       if (performance.now() > until) return;

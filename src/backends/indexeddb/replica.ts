@@ -9,9 +9,10 @@
  * take turns, so that fences are few and need not be kept for long.
  */
 import type { TaskHead } from '../../core/head.ts';
+import { compareNewest, type ListedHead } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { KnownTask } from './known-task.ts';
-import type { JournalRecord, Piece, RecordHeader, TaskRow } from './schema.ts';
+import { FOLDED, type JournalRecord, type Piece, type RecordHeader, type TaskRow } from './schema.ts';
 
 /** A claim is good for so long; others respect it much longer, in case its owner stands still at the worst moment. */
 const CLAIM_MS = 30_000;
@@ -26,15 +27,24 @@ const RECORD_LENGTH = 48 * 1024;
 /** Names of tasks are kept where there are not more; a task of another name is then known to be new. */
 const MAX_NAMES = 10_000;
 
-/** Tasks that are folded are forgotten when all in memory hold more characters than this; each counts a little itself. */
+/** All is forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
 const MAX_WEIGHT = 64 * 2 ** 20;
 const TASK_WEIGHT = 2048;
+
+/** What is not folded is left alone while it is no more than this. */
+export const SHORT = { records: 64, length: 128 * 1024 };
 
 /** What stands in a record that is not folded. */
 export interface Unfolded {
   readonly header: RecordHeader;
   readonly names: readonly string[];
   readonly length: number;
+}
+
+/** The tasks that have changed since their rows were written. */
+export interface Overlay {
+  readonly names: ReadonlySet<string>;
+  readonly newestFirst: readonly ListedHead[];
 }
 
 /** What a change makes of a task; `task` is null where it deletes it. */
@@ -54,6 +64,8 @@ export interface View {
   log: Unfolded[];
   /** How many characters there are in the log. */
   length: number;
+  /** What lists need of the log; undefined since it last changed. */
+  overlay: Overlay | undefined;
   /** Of all tasks there are, and maybe of some that are gone. */
   names: Set<string> | undefined;
   weight: number;
@@ -72,7 +84,16 @@ export class Replica {
   }
 
   forget(db?: IDBDatabase): void {
-    this.view = { db, last: [-1, 0, 0, 0], known: new Map(), log: [], length: 0, names: undefined, weight: 0 };
+    this.view = {
+      db,
+      last: [-1, 0, 0, 0],
+      known: new Map(),
+      log: [],
+      length: 0,
+      overlay: undefined,
+      names: undefined,
+      weight: 0,
+    };
   }
 
   /** Whether changes of these tasks may be made up from what is known, to be refused where another context wrote. */
@@ -87,24 +108,18 @@ export class Replica {
 
   /** Learns all that is in the database of these tasks, and the records that are not known yet; answers what is known then. */
   async catchUp(tx: IDBTransaction, names: readonly string[] = [], isWriting = false): Promise<View> {
-    if (tx.db !== this.view.db) this.forget(tx.db);
-    this.#evict();
+    if (tx.db !== this.view.db || isFull(this.view)) this.forget(tx.db);
     const { view } = this;
     const [from] = view.last;
     const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
     const unknown = names.filter((name) => !view.known.has(name));
-    const [records, positions, all, rows] = await Promise.all([
-      from < 0 && answerOf<JournalRecord[]>(journal.getAll()),
-      from < 0 ? [] : answerOf(journal.getAllKeys(IDBKeyRange.lowerBound(from))),
+    const [found, all, rows] = await Promise.all([
+      recordsAfter(journal, from),
       isWriting && !view.names && unknown.length > 0 && answerOf(tasks.getAllKeys(null, MAX_NAMES + 1)),
       Promise.all(unknown.map((name) => answerOf<TaskRow | undefined>(tasks.get(name)))),
     ]);
-    const found =
-      records ||
-      (positions.length > 1 ? await answerOf<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from, true))) : []);
-    // Where records are missing, or only their headers are left, they were folded, and what they said is not known here.
-    const isBehind = positions[0] !== from || positions.at(-1) !== from + found.length || found.some(isBare);
-    if (!records && isBehind) {
+    // Where only the header of one is left, what it said, and those before it, is in rows, which are to be read again.
+    if (from >= 0 && found.some(isBare)) {
       this.forget(tx.db);
       return this.catchUp(tx, names, isWriting);
     }
@@ -152,6 +167,7 @@ export class Replica {
       } else this.#keep(view, key, KnownTask.of(piece));
       length += lengthOf(piece);
     }
+    view.overlay = undefined;
     view.length += length;
     view.log.push({ header: view.last, names: pieces.map(({ key }) => key), length });
   }
@@ -162,15 +178,6 @@ export class Replica {
     const weight = task.length + TASK_WEIGHT;
     view.weight += weight - task.weight;
     task.weight = weight;
-  }
-
-  #evict(): void {
-    const { view } = this;
-    if (view.weight < MAX_WEIGHT) return;
-    const needed = unfoldedNames(view);
-    const known = new Map([...view.known].filter(([name]) => needed.has(name)));
-    const weight = [...known.values()].reduce((sum, task) => sum + (task?.weight ?? 0), 0);
-    this.view = { ...view, known, log: [...view.log], weight: Math.min(weight, MAX_WEIGHT / 2) };
   }
 
   /** Makes up the records of a write, after the last that is known. */
@@ -194,10 +201,10 @@ export class Replica {
 
   /** To be called when the records are in the database. */
   settle(records: readonly JournalRecord[], written: ReadonlyMap<string, Written>): void {
-    this.#evict();
     const { view } = this;
-    // Where a reader has learned less than was there, nothing can be built on it.
-    if (records[0] && records[0][0] > view.last[0] + 1) this.forget(view.db);
+    // Where a reader has learned less than was there, nothing can be built on it; and memory has its limits.
+    const isBehind = records[0] && records[0][0] > view.last[0] + 1;
+    if (isBehind || isFull(view)) this.forget(view.db);
     else for (const record of records) this.#learn(view, record, written);
   }
 
@@ -216,11 +223,22 @@ export class Replica {
     const kept = folded.filter(isFence).map(({ header }) => ({ header, names: [], length: 0 }));
     view.log = [...kept, ...view.log.filter(({ header }) => header[0] > last)];
     view.length = view.log.reduce((sum, { length }) => sum + length, 0);
-    const needed = unfoldedNames(view);
+    view.overlay = undefined;
+    const needed = namesIn(view.log);
     for (const name of folded.flatMap(({ names }) => names)) {
       if (!view.known.get(name) && !needed.has(name)) view.known.delete(name);
     }
   }
+}
+
+/** A fence counts as a record, but stands there once folded. */
+export function isMore({ log, length }: View, limit: typeof SHORT): boolean {
+  return length > limit.length || (length > 0 && log.length > limit.records);
+}
+
+/** What is not folded cannot be forgotten for long. */
+function isFull(view: View): boolean {
+  return view.weight > MAX_WEIGHT && !isMore(view, SHORT);
 }
 
 export function isFence({ header }: Unfolded): boolean {
@@ -231,9 +249,25 @@ export function isNew({ names }: View, name: string): boolean {
   return names?.has(name) === false;
 }
 
-/** Of the tasks that have changed since their rows were written. */
-export function unfoldedNames({ log }: View): Set<string> {
+export function namesIn(log: readonly Unfolded[]): Set<string> {
   return new Set(log.flatMap(({ names }) => names));
+}
+
+export function overlayOf(view: View): Overlay {
+  if (view.overlay) return view.overlay;
+  const names = namesIn(view.log);
+  const listed = Array.from(names, (name) => view.known.get(name)).flatMap((task) => task?.listed ?? []);
+  view.overlay = { names, newestFirst: listed.sort(compareNewest) };
+  return view.overlay;
+}
+
+/**
+ * Whoever knows nothing begins where folding has come to: browsers step over what was deleted, and that for long, until they
+ * tidy up.
+ */
+async function recordsAfter(journal: IDBObjectStore, position: number): Promise<JournalRecord[]> {
+  const from = position < 0 ? ((await answerOf(journal.get(FOLDED))) ?? 0) : position + 1;
+  return answerOf<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from)));
 }
 
 /** Only the header of a record that was folded. */

@@ -58,12 +58,15 @@ export type RecordHeader = [
 
 export type JournalRecord = [...RecordHeader, ...Piece[]];
 
+/** Where the journal has the position that was folded last. */
+export const FOLDED = -1;
+
 export function headOf({ head }: { readonly head: string }): TaskHead {
   return JSON.parse(head);
 }
 
 export interface Schema extends DBSchema {
-  journal: { key: number; value: JournalRecord };
+  journal: { key: number; value: JournalRecord | number };
   tasks: {
     key: string;
     value: TaskRow;

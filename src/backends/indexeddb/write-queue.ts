@@ -10,7 +10,7 @@ import { type Connection, isCutOff } from './connection.ts';
 import { type Commit, Draft, type Result } from './draft.ts';
 import { erase, fold } from './fold.ts';
 import { byName, linger } from './queue.ts';
-import type { Replica, Unfolded, View, Written } from './replica.ts';
+import { isMore, type Replica, SHORT, type Unfolded, type View, type Written } from './replica.ts';
 import { type JournalRecord, TASK_STORES } from './schema.ts';
 
 const MAX_BATCH = 1_000;
@@ -21,9 +21,9 @@ const MAX_BATCH = 1_000;
  */
 const TELL_MS = 40;
 
-/** What is not folded waits for so long a pause, in ms, and is left alone while it is less than this. */
+/** What is not folded waits until nobody has used the store for so long, in ms, though not for ever. */
 const PAUSE_MS = 100;
-const SHORT = { records: 64, length: 128 * 1024 };
+const LONGEST_WAIT_MS = 5_000;
 
 /** More than this is left by nobody who is still there. */
 const LEFT = { records: 1024, length: 2 ** 20 };
@@ -48,7 +48,9 @@ export class WriteQueue {
   /** Resolves when nothing is queued any more. */
   #idle: Promise<void> | undefined;
   #pause: ReturnType<typeof setTimeout> | undefined;
-  #lastAt = 0;
+  /** When folding was last put off, and begun to be. */
+  #usedAt = 0;
+  #waitingSince = 0;
   #untold: Committed[] = [];
   #tellAt = 0;
 
@@ -72,8 +74,9 @@ export class WriteQueue {
     while (isMore(this.#replica.view, { records: 0, length: 0 }) && (await this.#fold()));
   }
 
-  /** To be called now and then by who only reads: what a context left that is gone may be much. */
-  look(view: View): void {
+  /** To be called by whoever reads. What a context left that is gone may be much. */
+  touch(view: View): void {
+    this.#usedAt = performance.now();
     if (isMore(view, LEFT)) this.#wait();
   }
 
@@ -89,28 +92,37 @@ export class WriteQueue {
       this.#tellAt = performance.now() + TELL_MS;
     }
     this.#idle = undefined;
-    this.#lastAt = performance.now();
+    this.#usedAt = performance.now();
     this.#wait();
   }
 
   #wait(): void {
-    this.#pause ??= setTimeout(() => this.#tidyLater(), PAUSE_MS);
+    if (this.#pause) return;
+    this.#waitingSince = performance.now();
+    this.#pause = setTimeout(() => this.#tidyLater(), PAUSE_MS);
   }
 
   /** One timer does for all changes of a stream. */
   #tidyLater(): void {
-    const left = this.#lastAt + PAUSE_MS - performance.now();
+    const left = this.#left();
     this.#pause = left > 1 ? setTimeout(() => this.#tidyLater(), left) : undefined;
     if (!this.#pause) this.#idle ??= this.#tidy();
+  }
+
+  #left(): number {
+    return Math.min(this.#usedAt + PAUSE_MS, this.#waitingSince + LONGEST_WAIT_MS) - performance.now();
   }
 
   async #tidy(): Promise<void> {
     await null;
     const { givenUp, view } = this.#replica;
     let isLeft = givenUp.length > 0 || isMore(view, SHORT);
-    while (isLeft && this.#queue.length === 0) isLeft = (await this.#fold()) && isMore(this.#replica.view, SHORT);
+    while (isLeft && this.#queue.length === 0 && this.#left() < 1) {
+      isLeft = (await this.#fold()) && isMore(this.#replica.view, SHORT);
+    }
     this.#idle = undefined;
     if (this.#queue.length > 0) this.#idle = this.#run();
+    else if (isLeft) this.#wait();
   }
 
   /** Answers whether something was folded. What fails here fails nobody's change; it is tried again later. */
@@ -219,9 +231,4 @@ export class WriteQueue {
       } else commit.reject(error);
     }
   }
-}
-
-/** A fence counts as a record, but stands there once folded. */
-function isMore({ log, length }: View, limit: typeof SHORT): boolean {
-  return length > limit.length || (length > 0 && log.length > limit.records);
 }
