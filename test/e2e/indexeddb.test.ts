@@ -1,15 +1,16 @@
 /** IndexedDB where pages, workers and the browser itself come and go. */
+import { execFileSync } from 'node:child_process';
 import type { BrowserContext, Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type * as Entry from '../../src/index.browser.ts';
 import { closePages, openPage, type Site, startBrowser, startSite } from '../support/indexeddb-site.ts';
-import { scaled } from '../support/long.ts';
+import { scaled, seededRandom } from '../support/long.ts';
 import { newFolder } from '../support/places.ts';
 
 declare const Holdfast: typeof Entry;
 
 /** Of code that runs in pages. */
-declare const window: { acknowledge: (i: number) => void; store: Entry.TaskStore };
+declare const window: { acknowledge: (what: number | string) => void; store: Entry.TaskStore };
 
 const profile = newFolder(afterAll);
 let context: BrowserContext;
@@ -213,6 +214,38 @@ describe('what was acknowledged', () => {
     expect(pairs).toEqual(Array.from({ length: kept }, (_, i) => [`${i} one`, `${i} two`]).flat());
   });
 
+  it('is there, once, after the browser was killed at any moment, in the middle of folding too', async () => {
+    const own = newFolder();
+    const random = seededRandom('killed browser');
+    const expected: string[] = [];
+    for (let round = 0; round < scaled(4, 40); round++) {
+      const context = await startBrowser(own);
+      const page = await openPage(context, site.url);
+      const found = await textsIn(page);
+      // What was under way may have been taken, and is then in its place.
+      const isTaken = found.length > expected.length;
+      expect(found.slice(0, expected.length)).toEqual(expected);
+      expect(found.length - expected.length).toBeLessThan(2);
+      if (isTaken) expected.push(found.at(-1) as string);
+      await page.exposeFunction('acknowledge', (text: string) => expected.push(text));
+      const writing = page.evaluate(async (round) => {
+        const store = await Holdfast.openTaskStore({ name: 'site' });
+        for (let i = 0; ; i++) {
+          const text = `${round}.${i} ${'x'.repeat(i % 3 === 0 ? 40_000 : 100)}`;
+          await store.upsertTask({ id: 't', message: { role: 'agent', parts: [{ type: 'text', text }] } });
+          await window.acknowledge(text);
+          // Folding begins in a pause.
+          if (i % 10 === 9) await new Promise((resolve) => setTimeout(resolve, 80 + Math.random() * 80));
+        }
+      }, round);
+      writing.catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 400 + random() * 400));
+      execFileSync('pkill', ['-9', '-f', own]);
+      await context.close().catch(() => {});
+    }
+    expect(expected.length).toBeGreaterThan(20);
+  });
+
   it('is there after the browser was restarted', async () => {
     const own = newFolder();
     const before = await startBrowser(own);
@@ -262,6 +295,41 @@ describe('storage that is not to be had', () => {
     await browser.send('Storage.overrideQuotaForOrigin', { origin });
     expect(await fill()).toBe('taken');
     expect(await textsIn(page)).toHaveLength(taken + 1);
+  });
+
+  it('that is full can be emptied', async () => {
+    const page = await openPage(context, site.url);
+    const browser = await context.newCDPSession(page);
+    const { origin } = new URL(site.url);
+    await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1_000_000 });
+    const [taken, gone, left] = await page.evaluate(async () => {
+      const store = await Holdfast.openTaskStore({ name: 'site' });
+      const fill = async (from: number, length: number) => {
+        for (let i = from; ; i++) {
+          const text = crypto.getRandomValues(new Uint32Array(length)).join();
+          try {
+            await store.upsertTask({ id: `t${i}`, message: { role: 'user', parts: [{ type: 'text', text }] } });
+          } catch {
+            return i;
+          }
+        }
+      };
+      const taken = await fill(await fill(0, 2_000), 10);
+      const gone: unknown[] = [];
+      for (let i = 0; i < 10; i++) gone.push(await store.deleteTask(`t${i}`).catch((error) => error.code));
+      return [taken, gone, (await store.listTasks({ limit: 1000 })).tasks.length] as const;
+    });
+    expect(gone).toEqual(gone.map(() => true));
+    expect(left).toBe(taken - 10);
+    await browser.send('Storage.overrideQuotaForOrigin', { origin });
+    const again = await openPage(context, site.url);
+    const kept = await again.evaluate(async (taken) => {
+      const store = await Holdfast.openTaskStore({ name: 'site' });
+      await store.upsertTask({ id: 'after', message: { role: 'user', parts: [{ type: 'text', text: 'x' }] } });
+      const ids = (await store.listTasks({ limit: 1000 })).tasks.map(({ id }) => id);
+      return [ids.length, ids.includes('t9'), ids.includes('t10'), ids.includes(`t${taken - 1}`)];
+    }, taken);
+    expect(kept).toEqual([taken - 9, false, true, true]);
   });
 
   it('cleared under an open store is begun anew', async () => {

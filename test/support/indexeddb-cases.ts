@@ -365,6 +365,50 @@ export function testIndexedDbCases(): void {
     });
   });
 
+  it('a database of version 1 is taken over with all it holds', async () => {
+    const name = newName();
+    const time = '2026-01-01T00:00:00.000Z';
+    const item = (i: number) => JSON.stringify(say(`${i}`));
+    const items = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => item(from + i));
+    await new Promise<void>((resolve, reject) => {
+      const request = indexedDB.open(name, 1);
+      request.onerror = () => reject(request.error);
+      request.onupgradeneeded = () => {
+        const db = request.result;
+        const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
+        for (const index of ['place', 'session', 'pending']) tasks.createIndex(index, index);
+        const segments = db.createObjectStore('segments');
+        db.createObjectStore('meta').put('kept', 'a name');
+        const body = { id: 't', sessionId: 's', status: { state: 'working', timestamp: time } };
+        const key = { taskType: 'incoming', taskId: 't' };
+        tasks.put({
+          key: 'i:t',
+          id: 0.5,
+          place: ['i:', 'working', -Date.parse(time), 'i:t', 0.25],
+          session: 's',
+          tokens: [0.25],
+          head: JSON.stringify({ key, revision: 40, body, messageCount: 40, createdAt: time, updatedAt: time }),
+          tails: [{ from: 33, items: items(33, 40) }],
+        });
+        segments.put(items(0, 33), [0.5, 0, 0]);
+      };
+      request.onsuccess = () => {
+        request.result.close();
+        resolve();
+      };
+    });
+    const store = await open({ name });
+    expect(await texts(store, 't')).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`));
+    await append(store, 't', '40');
+    for (const filter of [{}, { sessionId: 's' }, { state: 'working' as const }]) {
+      expect((await store.listTasks(filter)).tasks.map(({ id }) => id)).toEqual(['t']);
+    }
+    await store.close();
+    const again = await open({ name });
+    expect(await texts(again, 't')).toEqual(Array.from({ length: 41 }, (_, i) => `${i}`));
+    expect((await again.listTasks({ sessionId: 's' })).tasks).toHaveLength(1);
+  });
+
   describe('an append', () => {
     it('reads nothing and writes as much to a task of 5,000 messages as to one of 10', async () => {
       const store = await open();

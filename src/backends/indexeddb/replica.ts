@@ -263,10 +263,18 @@ export function overlayOf(view: View): Overlay {
 
 /**
  * Whoever knows nothing begins where folding has come to: browsers step over what was deleted, and that for long, until they
- * tidy up.
+ * tidy up. That this is the end is found out at once.
  */
 async function recordsAfter(journal: IDBObjectStore, position: number): Promise<JournalRecord[]> {
-  const from = position < 0 ? ((await answerOf(journal.get(FOLDED))) ?? 0) : position + 1;
+  let from = position + 1;
+  if (position < 0) {
+    const [folded, last] = await Promise.all([
+      answerOf<number | undefined>(journal.get(FOLDED)),
+      answerOf(journal.openCursor(null, 'prev')),
+    ]);
+    if (last && last.key === folded) return [last.value];
+    from = folded ?? 0;
+  }
   return answerOf<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from)));
 }
 
