@@ -1,5 +1,4 @@
 /** IndexedDB where pages, workers and the browser itself come and go. */
-import { execFileSync } from 'node:child_process';
 import type { BrowserContext, Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type * as Entry from '../../src/index.browser.ts';
@@ -240,8 +239,10 @@ describe('what was acknowledged', () => {
       }, round);
       writing.catch(() => {});
       await new Promise((resolve) => setTimeout(resolve, 400 + random() * 400));
-      execFileSync('pkill', ['-9', '-f', own]);
-      await context.close().catch(() => {});
+      const browser = await context.newCDPSession(page);
+      const gone = new Promise((resolve) => context.once('close', resolve));
+      browser.send('Browser.crash').catch(() => {});
+      await gone;
     }
     expect(expected.length).toBeGreaterThan(20);
   });
