@@ -13,15 +13,17 @@ const SLICE = 64;
 /** The view must know all records. Answers those that are folded when the transaction is complete. */
 export async function fold(tx: IDBTransaction, { log, known }: View): Promise<readonly Unfolded[]> {
   const [journal, tasks, segments] = [tx.objectStore('journal'), tx.objectStore('tasks'), tx.objectStore('segments')];
+  const done = (await answerOf<number | undefined>(journal.get(FOLDED))) ?? -1;
   const folded: Unfolded[] = [];
   const names = new Set<string>();
   for (const each of log) {
     if (names.size >= SLICE) break;
     folded.push(each);
-    for (const name of each.names) names.add(name);
+    // What another context has folded needs no more than to be struck off.
+    if (each.header[0] > done) for (const name of each.names) names.add(name);
   }
   const last = folded.at(-1)?.header;
-  if (!last) return folded;
+  if (!last || last[0] <= done) return folded;
   const write = async (name: string) => {
     const task = known.get(name);
     if (task === undefined) throw new Error(`nothing is known of ${name}`);

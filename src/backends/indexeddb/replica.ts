@@ -174,10 +174,9 @@ export class Replica {
 
   #keep(view: View, name: string, task: KnownTask | null): void {
     view.known.set(name, task);
-    if (!task) return;
-    const weight = task.length + TASK_WEIGHT;
-    view.weight += weight - task.weight;
-    task.weight = weight;
+    const weight = (task?.length ?? 0) + TASK_WEIGHT;
+    view.weight += weight - (task?.weight ?? 0);
+    if (task) task.weight = weight;
   }
 
   /** Makes up the records of a write, after the last that is known. */
@@ -216,7 +215,7 @@ export class Replica {
     return found.header[1] === this.#owner;
   }
 
-  /** To be called when these records, the first there are, are folded; answers nothing that could be built on before. */
+  /** To be called when these records, the first there are, are folded. */
   settleFold(folded: readonly Unfolded[]): void {
     const { view } = this;
     const last = folded.at(-1)?.header[0] ?? -1;
@@ -224,10 +223,6 @@ export class Replica {
     view.log = [...kept, ...view.log.filter(({ header }) => header[0] > last)];
     view.length = view.log.reduce((sum, { length }) => sum + length, 0);
     view.overlay = undefined;
-    const needed = namesIn(view.log);
-    for (const name of folded.flatMap(({ names }) => names)) {
-      if (!view.known.get(name) && !needed.has(name)) view.known.delete(name);
-    }
   }
 }
 
@@ -249,13 +244,9 @@ export function isNew({ names }: View, name: string): boolean {
   return names?.has(name) === false;
 }
 
-export function namesIn(log: readonly Unfolded[]): Set<string> {
-  return new Set(log.flatMap(({ names }) => names));
-}
-
 export function overlayOf(view: View): Overlay {
   if (view.overlay) return view.overlay;
-  const names = namesIn(view.log);
+  const names = new Set(view.log.flatMap(({ names }) => names));
   const listed = Array.from(names, (name) => view.known.get(name)).flatMap((task) => task?.listed ?? []);
   view.overlay = { names, newestFirst: listed.sort(compareNewest) };
   return view.overlay;

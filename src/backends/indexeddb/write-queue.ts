@@ -25,9 +25,6 @@ const TELL_MS = 40;
 const PAUSE_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
 
-/** More than this is left by nobody who is still there. */
-const LEFT = { records: 1024, length: 2 ** 20 };
-
 /** When it is more, changes wait until some of it is folded. */
 const LONG = { records: 8192, length: 32 * 2 ** 20 };
 
@@ -74,10 +71,10 @@ export class WriteQueue {
     while (isMore(this.#replica.view, { records: 0, length: 0 }) && (await this.#fold()));
   }
 
-  /** To be called by whoever reads. What a context left that is gone may be much. */
+  /** To be called by whoever reads. What is not folded may be another context's, which may be gone. */
   touch(view: View): void {
     this.#usedAt = performance.now();
-    if (isMore(view, LEFT)) this.#wait();
+    if (isMore(view, SHORT)) this.#wait();
   }
 
   async #run(): Promise<void> {
