@@ -52,15 +52,15 @@ export class ScopedPort {
   }
 
   /** Calls of one name happen one after the other, in the order they came in. */
-  async inTurn(name: string, work: () => Promise<void>): Promise<void> {
+  inTurn(name: string, work: () => Promise<void>): Promise<void> {
     const turn = (this.#turns.get(name) ?? Promise.resolve()).then(work);
-    const tail = turn.catch(() => {});
+    const tail = turn
+      .catch(() => {})
+      .then(() => {
+        if (this.#turns.get(name) === tail) this.#turns.delete(name);
+      });
     this.#turns.set(name, tail);
-    try {
-      await turn;
-    } finally {
-      if (this.#turns.get(name) === tail) this.#turns.delete(name);
-    }
+    return turn;
   }
 }
 
