@@ -48,6 +48,22 @@ export function testContexts(): void {
     for (const store of [one, other, await openOne(name)]) expect(await labels(store)).toEqual(expected);
   });
 
+  it('one that wrote last, as it thinks, is still refused when others have folded again and again', async () => {
+    const name = `fences-${Date.now()}`;
+    const [one, other] = [await openOne(name), await openOne(name)];
+    await one.upsertTask({ id: 't', message: long('first') });
+    const expected = ['first', ...(await stream(other, 20))];
+    await pause(250);
+    // It never saw how the first fold was begun.
+    const next = await openOne(name);
+    for (let i = 0; i < 2; i++) {
+      expected.push(...(await stream(next, 20)));
+      await pause(250);
+    }
+    await append(one, 'late');
+    for (const store of [one, other, next]) expect(await labels(store)).toEqual([...expected, 'late']);
+  });
+
   it('one that only read loses nothing of what was written and folded since', async () => {
     const name = `reader-${Date.now()}`;
     const [one, other] = [await openOne(name), await openOne(name)];

@@ -5,25 +5,26 @@
  */
 import { answerOf } from './connection.ts';
 import { isFence, type Unfolded, type View } from './replica.ts';
-import { FOLDED, type TaskRow } from './schema.ts';
+import { FOLDED, type RecordHeader, type TaskRow } from './schema.ts';
 
 /** So many tasks are written in one transaction, so that a change that comes meanwhile does not wait for long. */
 const SLICE = 64;
 
 /** The view must know all records. Answers those that are folded when the transaction is complete. */
-export async function fold(tx: IDBTransaction, { log, known }: View): Promise<readonly Unfolded[]> {
+export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unfolded[]> {
+  const { log, known } = view;
   const [journal, tasks, segments] = [tx.objectStore('journal'), tx.objectStore('tasks'), tx.objectStore('segments')];
-  const done = (await answerOf<number | undefined>(journal.get(FOLDED))) ?? -1;
+  const done: RecordHeader = (await answerOf(journal.get(FOLDED))) ?? [0, 0, 0, 0];
   const folded: Unfolded[] = [];
   const names = new Set<string>();
   for (const each of log) {
     if (names.size >= SLICE) break;
     folded.push(each);
     // What another context has folded needs no more than to be struck off.
-    if (each.header[0] > done) for (const name of each.names) names.add(name);
+    if (each.header[0] > done[0]) for (const name of each.names) names.add(name);
   }
   const last = folded.at(-1)?.header;
-  if (!last || last[0] <= done) return folded;
+  if (!last || last[0] <= done[0]) return folded;
   const write = async (name: string) => {
     const task = known.get(name);
     if (task === undefined) throw new Error(`nothing is known of ${name}`);
@@ -37,10 +38,18 @@ export async function fold(tx: IDBTransaction, { log, known }: View): Promise<re
     return tasks.put(task.toRow());
   };
   await Promise.all(Array.from(names, write));
-  journal.delete(IDBKeyRange.bound(0, last[0]));
-  journal.put(last[0], FOLDED);
-  for (const each of folded) if (each.header === last || isFence(each)) journal.put(each.header, each.header[0]);
+  if (!view.isSwept && done[0] > 0) await sweep(journal, done[0]);
+  view.isSwept = true;
+  journal.delete(IDBKeyRange.bound(done[0], last[0], isFence(done)));
+  for (const { header } of folded) if (header === last || isFence(header)) journal.put(header, header[0]);
+  journal.put(last, FOLDED);
   return folded;
+}
+
+/** Deletes the fences that contexts left that may be gone; once for each context, since it may take long. */
+async function sweep(journal: IDBObjectStore, end: number): Promise<void> {
+  const fences = await answerOf<RecordHeader[]>(journal.getAll(IDBKeyRange.bound(FOLDED, end, true, true)));
+  for (const header of fences) if (!isFence(header)) journal.delete(header[0]);
 }
 
 /** Where there is no room for a record, and none is needed: takes out a task by deleting alone. Answers whether that can be done. */

@@ -69,6 +69,8 @@ export interface View {
   /** Of all tasks there are, and maybe of some that are gone. */
   names: Set<string> | undefined;
   weight: number;
+  /** Whether this context has looked for what others left in the journal. */
+  isSwept: boolean;
 }
 
 export class Replica {
@@ -86,13 +88,14 @@ export class Replica {
   forget(db?: IDBDatabase): void {
     this.view = {
       db,
-      last: [-1, 0, 0, 0],
+      last: [0, 0, 0, 0],
       known: new Map(),
       log: [],
       length: 0,
       overlay: undefined,
       names: undefined,
       weight: 0,
+      isSwept: false,
     };
   }
 
@@ -119,7 +122,7 @@ export class Replica {
       Promise.all(unknown.map((name) => answerOf<TaskRow | undefined>(tasks.get(name)))),
     ]);
     // Where only the header of one is left, what it said, and those before it, is in rows, which are to be read again.
-    if (from >= 0 && found.some(isBare)) {
+    if (from > 0 && found.some(isBare)) {
       this.forget(tx.db);
       return this.catchUp(tx, names, isWriting);
     }
@@ -169,7 +172,8 @@ export class Replica {
     }
     view.overlay = undefined;
     view.length += length;
-    view.log.push({ header: view.last, names: pieces.map(({ key }) => key), length });
+    // What was folded before stands there in its header alone.
+    if (pieces.length > 0) view.log.push({ header: view.last, names: pieces.map(({ key }) => key), length });
   }
 
   #keep(view: View, name: string, task: KnownTask | null): void {
@@ -219,16 +223,14 @@ export class Replica {
   settleFold(folded: readonly Unfolded[]): void {
     const { view } = this;
     const last = folded.at(-1)?.header[0] ?? -1;
-    const kept = folded.filter(isFence).map(({ header }) => ({ header, names: [], length: 0 }));
-    view.log = [...kept, ...view.log.filter(({ header }) => header[0] > last)];
+    view.log = view.log.filter(({ header }) => header[0] > last);
     view.length = view.log.reduce((sum, { length }) => sum + length, 0);
     view.overlay = undefined;
   }
 }
 
-/** A fence counts as a record, but stands there once folded. */
 export function isMore({ log, length }: View, limit: typeof SHORT): boolean {
-  return length > limit.length || (length > 0 && log.length > limit.records);
+  return length > limit.length || log.length > limit.records;
 }
 
 /** What is not folded cannot be forgotten for long. */
@@ -236,7 +238,7 @@ function isFull(view: View): boolean {
   return view.weight > MAX_WEIGHT && !isMore(view, SHORT);
 }
 
-export function isFence({ header }: Unfolded): boolean {
+export function isFence(header: RecordHeader): boolean {
   return header[3] > Date.now();
 }
 
@@ -258,13 +260,13 @@ export function overlayOf(view: View): Overlay {
  */
 async function recordsAfter(journal: IDBObjectStore, position: number): Promise<JournalRecord[]> {
   let from = position + 1;
-  if (position < 0) {
+  if (position === 0) {
     const [folded, last] = await Promise.all([
-      answerOf<number | undefined>(journal.get(FOLDED)),
-      answerOf(journal.openCursor(null, 'prev')),
+      answerOf<RecordHeader | undefined>(journal.get(FOLDED)),
+      answerOf(journal.openKeyCursor(null, 'prev')),
     ]);
-    if (last && last.key === folded) return [last.value];
-    from = folded ?? 0;
+    if (folded && last?.key === folded[0]) return [folded];
+    from = folded?.[0] ?? from;
   }
   return answerOf<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from)));
 }

@@ -58,15 +58,15 @@ export type RecordHeader = [
 
 export type JournalRecord = [...RecordHeader, ...Piece[]];
 
-/** Where the journal has the position that was folded last. */
-export const FOLDED = -1;
+/** Where the journal has the header of the record that was folded last. Positions begin after it. */
+export const FOLDED = 0;
 
 export function headOf({ head }: { readonly head: string }): TaskHead {
   return JSON.parse(head);
 }
 
 export interface Schema extends DBSchema {
-  journal: { key: number; value: JournalRecord | number };
+  journal: { key: number; value: JournalRecord };
   tasks: {
     key: string;
     value: TaskRow;
