@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Durability } from '../src/backends/backend.ts';
@@ -129,4 +129,14 @@ it('that lost its middle, or belongs to another file, is refused', async () => {
 it('has the checksums that every CRC-32 gives', () => {
   expect(crc32ByTable(Buffer.from('123456789'))).toBe(0xcbf43926);
   expect(crc32ByTable(Buffer.from('6789'), crc32ByTable(Buffer.from('12345')))).toBe(0xcbf43926);
+});
+
+it('is folded though a caller who awaits each change lets nothing else run', async () => {
+  const path = newFile();
+  await using store = await open(path, { durability: 'relaxed', foldFrom: 20_000 });
+  await store.upsertTask({ id: 't', message: say('first') });
+  for (let i = 0; i < 3_000; i++) await store.updateTask('t', { newMessages: [say(`${i}`)] });
+  // Not a moment later: by then it would have been folded in any case.
+  expect(existsSync(path)).toBe(true);
+  expect(texts(await store.getTask('t'))).toHaveLength(3_001);
 });

@@ -5,7 +5,7 @@ import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Backend, BackendInfo, Committed, Decide } from '../backend.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Entry } from './entry.ts';
-import { ioError } from './file-system.ts';
+import { ioError, nextTurn } from './file-system.ts';
 import { Fold } from './fold.ts';
 import { freezeJson } from './freeze.ts';
 import { Journal } from './journal.ts';
@@ -16,6 +16,9 @@ import { setMeta } from './replay.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { TaskTable } from './task-table.ts';
 
+/** While the file is rewritten, so many relaxed changes may come before something else gets its turn. */
+const CHANGES_PER_TURN = 64;
+
 export class JsonFileBackend implements Backend {
   readonly info: BackendInfo;
   readonly #parts: OpenParts;
@@ -24,6 +27,7 @@ export class JsonFileBackend implements Backend {
   readonly #strict: boolean;
   #folding: Promise<void> | undefined;
   #foldFrom: number;
+  #sinceTurn = 0;
   /** Whether the values beside the tasks differ from the file's. */
   #metaChanged: boolean;
 
@@ -67,6 +71,11 @@ export class JsonFileBackend implements Backend {
       await saved;
     }
     if (this.#log.journal.end >= this.#foldFrom) this.#foldWhenDue();
+    if (this.#folding && !this.#strict && ++this.#sinceTurn >= CHANGES_PER_TURN) {
+      // A caller who awaits one relaxed change after the other lets nothing but microtasks run: nothing would ever be folded.
+      this.#sinceTurn = 0;
+      await nextTurn();
+    }
     return answer;
   }
 
