@@ -1,19 +1,7 @@
 /** What befalls a database in one page, and what the store makes of it; for every IndexedDB there is. */
-import { afterEach, describe, expect, it } from 'vitest';
-import { openTaskStore, type StoredTask, type TaskStore } from '../../src/index.browser.ts';
-import type { OpenOptions } from '../../src/open-task-store.ts';
-
-const undo: (() => unknown)[] = [];
-let databases = 0;
-
-const newName = () => `indexeddb-cases-${Date.now()}-${++databases}`;
-
-async function open(options: OpenOptions = {}): Promise<TaskStore & { name: string }> {
-  const name = options.name ?? newName();
-  const store = await openTaskStore({ name, backend: 'indexeddb', ...options });
-  undo.unshift(() => store.close());
-  return Object.assign(store, { name });
-}
+import { describe, expect, it } from 'vitest';
+import type { StoredTask, TaskStore } from '../../src/index.browser.ts';
+import { newName, occupy, onWrite, open, openRaw, patch, patchStoring, undoAfterEach } from './indexeddb-tools.ts';
 
 const say = (text: string) => ({ role: 'agent' as const, parts: [{ type: 'text' as const, text }] });
 const create = (store: TaskStore, id: string) => store.upsertTask({ id, message: say('first') });
@@ -23,80 +11,8 @@ async function texts(store: TaskStore, id: string): Promise<unknown[] | undefine
   return (await store.getTask(id))?.task.history?.map(({ parts }) => parts[0]?.text);
 }
 
-/** The raw database beside the store's connection. */
-function openRaw(name: string, version?: number): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, version);
-    request.onsuccess = () => {
-      undo.push(() => request.result.close());
-      resolve(request.result);
-    };
-    request.onerror = () => reject(request.error);
-  });
-}
-
-/** Puts `replacement(original)` in the place of a method, until the test ends or the returned function is called. */
-function patch<T extends object, K extends keyof T>(
-  target: T,
-  name: K,
-  replacement: (original: T[K]) => T[K],
-): () => void {
-  const original = target[name];
-  target[name] = replacement(original);
-  const restore = () => {
-    target[name] = original;
-  };
-  undo.push(restore);
-  return restore;
-}
-
-/** Calls `see` with every transaction that writes, as it begins. */
-function onWrite(see: (transaction: IDBTransaction) => void): () => void {
-  return patch(
-    IDBDatabase.prototype,
-    'transaction',
-    (original) =>
-      function (this: IDBDatabase, ...args) {
-        const transaction = original.apply(this, args);
-        if (args[1] === 'readwrite') see(transaction);
-        return transaction;
-      },
-  );
-}
-
-type Store = (value: unknown, key?: IDBValidKey) => IDBRequest<IDBValidKey>;
-
-/** Puts `replacement(original)` in the place of both ways to write a value. */
-function patchStoring(replacement: (original: Store) => Store): () => void {
-  const restores = (['add', 'put'] as const).map((name) => patch(IDBObjectStore.prototype, name, replacement));
-  return () => {
-    for (const restore of restores) restore();
-  };
-}
-
-/** Keeps every transaction on the tasks waiting until the returned function is called. */
-async function occupy(name: string): Promise<() => void> {
-  const db = await openRaw(name);
-  const tasks = db.transaction([...db.objectStoreNames], 'readwrite').objectStore('tasks');
-  let isHeld = true;
-  await new Promise<void>((resolve) => {
-    const hold = () => {
-      resolve();
-      if (isHeld) tasks.get('nothing').onsuccess = hold;
-    };
-    hold();
-  });
-  const release = () => {
-    isHeld = false;
-  };
-  undo.push(release);
-  return release;
-}
-
 export function testIndexedDbCases(): void {
-  afterEach(async () => {
-    for (const each of undo.splice(0)) await each();
-  });
+  undoAfterEach();
 
   describe('a connection', () => {
     it('closed under the store is opened anew, and what was asked for happens once', async () => {

@@ -10,11 +10,14 @@ import { FOLDED, type RecordHeader, type TaskRow } from './schema.ts';
 /** So many tasks are written in one transaction, so that a change that comes meanwhile does not wait for long. */
 const SLICE = 64;
 
+/** Where nothing was folded yet. */
+const NOTHING: RecordHeader = [0, 0, 0, 0];
+
 /** The view must know all records. Answers those that are folded when the transaction is complete. */
 export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unfolded[]> {
   const { log, known } = view;
   const [journal, tasks, segments] = [tx.objectStore('journal'), tx.objectStore('tasks'), tx.objectStore('segments')];
-  const done: RecordHeader = (await answerOf(journal.get(FOLDED))) ?? [0, 0, 0, 0];
+  const done: RecordHeader = (await answerOf(journal.get(FOLDED))) ?? NOTHING;
   const folded: Unfolded[] = [];
   const names = new Set<string>();
   for (const each of log) {
@@ -55,8 +58,11 @@ async function sweep(journal: IDBObjectStore, end: number): Promise<void> {
 /** Where there is no room for a record, and none is needed: takes out a task by deleting alone. Answers whether that can be done. */
 export async function erase(tx: IDBTransaction, { log, last }: View, name: string): Promise<boolean> {
   const records = log.filter(({ names }) => names.includes(name));
+  const [done]: RecordHeader = (await answerOf(tx.objectStore('journal').get(FOLDED))) ?? NOTHING;
   // What others build on, or need to see, has to stay.
-  if (records.some(({ header, names }) => names.length > 1 || header[3] > 0 || header[0] === last[0])) return false;
+  const mustStay = ({ header, names }: Unfolded) =>
+    names.length > 1 || header[3] > 0 || header[0] === last[0] || header[0] <= done;
+  if (records.some(mustStay)) return false;
   const tasks = tx.objectStore('tasks');
   const row = await answerOf<TaskRow | undefined>(tasks.get(name));
   if (row) deleteSegments(tx, row);

@@ -213,9 +213,12 @@ export class KnownTask {
       answerOf<Item[][]>(store.getAll(segments)),
     ]);
     // Two contexts may have sealed some of the same items.
-    const found = new Tail({ from: keys[0]?.[2] ?? tail.base, items: [] });
+    let found = new Tail({ from: tail.base, items: [] });
     values.forEach((items, i) => {
-      found.add({ from: (keys[i] as Segment[1])[2], items });
+      const [, , from] = keys[i] as Segment[1];
+      // One that ends before the next begins lies inside a longer one, which began too early to be here.
+      if (i > 0 && from <= found.end) found.add({ from, items });
+      else found = new Tail({ from, items });
     });
     tail.add({ from: found.base, items: found.items });
     this.length += lengthOf(found.items);

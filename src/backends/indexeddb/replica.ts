@@ -8,6 +8,7 @@
  * Only a context that has claimed the next position (in its last record, and lately) writes so, and none does while several
  * take turns, so that fences are few and need not be kept for long.
  */
+import { TaskStoreError } from '../../core/errors.ts';
 import type { TaskHead } from '../../core/head.ts';
 import { compareNewest, type ListedHead } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
@@ -33,6 +34,9 @@ const TASK_WEIGHT = 2048;
 
 /** What is not folded is left alone while it is no more than this. */
 export const SHORT = { records: 64, length: 128 * 1024 };
+
+/** When it is more, changes wait until some of it is folded. */
+const LONG = { records: 8192, length: 32 * 2 ** 20 };
 
 /** What stands in a record that is not folded. */
 export interface Unfolded {
@@ -66,8 +70,8 @@ export interface View {
   length: number;
   /** What lists need of the log; undefined since it last changed. */
   overlay: Overlay | undefined;
-  /** Of all tasks there are, and maybe of some that are gone. */
-  names: Set<string> | undefined;
+  /** Of all tasks there are, and maybe of some that are gone; null where they are too many, undefined where that is not known. */
+  names: Set<string> | null | undefined;
   weight: number;
   /** Whether this context has looked for what others left in the journal. */
   isSwept: boolean;
@@ -104,7 +108,7 @@ export class Replica {
     const { view } = this;
     const [, owner, claim] = view.last;
     const age = Date.now() - claim;
-    if (view.db !== db || owner !== this.#owner || age < 0 || age > CLAIM_MS) return false;
+    if (view.db !== db || owner !== this.#owner || age < 0 || age > CLAIM_MS || this.givenUp[0]) return false;
     for (const name of names) if (!view.known.has(name) && !isNew(view, name)) return false;
     return true;
   }
@@ -118,32 +122,35 @@ export class Replica {
     const unknown = names.filter((name) => !view.known.has(name));
     const [found, all, rows] = await Promise.all([
       recordsAfter(journal, from),
-      isWriting && !view.names && unknown.length > 0 && answerOf(tasks.getAllKeys(null, MAX_NAMES + 1)),
+      isWriting && view.names === undefined && unknown.length > 0 && answerOf(tasks.getAllKeys(null, MAX_NAMES + 1)),
       Promise.all(unknown.map((name) => answerOf<TaskRow | undefined>(tasks.get(name)))),
     ]);
     // Where only the header of one is left, what it said, and those before it, is in rows, which are to be read again.
-    if (from > 0 && found.some(isBare)) {
+    // By now more may be known than when that was asked.
+    const [known] = view.last;
+    if (known > 0 && found.some((record) => isBare(record) && record[0] > known)) {
       this.forget(tx.db);
       return this.catchUp(tx, names, isWriting);
     }
     for (const record of found) this.#learn(view, record);
     if (tx.mode === 'readwrite' && this.#takeBack(tx, view)) return this.catchUp(tx, names, isWriting);
-    if (all && all.length <= MAX_NAMES) view.names = new Set([...(all as string[]), ...view.known.keys()]);
+    if (all) view.names = all.length > MAX_NAMES ? null : new Set([...(all as string[]), ...view.known.keys()]);
     for (const row of rows) if (row && !view.known.has(row.key)) this.#keep(view, row.key, KnownTask.ofRow(row));
     return view;
   }
 
   /**
-   * Deletes what was given up, should it have been written, unless another context has built on it. The gap tells whoever
-   * has learned it to forget it.
+   * Takes out what was given up, should it have been written, unless another context has built on it. The bare header after
+   * it tells whoever has learned it to forget it.
    */
   #takeBack(tx: IDBTransaction, { last }: View): boolean {
-    const [first] = this.givenUp.map(([position]) => position);
     const isWritten = this.givenUp.some(([position]) => position === last[0]) && last[1] === this.#owner;
-    this.givenUp = [];
+    // What stands there is kept in mind until this transaction is complete.
+    if (this.givenUp[0] && this.givenUp[0][0] > last[0]) this.givenUp = [];
     if (!isWritten) return false;
     const next = last[0] + 1;
-    tx.objectStore('journal').delete(IDBKeyRange.bound(first, last[0]));
+    // The first may be a fence.
+    for (const record of this.givenUp) tx.objectStore('journal').put(record.slice(0, 4), record[0]);
     tx.objectStore('journal').add([next, this.#owner, 0, 0], next);
     this.forget(tx.db);
     return true;
@@ -172,8 +179,10 @@ export class Replica {
     }
     view.overlay = undefined;
     view.length += length;
-    // What was folded before stands there in its header alone.
-    if (pieces.length > 0) view.log.push({ header: view.last, names: pieces.map(({ key }) => key), length });
+    // Of what was folded or taken back only a header is left, which matters where it is a fence.
+    if (pieces.length > 0 || isFence(view.last)) {
+      view.log.push({ header: view.last, names: pieces.map(({ key }) => key), length });
+    }
   }
 
   #keep(view: View, name: string, task: KnownTask | null): void {
@@ -205,6 +214,7 @@ export class Replica {
   /** To be called when the records are in the database. */
   settle(records: readonly JournalRecord[], written: ReadonlyMap<string, Written>): void {
     const { view } = this;
+    this.givenUp = [];
     // Where a reader has learned less than was there, nothing can be built on it; and memory has its limits.
     const isBehind = records[0] && records[0][0] > view.last[0] + 1;
     if (isBehind || isFull(view)) this.forget(view.db);
@@ -214,14 +224,15 @@ export class Replica {
   /** Whether a write whose end was not seen took effect; throws where that cannot be told any more. */
   hasLanded({ last, log }: View, [first]: readonly JournalRecord[]): boolean {
     if (!first || first[0] > last[0]) return false;
-    const found = log.find(({ header }) => header[0] === first[0]);
-    if (!found) throw new Error('the change may have taken effect');
-    return found.header[1] === this.#owner;
+    const header = [last, ...log.map(({ header }) => header)].find(([position]) => position === first[0]);
+    if (!header) throw new TaskStoreError('IO_ERROR', 'the change may have taken effect');
+    return header[1] === this.#owner;
   }
 
   /** To be called when these records, the first there are, are folded. */
   settleFold(folded: readonly Unfolded[]): void {
     const { view } = this;
+    this.givenUp = [];
     const last = folded.at(-1)?.header[0] ?? -1;
     view.log = view.log.filter(({ header }) => header[0] > last);
     view.length = view.log.reduce((sum, { length }) => sum + length, 0);
@@ -231,6 +242,11 @@ export class Replica {
 
 export function isMore({ log, length }: View, limit: typeof SHORT): boolean {
   return length > limit.length || log.length > limit.records;
+}
+
+/** Whether changes have to wait until some of it is folded: what is not cannot be forgotten, whatever else memory holds. */
+export function isOverdue(view: View): boolean {
+  return isMore(view, view.weight > MAX_WEIGHT ? SHORT : LONG);
 }
 
 /** What is not folded cannot be forgotten for long. */
@@ -265,7 +281,9 @@ async function recordsAfter(journal: IDBObjectStore, position: number): Promise<
       answerOf<RecordHeader | undefined>(journal.get(FOLDED)),
       answerOf(journal.openKeyCursor(null, 'prev')),
     ]);
-    if (folded && last?.key === folded[0]) return [folded];
+    // That there is nothing is known from then on, too: as of a position before the first.
+    if (!last) return [[1, 0, 0, 0]];
+    if (last.key === folded?.[0]) return [folded];
     from = folded?.[0] ?? from;
   }
   return answerOf<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from)));

@@ -10,7 +10,7 @@ import { type Connection, isCutOff } from './connection.ts';
 import { type Commit, Draft, type Result } from './draft.ts';
 import { erase, fold } from './fold.ts';
 import { byName, linger } from './queue.ts';
-import { isMore, type Replica, SHORT, type Unfolded, type View, type Written } from './replica.ts';
+import { isMore, isOverdue, type Replica, SHORT, type Unfolded, type View, type Written } from './replica.ts';
 import { type JournalRecord, TASK_STORES } from './schema.ts';
 
 const MAX_BATCH = 1_000;
@@ -24,9 +24,6 @@ const TELL_MS = 40;
 /** What is not folded waits until nobody has used the store for so long, in ms, though not for ever. */
 const PAUSE_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
-
-/** When it is more, changes wait until some of it is folded. */
-const LONG = { records: 8192, length: 32 * 2 ** 20 };
 
 /** What one try came to. */
 interface Outcome {
@@ -82,7 +79,7 @@ export class WriteQueue {
     await null;
     while (this.#queue.length > 0) {
       await this.#commit(this.#queue.splice(0, MAX_BATCH));
-      while (isMore(this.#replica.view, LONG) && (await this.#fold()));
+      while (isOverdue(this.#replica.view) && (await this.#fold()));
       await linger(this.#queue);
       if (this.#queue.length > 0 && performance.now() < this.#tellAt) continue;
       this.#onCommitted(this.#untold.splice(0));

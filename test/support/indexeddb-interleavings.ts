@@ -1,0 +1,244 @@
+/** What goes wrong between several contexts only where one thing happens just before another. */
+import { describe, expect, it } from 'vitest';
+import type { TaskStore } from '../../src/index.browser.ts';
+import { newName, occupy, open as openOne, patch, undoAfterEach } from './indexeddb-tools.ts';
+
+/** No browser is so slow. */
+const PATIENT = 3_600_000;
+
+const open = (name: string, timeoutMs = PATIENT) => openOne({ name, timeoutMs });
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const say = (text: string) => ({ role: 'agent' as const, parts: [{ type: 'text' as const, text }] });
+const append = (store: TaskStore, ...texts: string[]) => store.updateTask('t', { newMessages: texts.map(say) });
+
+async function texts(store: TaskStore, historyLength?: number): Promise<unknown[] | undefined> {
+  const stored = await store.getTask('t', historyLength === undefined ? {} : { historyLength });
+  return stored?.task.history?.map(({ parts }) => parts[0]?.text);
+}
+
+/** Two tabs on one database, in which the first has made a task of two messages. */
+async function twoTabs(timeoutMs?: number) {
+  const name = newName();
+  const [one, other] = [await open(name, timeoutMs), await open(name, timeoutMs)] as const;
+  await one.upsertTask({ id: 't', message: say('first') });
+  await append(one, 'second');
+  return { name, one, other };
+}
+
+/** So much that all is folded in the next pause. */
+const ballast = (store: TaskStore) => store.upsertTask({ id: 'ballast', message: say('x'.repeat(200_000)) });
+
+/** The next write, of whoever it is, completes, which is not seen; but its failure is, after what `then` does, if anything. */
+function loseEnd(then?: () => Promise<unknown>): () => void {
+  let isLost = false;
+  return patch(
+    IDBDatabase.prototype,
+    'transaction',
+    (original) =>
+      function (this: IDBDatabase, ...args) {
+        const transaction = original.apply(this, args);
+        if (args[1] !== 'readwrite' || isLost) return transaction;
+        isLost = true;
+        Object.defineProperty(transaction, 'oncomplete', { set: () => {} });
+        transaction.addEventListener('complete', async (event) => {
+          await then?.();
+          if (then) transaction.onabort?.(event);
+        });
+        return transaction;
+      },
+  );
+}
+
+export function testInterleavings(): void {
+  undoAfterEach();
+
+  it('one that found nothing learns what was written and folded since', async () => {
+    const name = newName();
+    const one = await open(name);
+    await one.deleteTask('none');
+    const other = await open(name);
+    await other.upsertTask({ id: 't', message: say('first') });
+    await append(other, 'second');
+    await other.close();
+    await one.upsertTask({ id: 'mine', message: say('x') });
+    await one.upsertTask({ id: 't', message: say('third') });
+    for (const store of [one, await open(name)]) expect(await texts(store)).toEqual(['first', 'second', 'third']);
+  });
+
+  it('a short segment inside a longer one does not spoil what is read after it', async () => {
+    const name = newName();
+    const one = await open(name);
+    let count = 0;
+    const more = async (store: TaskStore, many: number) => {
+      await append(store, ...Array.from({ length: many }, () => `${count++}`));
+    };
+    await one.upsertTask({ id: 't', message: say(`${count++}`) });
+    for (const many of [31, 18]) {
+      // Sealed up to 32, which is a full segment, and up to 50, which is none.
+      await more(one, many);
+      await ballast(one);
+      await pause(250);
+    }
+    const other = await open(name);
+    await texts(other, 1);
+    await more(other, 17);
+    await ballast(other);
+    // Learns it before the other folds it, and lets it go on from 50.
+    for (const ms of [50, 60]) {
+      await pause(ms);
+      await texts(one, 1);
+    }
+    await pause(300);
+    // Goes on from 32.
+    await more(one, 63);
+    await ballast(one);
+    await pause(250);
+    const expected = Array.from({ length: count }, (_, i) => `${i}`);
+    for (const wanted of [34, 20, 17, 60, count]) {
+      expect(await texts(await open(name), wanted)).toEqual(expected.slice(-wanted));
+    }
+  });
+
+  it('two looks at once by one that knows nothing, of which the first is answered late', async () => {
+    const name = newName();
+    const writer = await open(name);
+    await writer.upsertTask({ id: 't', message: say('first') });
+    await writer.close();
+    const [other, one] = [await open(name), await open(name)];
+    let release = () => {};
+    let looks = 0;
+    const first = new Promise<void>((resolve) => {
+      patch(
+        IDBObjectStore.prototype,
+        'openKeyCursor',
+        (original) =>
+          function (this: IDBObjectStore, ...args) {
+            const request = original.apply(this, args);
+            if (++looks === 2) release();
+            if (looks > 1) return request;
+            let answer: ((event: Event) => void) | undefined;
+            Object.defineProperty(request, 'onsuccess', {
+              set: (given) => {
+                answer = given;
+              },
+            });
+            request.addEventListener('success', (event) => {
+              const { result } = request;
+              Object.defineProperty(request, 'result', { value: result });
+              release = () => answer?.(event);
+              resolve();
+            });
+            return request;
+          },
+      );
+    });
+    const early = one.getTask('t').catch(() => undefined);
+    await first;
+    looks = 10;
+    await append(other, 'second');
+    await other.close();
+    looks = 1;
+    await one.listTasks();
+    await early;
+    expect(await texts(one)).toEqual(['first', 'second']);
+    await append(one, 'third');
+    expect(await texts(await open(name))).toEqual(['first', 'second', 'third']);
+  });
+
+  describe('a write whose end was not seen', () => {
+    it('is not repeated where another has written and folded since, though it may be told to have failed', async () => {
+      const { one, other } = await twoTabs();
+      loseEnd(async () => {
+        await append(other, 'other');
+        await other.close();
+      });
+      await Promise.allSettled([append(one, 'a'), append(one, 'b')]);
+      expect(await texts(one)).toEqual(['first', 'second', 'a', 'b', 'other']);
+    });
+
+    it('is told to have taken effect where another has folded it and written nothing', async () => {
+      const { one, other } = await twoTabs();
+      loseEnd(async () => {
+        await texts(other);
+        await other.close();
+      });
+      await append(one, 'third');
+      expect(await texts(one)).toEqual(['first', 'second', 'third']);
+    });
+  });
+
+  describe('a write that was given up and came about all the same', () => {
+    it('is taken back though it was read before', async () => {
+      const name = newName();
+      const store = await open(name, 1_000);
+      await store.upsertTask({ id: 't', message: say('first') });
+      const release = await occupy(name);
+      await expect(append(store, 'late')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+      release();
+      await texts(store);
+      await append(store, 'in time');
+      expect(await texts(store)).toEqual(['first', 'in time']);
+    });
+
+    it.each([false, true])('leaves its place taken for who thinks it free, folded (%s) or not', async (isFolded) => {
+      const name = newName();
+      const other = await open(name);
+      await other.upsertTask({ id: 't', message: say('first') });
+      const store = await open(name, 1_000);
+      await texts(store);
+      const restore = loseEnd();
+      await expect(append(store, 'given up')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+      restore();
+      await append(store, 'second');
+      if (isFolded) {
+        await ballast(store);
+        await pause(250);
+      }
+      await append(other, 'third');
+      for (const each of [store, other, await open(name)]) {
+        expect(await texts(each)).toEqual(['first', 'second', 'third']);
+      }
+    });
+  });
+
+  it('a task created beside more than 10,000 others does not cost a look at all of them', async () => {
+    const name = newName();
+    const one = await open(name);
+    const ids = Array.from({ length: 10_050 }, (_, i) => `t${i}`);
+    await Promise.all(ids.map((id) => one.upsertTask({ id, message: say('x') })));
+    await one.close();
+    const again = await open(name);
+    let looks = 0;
+    patch(
+      IDBObjectStore.prototype,
+      'getAllKeys',
+      (original) =>
+        function (this: IDBObjectStore, ...args) {
+          if (this.name === 'tasks') looks++;
+          return original.apply(this, args);
+        },
+    );
+    for (let i = 0; i < 20; i++) await again.upsertTask({ id: `new ${i}`, message: say('x') });
+    expect(looks).toBeLessThan(3);
+  });
+
+  it('memory has its limit while a stream never pauses', async () => {
+    const store = await open(newName());
+    await store.upsertTask({ id: 't', message: say('first') });
+    const text = 'x'.repeat(50_000);
+    for (let i = 0; i < 2_000; i++) await store.upsertTask({ id: `t${i}`, message: say(text) });
+    let looks = 0;
+    patch(
+      IDBObjectStore.prototype,
+      'get',
+      (original) =>
+        function (this: IDBObjectStore, key) {
+          if (key === 'i:t') looks++;
+          return original.call(this, key);
+        },
+    );
+    await append(store, 'again');
+    // It was forgotten: 100 million characters have gone by, of which 64 may be in memory.
+    expect(looks).toBeGreaterThan(0);
+  });
+}

@@ -1,0 +1,93 @@
+/** Stores on databases of their own, the raw database beside them, and ways to make it behave as it does once in a year. */
+import { afterEach } from 'vitest';
+import { openTaskStore, type TaskStore } from '../../src/index.browser.ts';
+import type { OpenOptions } from '../../src/open-task-store.ts';
+
+const undo: (() => unknown)[] = [];
+let databases = 0;
+
+export const newName = () => `indexeddb-${Date.now()}-${++databases}`;
+
+/** To be called once where tests use what follows. */
+export function undoAfterEach(): void {
+  afterEach(async () => {
+    for (const each of undo.splice(0)) await each();
+  });
+}
+
+export async function open(options: OpenOptions = {}): Promise<TaskStore & { name: string }> {
+  const name = options.name ?? newName();
+  const store = await openTaskStore({ name, backend: 'indexeddb', ...options });
+  undo.unshift(() => store.close());
+  return Object.assign(store, { name });
+}
+
+/** The raw database beside the store's connection. */
+export function openRaw(name: string, version?: number): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, version);
+    request.onsuccess = () => {
+      undo.push(() => request.result.close());
+      resolve(request.result);
+    };
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** Puts `replacement(original)` in the place of a method, until the test ends or the returned function is called. */
+export function patch<T extends object, K extends keyof T>(
+  target: T,
+  name: K,
+  replacement: (original: T[K]) => T[K],
+): () => void {
+  const original = target[name];
+  target[name] = replacement(original);
+  const restore = () => {
+    target[name] = original;
+  };
+  undo.push(restore);
+  return restore;
+}
+
+/** Calls `see` with every transaction that writes, as it begins. */
+export function onWrite(see: (transaction: IDBTransaction) => void): () => void {
+  return patch(
+    IDBDatabase.prototype,
+    'transaction',
+    (original) =>
+      function (this: IDBDatabase, ...args) {
+        const transaction = original.apply(this, args);
+        if (args[1] === 'readwrite') see(transaction);
+        return transaction;
+      },
+  );
+}
+
+type Store = (value: unknown, key?: IDBValidKey) => IDBRequest<IDBValidKey>;
+
+/** Puts `replacement(original)` in the place of both ways to write a value. */
+export function patchStoring(replacement: (original: Store) => Store): () => void {
+  const restores = (['add', 'put'] as const).map((name) => patch(IDBObjectStore.prototype, name, replacement));
+  return () => {
+    for (const restore of restores) restore();
+  };
+}
+
+/** Keeps every transaction on the tasks waiting until the returned function is called. */
+export async function occupy(name: string): Promise<() => void> {
+  const db = await openRaw(name);
+  const tasks = db.transaction([...db.objectStoreNames], 'readwrite').objectStore('tasks');
+  let isHeld = true;
+  await new Promise<void>((resolve) => {
+    const hold = () => {
+      resolve();
+      if (isHeld) tasks.get('nothing').onsuccess = hold;
+    };
+    hold();
+  });
+  const release = () => {
+    isHeld = false;
+  };
+  undo.push(release);
+  return release;
+}
