@@ -38,10 +38,10 @@ const ALL = 2 ** 31;
 
 export async function listPage(port: StorePort, callerId: string | undefined, request: ListRequest): Promise<Page> {
   const { contextId, pageSize = DEFAULT_PAGE_SIZE, pageToken } = request;
-  const after = pageToken ? decodeToken(pageToken) : undefined;
+  const after = pageToken && decodeToken(pageToken);
   const heads = await port.list({
     scope: { callerId, taskType: 'incoming' },
-    ...(contextId && { sessionId: contextId }),
+    sessionId: contextId || undefined,
     order: 'newest',
     limit: ALL,
   });
@@ -59,13 +59,12 @@ export async function listPage(port: StorePort, callerId: string | undefined, re
 
 function select(heads: readonly TaskHead[], { status: state, statusTimestampAfter }: ListRequest): Entry[] {
   const codec = new Codec('1.0', Date.now);
-  const since = statusTimestampAfter ? Date.parse(statusTimestampAfter) : undefined;
   const entries: Entry[] = [];
   for (const head of heads) {
     const { state: found, timestamp = '' } = codec.decodeStatus(head.body, '') ?? {};
     if (state && found !== state) continue;
     // The specification asks for "greater than or equal".
-    if (since !== undefined && !(Date.parse(timestamp as string) >= since)) continue;
+    if (statusTimestampAfter && !(Date.parse(timestamp as string) >= Date.parse(statusTimestampAfter))) continue;
     entries.push({ head, timestamp: timestamp as string, id: head.key.taskId });
   }
   return entries.sort(compare);

@@ -63,7 +63,7 @@ function fill(target: object, plain: object): unknown {
 /** Deep equality that tells an absent key from an undefined one, and compares bytes by their content. */
 export function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || tagOf(a) !== tagOf(b)) return false;
+  if (typeof a !== 'object' || !a || !b || tagOf(a) !== tagOf(b)) return false;
   if (!Array.isArray(a) && !isRecord(a)) {
     const plain = toPlain(a);
     return plain !== a && isSame(plain, toPlain(b));

@@ -92,7 +92,7 @@ function extendArtifacts(
   codec: Codec,
   isMerged: boolean,
 ): ExtendedArtifacts | undefined {
-  if (base && (next?.length ?? -1) < base.length) return undefined;
+  if (base && !(next && next.length >= base.length)) return undefined;
   const views = [...(current.artifacts ?? [])];
   const extensions: ArtifactExtension[] = [];
   const free = freeIndexes(views, codec);
