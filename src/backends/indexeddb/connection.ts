@@ -88,12 +88,17 @@ export class Connection {
 function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     let failure: unknown;
+    // That the transaction has ended under the body is told by the transaction itself, and why.
+    const note = (error: unknown) => {
+      if (!isCutOff(error)) failure = error;
+    };
     const work = (async () => body(tx))();
     work.catch((error) => {
-      // That the transaction has ended under the body is told by the transaction itself, and why.
-      if (!isCutOff(error)) failure = error;
+      note(error);
       abort(tx);
     });
+    // Firefox does not say why a transaction ended that was to be committed.
+    tx.onerror = ({ target }) => note((target as IDBRequest).error);
     tx.oncomplete = () => resolve(work);
     tx.onabort = () => reject(failure ?? tx.error);
   });
