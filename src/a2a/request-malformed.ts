@@ -13,8 +13,8 @@ export const { RequestMalformedError } = {
     readonly [BRAND] = true;
 
     toErrorInfo() {
-      const { reason } = this;
-      return { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason, domain: 'a2a-protocol.org' };
+      const domain = 'a2a-protocol.org';
+      return { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: this.reason, domain };
     }
   },
 };
