@@ -26,7 +26,7 @@ export function addedTo(base: Items, next: Items, grown?: Items): readonly Field
 export function isWithin(base: Items = nothing, current: Items = nothing): boolean {
   if (base === current) return true;
   let found = 0;
-  for (const item of current) if (found < base.length && isSame(item, base[found])) found++;
+  for (const item of current) if (isSame(item, base[found])) found++;
   return found === base.length;
 }
 

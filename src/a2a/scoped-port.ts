@@ -47,7 +47,7 @@ export class ScopedPort {
   callerIdOf(context: CallContext | undefined): string | undefined {
     const tenant = context?.tenant ?? '';
     const owner = context ? this.#ownerResolver(context as never) : UNKNOWN;
-    if (tenant !== '' || owner === '' || owner.startsWith('[')) return JSON.stringify([tenant, owner]);
+    if (tenant || !owner || owner[0] === '[') return JSON.stringify([tenant, owner]);
     return owner === UNKNOWN ? undefined : owner;
   }
 

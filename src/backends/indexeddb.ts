@@ -8,8 +8,9 @@ import { answerOf, Connection } from './indexeddb/connection.ts';
 import { listHeads, pendingHeads } from './indexeddb/listing.ts';
 import { toNotice } from './indexeddb/notices.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
-import { Replica, type View } from './indexeddb/replica.ts';
+import { Replica } from './indexeddb/replica.ts';
 import { TASK_STORES } from './indexeddb/schema.ts';
+import type { View } from './indexeddb/view.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
 
 /**

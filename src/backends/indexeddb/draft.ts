@@ -3,7 +3,8 @@ import type { TaskHead, TaskKey } from '../../core/head.ts';
 import type { SelectRange, TailRange } from '../../core/record.ts';
 import type { Committed, Decide, Decision } from '../backend.ts';
 import { KnownTask } from './known-task.ts';
-import { isNew, type View, type Written } from './replica.ts';
+import type { Written } from './replica.ts';
+import { isNew, type View } from './view.ts';
 
 export interface Commit {
   readonly key: TaskKey;

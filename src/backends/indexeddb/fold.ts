@@ -4,8 +4,8 @@
  * same, so nothing is doubled.
  */
 import { answerOf } from './connection.ts';
-import { isFence, type Unfolded, type View } from './replica.ts';
-import { FOLDED, type RecordHeader, type TaskRow } from './schema.ts';
+import { FOLDED, isFence, type RecordHeader, type TaskRow } from './schema.ts';
+import type { Unfolded, View } from './view.ts';
 
 /** So many tasks are written in one transaction, so that a change that comes meanwhile does not wait for long. */
 const SLICE = 64;

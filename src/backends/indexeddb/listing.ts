@@ -6,8 +6,8 @@
 import { encodeScope, type TaskHead } from '../../core/head.ts';
 import { compareNewest, type HeadQuery, takeHeads, toListed } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
-import { overlayOf, type View } from './replica.ts';
 import { headOf, type TaskRow } from './schema.ts';
+import { overlayOf, type View } from './view.ts';
 
 type Stretch = readonly [scope: string, state: string];
 

@@ -7,8 +7,9 @@ import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Connection } from './connection.ts';
 import type { KnownTask } from './known-task.ts';
 import { byName, linger } from './queue.ts';
-import type { Replica, View } from './replica.ts';
+import type { Replica } from './replica.ts';
 import { TASK_STORES } from './schema.ts';
+import type { View } from './view.ts';
 
 /** A transaction gets no more to do after so long: writers wait for it. */
 const HELD_MS = 8;

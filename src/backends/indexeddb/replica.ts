@@ -10,10 +10,20 @@
  */
 import { TaskStoreError } from '../../core/errors.ts';
 import type { TaskHead } from '../../core/head.ts';
-import { compareNewest, type ListedHead } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { KnownTask } from './known-task.ts';
-import { FOLDED, type JournalRecord, type Piece, type RecordHeader, type TaskRow } from './schema.ts';
+import {
+  FOLDED,
+  isBare,
+  isFence,
+  isWhole,
+  type JournalRecord,
+  lengthOf,
+  type Piece,
+  type RecordHeader,
+  type TaskRow,
+} from './schema.ts';
+import { isFull, isNew, TASK_WEIGHT, type Unfolded, type View } from './view.ts';
 
 /** A claim is good for so long; others respect it much longer, in case its owner stands still at the worst moment. */
 const CLAIM_MS = 30_000;
@@ -28,53 +38,11 @@ const RECORD_LENGTH = 48 * 1024;
 /** Names of tasks are kept where there are not more; a task of another name is then known to be new. */
 const MAX_NAMES = 10_000;
 
-/** All is forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
-const MAX_WEIGHT = 64 * 2 ** 20;
-const TASK_WEIGHT = 2048;
-
-/** What is not folded is left alone while it is no more than this. */
-export const SHORT = { records: 64, length: 128 * 1024 };
-
-/** When it is more, changes wait until some of it is folded. */
-const LONG = { records: 8192, length: 32 * 2 ** 20 };
-
-/** What stands in a record that is not folded. */
-export interface Unfolded {
-  readonly header: RecordHeader;
-  readonly names: readonly string[];
-  readonly length: number;
-}
-
-/** The tasks that have changed since their rows were written. */
-export interface Overlay {
-  readonly names: ReadonlySet<string>;
-  readonly newestFirst: readonly ListedHead[];
-}
-
 /** What a change makes of a task; `task` is null where it deletes it. */
 export interface Written {
   readonly task: KnownTask | null;
   readonly head: TaskHead | undefined;
   readonly piece: Piece;
-}
-
-/** Another takes its place where nothing can be built on it; who has one in a transaction may go on with it. */
-export interface View {
-  readonly db: IDBDatabase | undefined;
-  /** Of the last record. */
-  last: RecordHeader;
-  /** Null: there is surely none. Those of all records that are not folded are here. */
-  known: Map<string, KnownTask | null>;
-  log: Unfolded[];
-  /** How many characters there are in the log. */
-  length: number;
-  /** What lists need of the log; undefined since it last changed. */
-  overlay: Overlay | undefined;
-  /** Of all tasks there are, and maybe of some that are gone; null where they are too many, undefined where that is not known. */
-  names: Set<string> | null | undefined;
-  weight: number;
-  /** Whether this context has looked for what others left in the journal. */
-  isSwept: boolean;
 }
 
 export class Replica {
@@ -240,36 +208,6 @@ export class Replica {
   }
 }
 
-export function isMore({ log, length }: View, limit: typeof SHORT): boolean {
-  return length > limit.length || log.length > limit.records;
-}
-
-/** Whether changes have to wait until some of it is folded: what is not cannot be forgotten, whatever else memory holds. */
-export function isOverdue(view: View): boolean {
-  return isMore(view, view.weight > MAX_WEIGHT ? SHORT : LONG);
-}
-
-/** What is not folded cannot be forgotten for long. */
-function isFull(view: View): boolean {
-  return view.weight > MAX_WEIGHT && !isMore(view, SHORT);
-}
-
-export function isFence(header: RecordHeader): boolean {
-  return header[3] > Date.now();
-}
-
-export function isNew({ names }: View, name: string): boolean {
-  return names?.has(name) === false;
-}
-
-export function overlayOf(view: View): Overlay {
-  if (view.overlay) return view.overlay;
-  const names = new Set(view.log.flatMap(({ names }) => names));
-  const listed = Array.from(names, (name) => view.known.get(name)).flatMap((task) => task?.listed ?? []);
-  view.overlay = { names, newestFirst: listed.sort(compareNewest) };
-  return view.overlay;
-}
-
 /**
  * Whoever knows nothing begins where folding has come to: browsers step over what was deleted, and that for long, until they
  * tidy up. That this is the end is found out at once.
@@ -287,22 +225,4 @@ async function recordsAfter(journal: IDBObjectStore, position: number): Promise<
     from = folded?.[0] ?? from;
   }
   return answerOf<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from)));
-}
-
-/** Only the header of a record that was folded. */
-function isBare({ length }: JournalRecord): boolean {
-  return length === 4;
-}
-
-function isWhole(piece: Piece): piece is Required<Piece> {
-  return piece.head !== undefined;
-}
-
-function lengthOf({ key, head = '', tails }: Piece): number {
-  let length = key.length + head.length;
-  // There may be gaps.
-  tails.forEach(({ items }) => {
-    for (const item of items) length += item.length;
-  });
-  return length;
 }

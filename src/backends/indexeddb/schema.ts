@@ -58,6 +58,29 @@ export type RecordHeader = [
 
 export type JournalRecord = [...RecordHeader, ...Piece[]];
 
+/** Only the header of a record that was folded. */
+export function isBare({ length }: JournalRecord): boolean {
+  return length === 4;
+}
+
+export function isWhole(piece: Piece): piece is Required<Piece> {
+  return piece.head !== undefined;
+}
+
+export function lengthOf({ key, head = '', tails }: Piece): number {
+  let length = key.length + head.length;
+  // There may be gaps.
+  tails.forEach(({ items }) => {
+    for (const item of items) length += item.length;
+  });
+  return length;
+}
+
+/** Whether this position is kept from being taken by a context that thinks it the next. */
+export function isFence(header: RecordHeader): boolean {
+  return header[3] > Date.now();
+}
+
 /** Where the journal has the header of the record that was folded last. Positions begin after it. */
 export const FOLDED = 0;
 

@@ -10,8 +10,9 @@ import { type Connection, isCutOff } from './connection.ts';
 import { type Commit, Draft, type Result } from './draft.ts';
 import { erase, fold } from './fold.ts';
 import { byName, linger } from './queue.ts';
-import { isMore, isOverdue, type Replica, SHORT, type Unfolded, type View, type Written } from './replica.ts';
+import type { Replica, Written } from './replica.ts';
 import { type JournalRecord, TASK_STORES } from './schema.ts';
+import { isMore, isOverdue, SHORT, type Unfolded, type View } from './view.ts';
 
 const MAX_BATCH = 1_000;
 

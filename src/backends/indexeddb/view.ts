@@ -1,0 +1,72 @@
+/** What a context knows, as of a record of the journal: the tasks it has seen lately, and all that is not folded yet. */
+import { compareNewest, type ListedHead } from '../../core/query.ts';
+import type { KnownTask } from './known-task.ts';
+import type { RecordHeader } from './schema.ts';
+
+/** All is forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
+const MAX_WEIGHT = 64 * 2 ** 20;
+export const TASK_WEIGHT = 2048;
+
+/** What is not folded is left alone while it is no more than this. */
+export const SHORT = { records: 64, length: 128 * 1024 };
+
+/** When it is more, changes wait until some of it is folded. */
+const LONG = { records: 8192, length: 32 * 2 ** 20 };
+
+/** What stands in a record that is not folded. */
+export interface Unfolded {
+  readonly header: RecordHeader;
+  readonly names: readonly string[];
+  readonly length: number;
+}
+
+/** The tasks that have changed since their rows were written. */
+export interface Overlay {
+  readonly names: ReadonlySet<string>;
+  readonly newestFirst: readonly ListedHead[];
+}
+
+/** Another takes its place where nothing can be built on it; who has one in a transaction may go on with it. */
+export interface View {
+  readonly db: IDBDatabase | undefined;
+  /** Of the last record. */
+  last: RecordHeader;
+  /** Null: there is surely none. Those of all records that are not folded are here. */
+  known: Map<string, KnownTask | null>;
+  log: Unfolded[];
+  /** How many characters there are in the log. */
+  length: number;
+  /** What lists need of the log; undefined since it last changed. */
+  overlay: Overlay | undefined;
+  /** Of all tasks there are, and maybe of some that are gone; null where they are too many, undefined where that is not known. */
+  names: Set<string> | null | undefined;
+  weight: number;
+  /** Whether this context has looked for what others left in the journal. */
+  isSwept: boolean;
+}
+
+export function isMore({ log, length }: View, limit: typeof SHORT): boolean {
+  return length > limit.length || log.length > limit.records;
+}
+
+/** Whether changes have to wait until some of it is folded: what is not cannot be forgotten, whatever else memory holds. */
+export function isOverdue(view: View): boolean {
+  return isMore(view, view.weight > MAX_WEIGHT ? SHORT : LONG);
+}
+
+/** What is not folded cannot be forgotten for long. */
+export function isFull(view: View): boolean {
+  return view.weight > MAX_WEIGHT && !isMore(view, SHORT);
+}
+
+export function isNew({ names }: View, name: string): boolean {
+  return names?.has(name) === false;
+}
+
+export function overlayOf(view: View): Overlay {
+  if (view.overlay) return view.overlay;
+  const names = new Set(view.log.flatMap(({ names }) => names));
+  const listed = Array.from(names, (name) => view.known.get(name)).flatMap((task) => task?.listed ?? []);
+  view.overlay = { names, newestFirst: listed.sort(compareNewest) };
+  return view.overlay;
+}
