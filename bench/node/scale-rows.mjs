@@ -8,13 +8,17 @@ const none = { historyLength: 0, includeArtifacts: false };
 
 async function microseconds({ tasks = 1, messages = 1 }, count) {
   const { folder, remove } = scratch();
-  const store = await openTaskStore({ path: join(folder, 'tasks.json'), durability: 'relaxed' });
+  const open = () => openTaskStore({ path: join(folder, 'tasks.json'), durability: 'relaxed' });
+  let store = await open();
   for (let from = 1; from < tasks; from += 5_000) {
     const batch = Math.min(5_000, tasks - from);
     await store.importTasks(Array.from({ length: batch }, (_, i) => storedTask(`t${from + i}`, from + i)));
   }
   const history = Array.from({ length: messages }, (_, i) => message(i));
   await store.importTasks([{ ...storedTask('own'), task: { ...storedTask('own').task, history } }]);
+  // A store at rest, not one that is still busy with what filled it.
+  await store.close();
+  store = await open();
   const append = (i) => store.updateTask('own', { newMessages: [message(i)] });
   await rate(count / 4, append);
   const figure = 1e6 / (await rate(count, append));

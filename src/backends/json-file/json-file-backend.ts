@@ -16,8 +16,9 @@ import { setMeta } from './replay.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { TaskTable } from './task-table.ts';
 
-/** While the file is rewritten, so many relaxed changes may come before something else gets its turn. */
-const CHANGES_PER_TURN = 64;
+/** While the file is rewritten, so many relaxed changes may come before it gets its turn; fewer when much has come already. */
+const CHANGES_PER_TURN = 1_024;
+const FEWER_CHANGES = 64;
 
 export class JsonFileBackend implements Backend {
   readonly info: BackendInfo;
@@ -71,7 +72,7 @@ export class JsonFileBackend implements Backend {
       await saved;
     }
     if (this.#log.journal.end >= this.#foldFrom) this.#foldWhenDue();
-    if (this.#folding && !this.#strict && ++this.#sinceTurn >= CHANGES_PER_TURN) {
+    if (this.#folding && !this.#strict && ++this.#sinceTurn >= this.#changesPerTurn()) {
       // A caller who awaits one relaxed change after the other lets nothing but microtasks run: nothing would ever be folded.
       this.#sinceTurn = 0;
       await nextTurn();
@@ -168,6 +169,10 @@ export class JsonFileBackend implements Backend {
       restore();
       this.#table.place(entry);
     };
+  }
+
+  #changesPerTurn(): number {
+    return this.#log.journal.end < this.#parts.foldFrom ? CHANGES_PER_TURN : FEWER_CHANGES;
   }
 
   #foldWhenDue(): void {
