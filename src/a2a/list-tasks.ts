@@ -59,12 +59,13 @@ export async function listPage(port: StorePort, callerId: string | undefined, re
 
 function select(heads: readonly TaskHead[], { status: state, statusTimestampAfter }: ListRequest): Entry[] {
   const codec = new Codec('1.0', Date.now);
+  const since = Date.parse(statusTimestampAfter ?? '');
   const entries: Entry[] = [];
   for (const head of heads) {
     const { state: found, timestamp = '' } = codec.decodeStatus(head.body, '') ?? {};
     if (state && found !== state) continue;
     // The specification asks for "greater than or equal".
-    if (statusTimestampAfter && !(Date.parse(timestamp as string) >= Date.parse(statusTimestampAfter))) continue;
+    if (statusTimestampAfter && !(Date.parse(timestamp as string) >= since)) continue;
     entries.push({ head, timestamp: timestamp as string, id: head.key.taskId });
   }
   return entries.sort(compare);

@@ -227,16 +227,19 @@ describe('what was acknowledged', () => {
       expect(found.length - expected.length).toBeLessThan(2);
       if (isTaken) expected.push(found.at(-1) as string);
       await page.exposeFunction('acknowledge', (text: string) => expected.push(text));
-      const writing = page.evaluate(async (round) => {
-        const store = await Holdfast.openTaskStore({ name: 'site' });
-        for (let i = 0; ; i++) {
-          const text = `${round}.${i} ${'x'.repeat(i % 3 === 0 ? 40_000 : 100)}`;
-          await store.upsertTask({ id: 't', message: { role: 'agent', parts: [{ type: 'text', text }] } });
-          await window.acknowledge(text);
-          // Folding begins in a pause.
-          if (i % 10 === 9) await new Promise((resolve) => setTimeout(resolve, 80 + Math.random() * 80));
-        }
-      }, round);
+      const writing = page.evaluate(
+        async ([round, pause]) => {
+          const store = await Holdfast.openTaskStore({ name: 'site' });
+          for (let i = 0; ; i++) {
+            const text = `${round}.${i} ${'x'.repeat(i % 3 === 0 ? 40_000 : 100)}`;
+            await store.upsertTask({ id: 't', message: { role: 'agent', parts: [{ type: 'text', text }] } });
+            await window.acknowledge(text);
+            // Folding begins in a pause.
+            if (i % 10 === 9) await new Promise((resolve) => setTimeout(resolve, pause));
+          }
+        },
+        [round, 80 + random() * 80] as const,
+      );
       writing.catch(() => {});
       await new Promise((resolve) => setTimeout(resolve, 400 + random() * 400));
       const browser = await context.newCDPSession(page);

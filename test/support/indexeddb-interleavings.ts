@@ -1,7 +1,7 @@
 /** What goes wrong between several contexts only where one thing happens just before another. */
 import { describe, expect, it } from 'vitest';
 import type { TaskStore } from '../../src/index.browser.ts';
-import { newName, occupy, open as openOne, patch, undoAfterEach } from './indexeddb-tools.ts';
+import { newName, occupy, onWrite, open as openOne, patch, undoAfterEach } from './indexeddb-tools.ts';
 
 /** No browser is so slow. */
 const PATIENT = 3_600_000;
@@ -31,22 +31,15 @@ const ballast = (store: TaskStore) => store.upsertTask({ id: 'ballast', message:
 /** The next write, of whoever it is, completes, which is not seen; but its failure is, after what `then` does, if anything. */
 function loseEnd(then?: () => Promise<unknown>): () => void {
   let isLost = false;
-  return patch(
-    IDBDatabase.prototype,
-    'transaction',
-    (original) =>
-      function (this: IDBDatabase, ...args) {
-        const transaction = original.apply(this, args);
-        if (args[1] !== 'readwrite' || isLost) return transaction;
-        isLost = true;
-        Object.defineProperty(transaction, 'oncomplete', { set: () => {} });
-        transaction.addEventListener('complete', async (event) => {
-          await then?.();
-          if (then) transaction.onabort?.(event);
-        });
-        return transaction;
-      },
-  );
+  return onWrite((transaction) => {
+    if (isLost) return;
+    isLost = true;
+    Object.defineProperty(transaction, 'oncomplete', { set: () => {} });
+    transaction.addEventListener('complete', async (event) => {
+      await then?.();
+      if (then) transaction.onabort?.(event);
+    });
+  });
 }
 
 export function testInterleavings(): void {

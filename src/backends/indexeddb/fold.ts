@@ -4,14 +4,11 @@
  * same, so nothing is doubled.
  */
 import { answerOf } from './connection.ts';
-import { FOLDED, isFence, type RecordHeader, type TaskRow } from './schema.ts';
+import { FOLDED, isFence, NOTHING, type RecordHeader, type TaskRow } from './schema.ts';
 import type { Unfolded, View } from './view.ts';
 
 /** So many tasks are written in one transaction, so that a change that comes meanwhile does not wait for long. */
 const SLICE = 64;
-
-/** Where nothing was folded yet. */
-const NOTHING: RecordHeader = [0, 0, 0, 0];
 
 /** The view must know all records. Answers those that are folded when the transaction is complete. */
 export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unfolded[]> {

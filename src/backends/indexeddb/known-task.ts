@@ -194,9 +194,9 @@ export class KnownTask {
     return this.tails.some((tail, number) => isShort(tail, wanted(range, number)));
   }
 
-  /** Gets the items of this range that are not in memory, by requests of this transaction. */
+  /** Gets the items of this range that it lacks, by requests of this transaction. */
   async load(tx: IDBTransaction, range: TailRange): Promise<void> {
-    if (this.lacks(range) && !this.isGrounded) {
+    if (!this.isGrounded) {
       this.ground(await answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(encodeKey(this.head.key))));
     }
     await Promise.all(this.tails.map((tail, number) => this.#fill(tx, number, tail, wanted(range, number))));

@@ -4,7 +4,7 @@
  * are never walked with a cursor, which costs several times as much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
-import { compareNewest, type HeadQuery, takeHeads, toListed } from '../../core/query.ts';
+import { compareNewest, type HeadQuery, takeHeads, takePage, toListed } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type TaskRow } from './schema.ts';
 import { overlayOf, type View } from './view.ts';
@@ -27,9 +27,8 @@ export async function listHeads(tx: IDBTransaction, query: HeadQuery, view: View
       : // A session has few tasks.
         [currentRows(names, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
   const rows = (await Promise.all(pages)).flat();
-  const listed = [...rows.map(headOf), ...takeHeads(inOrder(newestFirst, order), query)]
-    .map(toListed)
-    .sort(compareNewest);
+  const current = takePage(inOrder(newestFirst, order), query);
+  const listed = [...rows.map((row) => toListed(headOf(row))), ...current].sort(compareNewest);
   return takeHeads(inOrder(listed, order), query);
 }
 

@@ -19,6 +19,7 @@ import {
   isWhole,
   type JournalRecord,
   lengthOf,
+  NOTHING,
   type Piece,
   type RecordHeader,
   type TaskRow,
@@ -60,7 +61,7 @@ export class Replica {
   forget(db?: IDBDatabase): void {
     this.view = {
       db,
-      last: [0, 0, 0, 0],
+      last: NOTHING,
       known: new Map(),
       log: [],
       length: 0,

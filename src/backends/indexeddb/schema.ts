@@ -76,6 +76,9 @@ export function lengthOf({ key, head = '', tails }: Piece): number {
   return length;
 }
 
+/** Of a place before the first record. */
+export const NOTHING: RecordHeader = [0, 0, 0, 0];
+
 /** Whether this position is kept from being taken by a context that thinks it the next. */
 export function isFence(header: RecordHeader): boolean {
   return header[3] > Date.now();

@@ -66,7 +66,7 @@ export class WriteQueue {
   async close(): Promise<void> {
     while (this.#idle) await this.#idle;
     clearTimeout(this.#pause);
-    while (isMore(this.#replica.view, { records: 0, length: 0 }) && (await this.#fold()));
+    while (this.#replica.view.log.length > 0 && (await this.#fold()));
   }
 
   /** To be called by whoever reads. What is not folded may be another context's, which may be gone. */
@@ -136,25 +136,42 @@ export class WriteQueue {
     }
   }
 
-  /** `full` is the error of the same when there was no room for it. */
-  async #commit(batch: readonly Commit[], full?: unknown): Promise<void> {
+  async #commit(batch: readonly Commit[]): Promise<void> {
     try {
-      this.#settle(batch, await this.#write(batch, !full, full));
+      this.#settle(batch, await this.#write(batch, true));
     } catch (error) {
       // What the storage refuses may be one change alone; the others must not fail with it. Where the end was not seen, they
       // may have taken effect, and are not repeated.
       const { code, cause } = error as { code?: string; cause?: unknown };
       const isShared = batch.length > 1 && code !== 'STORE_UNAVAILABLE' && !isCutOff(cause);
-      const mayErase = code === 'QUOTA_EXCEEDED' && !full;
       for (const commit of batch) {
         if (isShared) await this.#commit([commit]);
-        else if (mayErase) await this.#commit([commit], error);
+        else if (code === 'QUOTA_EXCEEDED') await this.#erase(commit, error).catch(commit.reject);
         else commit.reject(error);
       }
     }
   }
 
-  async #write(batch: readonly Commit[], trusting: boolean, full: unknown): Promise<Outcome> {
+  /** Where there is no room for a record: what deletes a task may do without. Fails with the error of the record. */
+  async #erase(commit: Commit, full: unknown): Promise<void> {
+    try {
+      const outcome = await this.#connection.transact(
+        () => TASK_STORES,
+        'readwrite',
+        async (tx) => {
+          const view = await this.#replica.catchUp(tx, [commit.name]);
+          const { results, written } = this.#decide(byName([commit]), view);
+          for (const [name, { task }] of written) if (task || !(await erase(tx, view, name))) throw full;
+          return results;
+        },
+      );
+      this.#answer([commit], outcome);
+    } finally {
+      this.#replica.forget();
+    }
+  }
+
+  async #write(batch: readonly Commit[], trusting: boolean): Promise<Outcome> {
     const replica = this.#replica;
     const changes = byName(batch);
     const names = [...changes.keys()];
@@ -171,17 +188,11 @@ export class WriteQueue {
       return outcome?.lacking.length === 0 ? ['journal'] : TASK_STORES;
     };
     try {
-      const done = await this.#connection.transact(begin, 'readwrite', async (tx) => {
+      return await this.#connection.transact(begin, 'readwrite', async (tx) => {
         if (!outcome) {
           const view = await replica.catchUp(tx, names, true);
           if (tried && replica.hasLanded(view, tried.records)) return tried;
           outcome = this.#decide(changes, view);
-          if (full) {
-            for (const [name, { task }] of outcome.written) {
-              if (task || !(await erase(tx, view, name))) throw full;
-            }
-            outcome = { ...outcome, records: [], written: new Map() };
-          }
         }
         tried = outcome;
         const { lacking, records } = outcome;
@@ -191,15 +202,13 @@ export class WriteQueue {
         tx.commit?.();
         return outcome;
       });
-      if (full) replica.forget();
-      return done;
     } catch (error) {
       // What is in memory has changed, whether anything was written or not.
       replica.forget();
       const { code } = error as { code?: string };
       if (code === 'STORE_TIMEOUT' && tried) replica.givenUp = tried.records;
       const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
-      if (isConflict && trusting) return this.#write(batch, false, full);
+      if (isConflict && trusting) return this.#write(batch, false);
       throw error;
     }
   }
@@ -218,6 +227,10 @@ export class WriteQueue {
 
   #settle(batch: readonly Commit[], { results, records, written }: Outcome): void {
     this.#replica.settle(records, written);
+    this.#answer(batch, results);
+  }
+
+  #answer(batch: readonly Commit[], results: Outcome['results']): void {
     for (const commit of batch) {
       const { committed, error } = results.get(commit) as Result;
       if (committed) {
