@@ -10,7 +10,7 @@ import { toNotice } from './indexeddb/notices.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
 import { Replica } from './indexeddb/replica.ts';
 import { TASK_STORES } from './indexeddb/schema.ts';
-import type { View } from './indexeddb/view.ts';
+import { type Overlay, overlayOf } from './indexeddb/view.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
 
 /**
@@ -25,9 +25,17 @@ export function indexedDb(): BackendFactory {
     unsuitable: () => (globalThis.indexedDB ? undefined : 'no IndexedDB here'),
     open: async (context) => {
       const connection = new Connection(context);
-      // Denied storage shows now, not at the first change.
-      await connection.database();
-      return new IndexedDbBackend(context, connection);
+      const opening = connection.database();
+      // Set up while the database opens, which takes its time.
+      const backend = new IndexedDbBackend(context, connection);
+      try {
+        // Denied storage shows now, not at the first change.
+        await opening;
+        return backend;
+      } catch (error) {
+        await backend.close();
+        throw error;
+      }
     },
   };
 }
@@ -57,11 +65,11 @@ class IndexedDbBackend implements Backend {
   }
 
   list(query: HeadQuery): Promise<readonly TaskHead[]> {
-    return this.#look((tx, view) => listHeads(tx, query, view));
+    return this.#look((tx, overlay) => listHeads(tx, query, overlay));
   }
 
   pending(limit: number): Promise<readonly TaskHead[]> {
-    return this.#look((tx, view) => pendingHeads(tx, limit, view));
+    return this.#look((tx, overlay) => pendingHeads(tx, limit, overlay));
   }
 
   getMeta(name: string): Promise<unknown> {
@@ -89,14 +97,20 @@ class IndexedDbBackend implements Backend {
     await this.#connection.close();
   }
 
-  #look<T>(body: (tx: IDBTransaction, view: View) => Promise<T>): Promise<T> {
+  /** `body` asks for rows at once, and learns meanwhile which of them are out of date. */
+  #look<T>(body: (tx: IDBTransaction, overlay: Promise<Overlay>) => Promise<T>): Promise<T> {
     return this.#connection.transact(
       () => TASK_STORES,
       'readonly',
       async (tx) => {
-        const view = await this.#replica.catchUp(tx);
-        this.#writes.touch(view);
-        return body(tx, view);
+        const catchUp = async () => {
+          const view = await this.#replica.catchUp(tx);
+          this.#writes.touch(view);
+          return overlayOf(view);
+        };
+        const overlay = catchUp();
+        const [answer] = await Promise.all([body(tx, overlay), overlay]);
+        return answer;
       },
     );
   }

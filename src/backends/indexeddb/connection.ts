@@ -84,8 +84,9 @@ export class Connection {
   }
 }
 
-/** What `body` answers, once the transaction is complete. */
-function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Promise<T>): Promise<T> {
+/** What `body` answers: once the transaction is complete, where it writes. */
+async function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Promise<T>): Promise<T> {
+  if (tx.mode === 'readonly') return body(tx);
   return new Promise((resolve, reject) => {
     let failure: unknown;
     // That the transaction has ended under the body is told by the transaction itself, and why.

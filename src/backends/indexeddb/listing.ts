@@ -4,32 +4,38 @@
  * are never walked with a cursor, which costs several times as much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
-import { compareNewest, type HeadQuery, takeHeads, takePage, toListed } from '../../core/query.ts';
+import { compareNewest, type HeadQuery, type ListedHead, takeHeads, takePage } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type TaskRow } from './schema.ts';
-import { overlayOf, type View } from './view.ts';
+import type { Overlay } from './view.ts';
 
 type Stretch = readonly [scope: string, state: string];
 
 /** Sorts after every number and text, and so ends what begins with the same fields. */
 const END: IDBValidKey = [];
 
-export async function listHeads(tx: IDBTransaction, query: HeadQuery, view: View): Promise<TaskHead[]> {
+export async function listHeads(tx: IDBTransaction, query: HeadQuery, overlay: Promise<Overlay>): Promise<TaskHead[]> {
   const { sessionId, order, limit } = query;
-  const { names, newestFirst } = overlayOf(view);
   const tasks = tx.objectStore('tasks');
   const place = tasks.index('place');
   const pages =
     sessionId === undefined
       ? (await stretchesOf(place, query)).map((stretch) =>
-          currentRows(names, limit, (limit) => pageOf(place, stretch, { ...query, limit })),
+          currentRows(overlay, limit, (limit) => pageOf(place, stretch, { ...query, limit })),
         )
       : // A session has few tasks.
-        [currentRows(names, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
+        [currentRows(overlay, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
   const rows = (await Promise.all(pages)).flat();
-  const current = takePage(inOrder(newestFirst, order), query);
-  const listed = [...rows.map((row) => toListed(headOf(row))), ...current].sort(compareNewest);
+  const current = takePage(inOrder((await overlay).newestFirst, order), query);
+  const listed = [...rows.map(toListed), ...current].sort(compareNewest);
   return takeHeads(inOrder(listed, order), query);
+}
+
+function toListed(row: TaskRow): ListedHead {
+  const { key, place, session } = row;
+  const head = headOf(row);
+  const [scope, state] = place;
+  return { key, scope, updatedAt: head.updatedAt, state, sessionId: session, head };
 }
 
 function inOrder<T>(newestFirst: readonly T[], order: HeadQuery['order']): readonly T[] {
@@ -37,12 +43,11 @@ function inOrder<T>(newestFirst: readonly T[], order: HeadQuery['order']): reado
 }
 
 /** Those with something pending, the oldest first. */
-export async function pendingHeads(tx: IDBTransaction, limit: number, view: View): Promise<TaskHead[]> {
-  const { names, newestFirst } = overlayOf(view);
+export async function pendingHeads(tx: IDBTransaction, limit: number, overlay: Promise<Overlay>): Promise<TaskHead[]> {
   const index = tx.objectStore('tasks').index('pending');
-  const rows = await currentRows(names, limit, (limit) => answerOf(index.getAll(null, limit)));
+  const rows = await currentRows(overlay, limit, (limit) => answerOf(index.getAll(null, limit)));
   const since = ({ pendingSince = Number.NaN }: TaskHead) => pendingSince;
-  return [...rows.map(headOf), ...newestFirst.map(({ head }) => head)]
+  return [...rows.map(headOf), ...(await overlay).newestFirst.map(({ head }) => head)]
     .filter((head) => since(head) >= 0)
     .sort((a, b) => since(a) - since(b))
     .slice(0, limit);
@@ -50,13 +55,14 @@ export async function pendingHeads(tx: IDBTransaction, limit: number, view: View
 
 /** The first rows, but for those that are out of date; more are asked for where too many are. */
 async function currentRows(
-  outdated: ReadonlySet<string>,
+  overlay: Promise<Overlay>,
   limit: number,
   rowsOf: (limit: number) => Promise<TaskRow[]>,
 ): Promise<TaskRow[]> {
   for (let more = 0; ; more = more * 8 + 8) {
     const rows = await rowsOf(limit + more);
-    const found = rows.filter(({ key }) => !outdated.has(key));
+    const { names } = await overlay;
+    const found = rows.filter(({ key }) => !names.has(key));
     if (found.length >= limit || rows.length < limit + more) return found;
   }
 }

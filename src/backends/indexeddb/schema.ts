@@ -8,6 +8,7 @@
  */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import type { TaskHead } from '../../core/head.ts';
+import type { TaskState } from '../../core/task.ts';
 
 const VERSION = 2;
 
@@ -36,7 +37,7 @@ export interface Piece {
 }
 
 /** Where lists have a task: the encoded scope, the state, minus the time of the last change, so that the newest come first. */
-export type Place = [scope: string, state: string, age: number, key: string];
+export type Place = [scope: string, state: TaskState, age: number, key: string];
 
 export interface TaskRow extends Required<Piece> {
   readonly place: Place;
