@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import nodeFs, { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Durability } from '../src/backends/backend.ts';
@@ -139,4 +139,27 @@ it('is folded though a caller who awaits each change lets nothing else run', asy
   // Not a moment later: by then it would have been folded in any case.
   expect(existsSync(path)).toBe(true);
   expect(texts(await store.getTask('t'))).toHaveLength(40_001);
+});
+
+it('is not outgrown by what comes while a slow disk takes the file', async () => {
+  const path = newFile();
+  const later = (turns: number, done: () => void): unknown =>
+    turns > 0 ? setImmediate(() => later(turns - 1, done)) : done();
+  const write = (...args: unknown[]) => later(200, () => (nodeFs.write as (...args: unknown[]) => void)(...args));
+  const fs = { ...nodeFs, write: write as typeof nodeFs.write };
+  const store = await open(path, { durability: 'relaxed', fs, foldFrom: 10_000, foldAt: 20_000 });
+  await store.upsertTask({ id: 't', message: say('first') });
+  let most = 0;
+  for (let i = 0; i < 5_000; i++) {
+    await store.updateTask('t', { newMessages: [say(`${i}`)] }, { historyLength: 0 });
+    const journals = readdirSync(dirname(path)).filter((name) => name.includes('.journal.'));
+    most = Math.max(
+      most,
+      journals.reduce((sum, name) => sum + statSync(join(dirname(path), name)).size, 0),
+    );
+  }
+  await store.close();
+  expect(most).toBeLessThan(50_000);
+  await using again = await open(path);
+  expect(texts(await again.getTask('t'))).toHaveLength(5_001);
 });

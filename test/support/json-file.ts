@@ -8,10 +8,11 @@ import type { LocalTaskStore } from '../../src/local-task-store.ts';
 import { newFolder } from './places.ts';
 
 export function open(path: string, options: JsonFileOptions & OpenOptions = {}): Promise<LocalTaskStore> {
-  const { fs, foldFrom, readOnly, ...others } = options;
+  const { fs, foldFrom, foldAt, readOnly, ...others } = options;
   const backend = jsonFile({
     ...(fs && { fs }),
     ...(foldFrom !== undefined && { foldFrom }),
+    ...(foldAt !== undefined && { foldAt }),
     ...(readOnly && { readOnly }),
   });
   return openTaskStore({ path, backend, ...others });

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { TaskStoreError } from '../../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
@@ -19,6 +20,9 @@ import type { TaskTable } from './task-table.ts';
 /** While the file is rewritten, so many relaxed changes may come before it gets its turn; fewer when much has come already. */
 const CHANGES_PER_TURN = 1_024;
 const FEWER_CHANGES = 64;
+
+/** How long a change waits, in ms, when very much has come. */
+const LONGEST_WAIT_MS = 40;
 
 export class JsonFileBackend implements Backend {
   readonly info: BackendInfo;
@@ -72,11 +76,7 @@ export class JsonFileBackend implements Backend {
       await saved;
     }
     if (this.#log.journal.end >= this.#foldFrom) this.#foldWhenDue();
-    if (this.#folding && !this.#strict && ++this.#sinceTurn >= this.#changesPerTurn()) {
-      // A caller who awaits one relaxed change after the other lets nothing but microtasks run: nothing would ever be folded.
-      this.#sinceTurn = 0;
-      await nextTurn();
-    }
+    if (this.#folding) await this.#giveWay(this.#folding);
     return answer;
   }
 
@@ -171,8 +171,17 @@ export class JsonFileBackend implements Backend {
     };
   }
 
-  #changesPerTurn(): number {
-    return this.#log.journal.end < this.#parts.foldFrom ? CHANGES_PER_TURN : FEWER_CHANGES;
+  async #giveWay(folding: Promise<void>): Promise<void> {
+    const { end } = this.#log.journal;
+    const { foldFrom, foldAt } = this.#parts;
+    if (end >= foldAt) {
+      // As much has come again as is being folded, and memory must not grow with the file.
+      await Promise.race([folding.catch(() => {}), delay(LONGEST_WAIT_MS, undefined, { ref: false })]);
+    } else if (!this.#strict && ++this.#sinceTurn >= (end < foldFrom ? CHANGES_PER_TURN : FEWER_CHANGES)) {
+      // A caller who awaits one relaxed change after the other lets nothing but microtasks run: nothing would ever be folded.
+      this.#sinceTurn = 0;
+      await nextTurn();
+    }
   }
 
   #foldWhenDue(): void {

@@ -232,17 +232,18 @@ function* without(entries: Iterable<Entry>, others: ReadonlyMap<string, Entry>):
 /** One ordered sequence of several. */
 function* merge(sources: readonly Iterable<Entry>[], order: HeadQuery['order']): Generator<Entry> {
   const direction = order === 'newest' ? 1 : -1;
-  const iterators = sources.map((source) => source[Symbol.iterator]());
-  const waiting = iterators.map((iterator) => iterator.next());
+  const waiting = sources.map((source) => {
+    const iterator = source[Symbol.iterator]();
+    return { iterator, next: iterator.next() };
+  });
   for (;;) {
-    let best = -1;
-    waiting.forEach((next, i) => {
-      if (next.done) return;
-      const leader = waiting[best];
-      if (!leader || compareNewest(next.value, (leader as IteratorYieldResult<Entry>).value) * direction < 0) best = i;
-    });
-    if (best < 0) return;
-    yield (waiting[best] as IteratorYieldResult<Entry>).value;
-    waiting[best] = (iterators[best] as Iterator<Entry>).next();
+    let best: (typeof waiting)[number] | undefined;
+    for (const each of waiting) {
+      if (each.next.done) continue;
+      if (!best || compareNewest(each.next.value, best.next.value) * direction < 0) best = each;
+    }
+    if (!best) return;
+    yield best.next.value;
+    best.next = best.iterator.next();
   }
 }
