@@ -278,6 +278,6 @@ function rows(page, quick) {
       ],
     },
     scale('messages', 'in the task', (from) => call('appends', 'Holdfast', { count: 500 * n, from })),
-    scale('tasks', 'in the store', (beside) => call('appends', 'Holdfast', { count: 500 * n, filled: beside })),
+    scale('tasks', 'in the store', (beside) => call('appends', 'Holdfast', { count: 500 * n, reopened: beside })),
   ];
 }
