@@ -69,7 +69,7 @@ describe.each(['strict', 'relaxed'] as const)('a disk that is full, %s', (durabi
     };
     const written = await growTasks(store);
     await verify(store, written);
-    await expect(store.close()).rejects.toMatchObject({ code: 'IO_ERROR' });
+    await expect(store.close()).rejects.toMatchObject({ code: 'IO_ERROR', operation: 'close' });
     disk.onChange = () => {};
     await using again = await open(path);
     await verify(again, written);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { TaskStoreError } from '../../core/errors.ts';
+import { inCall, TaskStoreError } from '../../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
@@ -135,7 +135,8 @@ export class JsonFileBackend implements Backend {
       for (const journal of journals.splice(0)) await journal.remove();
     } catch (error) {
       for (const journal of journals) journal.close();
-      throw ioError(error, 'every change is kept in the journal, but it could not be folded into the file');
+      const why = ioError(error, 'every change is kept in the journal, but it could not be folded into the file');
+      throw inCall(why, 'close');
     } finally {
       this.#table.snapshot.retire();
       lock.release();
