@@ -1,5 +1,7 @@
 import {
+  chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -73,9 +75,22 @@ describe('the file', () => {
     expect(documentIn(path).tasks).toHaveLength(4);
   });
 
+  it('comes to be where a link leads that was there first', async () => {
+    const folder = newFolder();
+    const path = join(folder, 'volume', 'tasks.json');
+    const links = [join(folder, 'a.json'), join(folder, 'b.json')] as const;
+    symlinkSync(join('volume', 'tasks.json'), links[0]);
+    symlinkSync(links[0], links[1]);
+    const store = await open(links[1]);
+    await store.upsertTask({ id: 'new', message: say('hello') });
+    for (const other of [path, ...links]) await expect(open(other)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+    await store.close();
+    expect(documentIn(path).tasks).toHaveLength(1);
+    for (const link of links) expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  });
+
   it('keeps what its owner allowed others to see', async () => {
     const path = await closedStore();
-    const { chmodSync } = await import('node:fs');
     chmodSync(path, 0o600);
     const store = await open(path);
     await store.upsertTask({ id: 'new', message: say('hello') });
@@ -83,8 +98,8 @@ describe('the file', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  it.each(['', 'a\0b'])('cannot lie at %j', async (path) => {
-    await expect(open(path)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  it.each(['', 'a\0b', 5, new URL('file:///tasks.json')])('cannot lie at %j', async (path) => {
+    await expect(open(path as string)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
   it('cannot lie where a folder or a file is in the way', async () => {

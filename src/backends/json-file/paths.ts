@@ -1,18 +1,28 @@
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readlinkSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { TaskStoreError } from '../../core/errors.ts';
 import { errorCode, type FileSystem, ioError } from './file-system.ts';
 
 /** The file's full path, links followed: what takes its place must not take a link's. Its folder is made. */
 export function prepareFile(given: string, create: boolean): string {
-  if (given === '' || given.includes('\0')) throw unusable(given, 'is no path');
+  if (typeof given !== 'string' || given === '' || given.includes('\0')) throw unusable(given, 'is no path');
   const file = path.resolve(given);
   try {
     if (create) mkdirSync(path.dirname(file), { recursive: true });
     return realpathSync(file);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return file;
-    throw unusable(file, `cannot be used (${(error as Error).message})`, error);
+    if (errorCode(error) !== 'ENOENT') throw unusable(file, `cannot be used (${(error as Error).message})`, error);
+    const target = linkedFrom(file);
+    return target === undefined ? file : prepareFile(target, create);
+  }
+}
+
+/** Where a link leads, though nothing is there yet. One that leads to itself has been found out before. */
+function linkedFrom(file: string): string | undefined {
+  try {
+    return path.resolve(realpathSync(path.dirname(file)), readlinkSync(file));
+  } catch {
+    return undefined;
   }
 }
 
