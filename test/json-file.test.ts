@@ -17,7 +17,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { BackendContext } from '../src/backends/backend.ts';
 import { jsonFile } from '../src/backends/json-file.ts';
 import { selectAll, toStoredTask } from '../src/core/record.ts';
-import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
+import { crashCopy, documentIn, journalOf, newFile, open, say, texts } from './support/json-file.ts';
 import { newFolder } from './support/places.ts';
 
 async function closedStore(count = 3): Promise<string> {
@@ -94,6 +94,7 @@ describe('the file', () => {
     chmodSync(path, 0o600);
     const store = await open(path);
     await store.upsertTask({ id: 'new', message: say('hello') });
+    expect(statSync(journalOf(path)).mode & 0o777).toBe(0o600);
     await store.close();
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });

@@ -47,6 +47,17 @@ export function openExisting(fs: FileSystem, file: string, flags: 'r' | 'r+' = '
   }
 }
 
+/** With which rights files beside this one are made: one that was kept from others' eyes stays so. */
+export function modeOf(fs: FileSystem, file: string): number {
+  const fd = openExisting(fs, file);
+  if (fd === undefined) return 0o666;
+  try {
+    return fs.fstatSync(fd).mode & 0o777;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /** Reads exactly these bytes. A file that ends before them is not the one it was taken for. */
 export function readFully(fs: FileSystem, fd: number, start: number, length: number): Buffer<ArrayBuffer> {
   const buffer = Buffer.allocUnsafe(length);

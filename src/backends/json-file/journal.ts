@@ -3,6 +3,7 @@ import {
   closeLater,
   type FileSystem,
   ioError,
+  modeOf,
   nextTurn,
   openExisting,
   readFully,
@@ -14,6 +15,7 @@ import {
 import { frameSpace, judgeEnd, putFrame, readFrame } from './journal-frame.ts';
 import type { JournalRecord, TaskName } from './journal-record.ts';
 import { type Named, Names } from './names.ts';
+import { journalPath } from './paths.ts';
 
 /** Space reserved ahead with zeros: a sync that need not also record a new file size is faster by a fifth. */
 const RESERVE = 256 * 1024;
@@ -52,9 +54,10 @@ export class Journal {
     this.synced = end;
   }
 
-  /** A new journal, on the disk when this resolves. */
-  static async create(fs: FileSystem, file: string, generation: number, reserves: boolean): Promise<Journal> {
-    const fd = fs.openSync(file, 'w+');
+  /** A new journal of this file, on the disk when this resolves. */
+  static async create(fs: FileSystem, of: string, generation: number, reserves: boolean): Promise<Journal> {
+    const file = journalPath(of, generation);
+    const fd = fs.openSync(file, 'w+', modeOf(fs, of));
     try {
       const records = [JSON.stringify({ journal: 1, generation } satisfies JournalRecord)];
       const header = Buffer.alloc(frameSpace(records));

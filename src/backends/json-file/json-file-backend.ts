@@ -12,7 +12,6 @@ import { freezeJson } from './freeze.ts';
 import { Journal } from './journal.ts';
 import { toRecord } from './journal-record.ts';
 import { type JsonFileSettings, type OpenParts, openParts } from './open-parts.ts';
-import { journalPath } from './paths.ts';
 import { setMeta } from './replay.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { TaskTable } from './task-table.ts';
@@ -223,9 +222,7 @@ export class JsonFileBackend implements Backend {
     const { fs, file, durability, journals, db, meta } = this.#parts;
     const table = this.#table;
     const generation = (journals.at(-1) as Journal).generation + 1;
-    const next = last
-      ? undefined
-      : await Journal.create(fs, journalPath(file, generation), generation, durability === 'strict');
+    const next = last ? undefined : await Journal.create(fs, file, generation, durability === 'strict');
     const fold = await this.#log.atQuietPoint(() => {
       if (next) journals.push((this.#log.journal = next));
       this.#metaChanged = false;

@@ -74,7 +74,7 @@ async function openJournals(
   const reserves = durability === 'strict';
   if (found.length === 0) {
     const { generation } = snapshot.index.header;
-    return [await Journal.create(fs, journalPath(file, generation), generation, reserves)];
+    return [await Journal.create(fs, file, generation, reserves)];
   }
   return found.map(({ generation, end }) =>
     Journal.resume(fs, journalPath(file, generation), generation, end, reserves),

@@ -6,6 +6,7 @@ import {
   errorCode,
   type FileSystem,
   ioError,
+  modeOf,
   nextTurn,
   openExisting,
   readFully,
@@ -63,7 +64,7 @@ export class TaskFile implements Adapter<FileContents> {
     if (!(contents instanceof Fold)) return;
     const fs = this.#fs;
     const temporary = `${this.#file}.tmp`;
-    const fd = fs.openSync(temporary, 'w+', this.#mode());
+    const fd = fs.openSync(temporary, 'w+', modeOf(fs, this.#file));
     try {
       await contents.write(new SlicedWriter(fs, fd));
       await syncAsync(fs, fd);
@@ -97,7 +98,7 @@ export class TaskFile implements Adapter<FileContents> {
     const fs = this.#fs;
     const temporary = `${this.#file}.index.tmp`;
     try {
-      const fd = fs.openSync(temporary, 'w', this.#mode());
+      const fd = fs.openSync(temporary, 'w', modeOf(fs, this.#file));
       try {
         let position = 0;
         let checksum = 0;
@@ -138,17 +139,6 @@ export class TaskFile implements Adapter<FileContents> {
     const { size, mtimeMs } = this.#fs.fstatSync(fd);
     const bytes = readFully(this.#fs, fd, 0, size);
     return scanDocument({ bytes, seed: randomSeed(), fileSize: size, fileTime: mtimeMs });
-  }
-
-  /** A file that was kept from others' eyes stays so. */
-  #mode(): number {
-    const fd = openExisting(this.#fs, this.#file);
-    if (fd === undefined) return 0o666;
-    try {
-      return this.#fs.fstatSync(fd).mode & 0o777;
-    } finally {
-      this.#fs.closeSync(fd);
-    }
   }
 }
 
