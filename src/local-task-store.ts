@@ -6,7 +6,7 @@ import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { untilAborted } from './core/abort.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
-import { type Change, type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head.ts';
+import { type Change, type KeyOptions, keyOf, newsOf, type TaskHead, type TaskKey } from './core/head.ts';
 import { Listeners } from './core/listeners.ts';
 import {
   type SelectRange,
@@ -274,17 +274,15 @@ export class LocalTaskStore implements TaskStore {
   }
 
   #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
-    if (decision === undefined) return;
-    if (decision === 'remove') {
-      if (before?.pendingSince !== undefined) this.#pending.tell(before);
-      this.#hub.tell(changeOf(key, source, 'deleted'));
-      this.#hub.wake(key, true);
-      return;
+    if (!decision) return;
+    const change = decision === 'remove' ? undefined : decision;
+    const head = change ? change.head : before;
+    if (head?.pendingSince !== undefined) this.#pending.tell(head);
+    if (change?.quiet) return;
+    if (this.#hub.size > 0) {
+      this.#hub.tell(change ? toTaskChange(before, change, source) : changeOf(key, source, 'deleted'));
     }
-    if (decision.head.pendingSince !== undefined) this.#pending.tell(decision.head);
-    if (decision.quiet) return;
-    if (this.#hub.size > 0) this.#hub.tell(toTaskChange(before, decision, source));
-    this.#hub.wake(key, false);
+    this.#hub.wake(key, !change);
   }
 
   #hear(notices: readonly Notice[]): void {
@@ -297,7 +295,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   /** Another context said which items it added; they are read from the storage it shares with this one. */
-  async #retell({ key, type, revision, statusChanged, messages, parts }: Notice): Promise<void> {
+  async #retell({ key, type, messages, parts, ...news }: Notice): Promise<void> {
     const select: SelectRange = () => ({
       messages,
       parts: (slot) => {
@@ -306,12 +304,12 @@ export class LocalTaskStore implements TaskStore {
       },
     });
     const record = type === 'deleted' ? undefined : await this.#backend.read(key, select);
-    if (!record) return this.#hub.tell(changeOf(key, 'elsewhere', type));
     this.#hub.tell({
-      ...changeOf(key, 'elsewhere', type, record.head, statusChanged),
-      messages: record.messages(),
-      artifacts: parts.flatMap(({ slot, from }) => toChunk(record.head, slot, record.parts(slot), from > 0)),
-      revision,
+      ...changeOf(key, 'elsewhere', type, record && news),
+      ...(record && {
+        messages: record.messages(),
+        artifacts: parts.flatMap(({ slot, from }) => toChunk(record.head, slot, record.parts(slot), from > 0)),
+      }),
     });
   }
 
@@ -356,8 +354,7 @@ function changeOf(
   { taskId, callerId, taskType }: TaskKey,
   source: TaskChange['source'],
   type: TaskChange['type'],
-  head?: TaskHead,
-  statusChanged?: boolean,
+  { status, ...news }: Partial<ReturnType<typeof newsOf>> = {},
 ): TaskChange {
   return {
     type,
@@ -365,10 +362,10 @@ function changeOf(
     taskId,
     ...(callerId !== undefined && { callerId }),
     taskType,
-    ...(head && statusChanged && { status: head.body.status }),
+    ...news,
+    ...(status && { status }),
     messages: [],
     artifacts: [],
-    ...(head && { updatedAt: head.updatedAt, revision: head.revision }),
   };
 }
 
@@ -383,9 +380,8 @@ function toChunk(head: TaskHead, slot: number, parts: readonly Part[], follows: 
 function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
   const { head, messages, parts, reset } = change;
   const earlier = reset ? undefined : before?.artifacts;
-  const statusChanged = head.body.status !== before?.body.status;
   return {
-    ...changeOf(head.key, source, before ? 'updated' : 'created', head, statusChanged),
+    ...changeOf(head.key, source, before ? 'updated' : 'created', newsOf(before, head)),
     messages,
     artifacts: parts.flatMap(({ slot, parts }) => toChunk(head, slot, parts, !!earlier?.[slot]?.partCount)),
   };

@@ -23,7 +23,7 @@ export function toPlain(value: unknown, depth = 0): unknown {
   if (depth > TOO_DEEP) return value;
   if (value === undefined) return { $: 'nothing' };
   if (value instanceof Uint8Array) return { $: 'bytes', value: encodeBase64(value) };
-  if (value instanceof Date) return { $: 'date', value: String(value.getTime()) };
+  if (value instanceof Date) return { $: 'date', value: String(+value) };
   if (Object.is(value, -0)) return { $: 'number', value: '-0' };
   if (typeof value === 'number') return Number.isFinite(value) ? value : { $: 'number', value: String(value) };
   if (Array.isArray(value)) return Array.from(value, (item) => toPlain(item, depth + 1));

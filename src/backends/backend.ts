@@ -14,6 +14,7 @@
 import type { Change, TaskHead, TaskKey } from '../core/head.ts';
 import type { HeadQuery } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
+import type { TaskStatus } from '../core/task.ts';
 
 export type BackendKind = 'indexeddb' | 'json-file' | 'memory' | (string & {});
 
@@ -46,7 +47,9 @@ export interface Notice {
   readonly key: TaskKey;
   readonly type: 'created' | 'updated' | 'deleted';
   readonly revision: number;
-  readonly statusChanged: boolean;
+  readonly updatedAt: string;
+  /** The new status, where the change set one. */
+  readonly status: TaskStatus | undefined;
   /** Which items the change added; `from` is 0 where it replaced the task. */
   readonly messages: readonly [from: number, to: number];
   readonly parts: readonly { readonly slot: number; readonly from: number; readonly to: number }[];

@@ -87,3 +87,8 @@ export interface KeyOptions {
 export function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOptions): TaskKey {
   return { callerId, taskType, taskId };
 }
+
+/** What listeners are told of a head that took the place of another. */
+export function newsOf(before: TaskHead | undefined, { body: { status }, updatedAt, revision }: TaskHead) {
+  return { status: status === before?.body.status ? undefined : status, updatedAt, revision };
+}

@@ -1,6 +1,6 @@
 /** What befalls a database in one page, and what the store makes of it; for every IndexedDB there is. */
 import { describe, expect, it } from 'vitest';
-import type { StoredTask, TaskStore } from '../../src/index.browser.ts';
+import type { StoredTask, TaskChange, TaskStore } from '../../src/index.browser.ts';
 import { newName, occupy, onWrite, open, openRaw, patch, patchStoring, undoAfterEach } from './indexeddb-tools.ts';
 
 const say = (text: string) => ({ role: 'agent' as const, parts: [{ type: 'text' as const, text }] });
@@ -420,6 +420,22 @@ export function testIndexedDbCases(): void {
   });
 
   describe('what other contexts are told', () => {
+    it('is of each change its own status and time, not those of the last', async () => {
+      const name = newName();
+      let now = Date.parse('2026-01-01');
+      const [one, other] = [await open({ name, environment: { now: () => now++ } }), await open({ name })];
+      const told: TaskChange[][] = [[], []];
+      one.subscribe((change) => told[0]?.push(change));
+      other.subscribe((change) => told[1]?.push(change));
+      await create(one, 't');
+      const changes = ['working', undefined, 'input-required', 'completed'] as const;
+      await Promise.all(changes.map((state) => one.updateTask('t', state ? { status: { state } } : { metadata: {} })));
+      await expect.poll(() => told[1]).toHaveLength(5);
+      const states = told[1]?.map(({ status }) => status?.state);
+      expect(states).toEqual(['submitted', ...changes]);
+      expect(told[1]).toEqual(told[0]?.map((change) => ({ ...change, source: 'elsewhere' })));
+    });
+
     it('comes in few messages while a stream goes on, all of it, in order, and at once when it ends', async () => {
       const name = newName();
       const [one, other] = [await open({ name }), await open({ name })];

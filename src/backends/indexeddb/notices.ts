@@ -1,16 +1,16 @@
 /** Tells other contexts on the same database what was committed here: which items were added, not the items. */
+import { newsOf } from '../../core/head.ts';
 import type { Committed, Notice } from '../backend.ts';
 
 export function toNotice({ before, decision }: Committed): Notice | undefined {
   const change = decision === 'remove' ? undefined : decision;
   const head = decision === 'remove' ? before : change?.head;
   if (!head || change?.quiet) return undefined;
-  const { key, revision, messageCount = 0, artifacts } = head;
+  const { key, messageCount = 0, artifacts } = head;
   return {
     key,
     type: change ? (before ? 'updated' : 'created') : 'deleted',
-    revision,
-    statusChanged: head.body.status !== before?.body.status,
+    ...newsOf(before, head),
     messages: change ? [messageCount - change.messages.length, messageCount] : [0, 0],
     parts: (change?.parts ?? []).map(({ slot, parts: { length } }) => {
       const to = artifacts?.[slot]?.partCount ?? 0;
