@@ -127,6 +127,31 @@ describe('several contexts on one task', () => {
     expect(await heard).toEqual(Array.from({ length: 50 }, (_, i) => `elsewhere m${i}`));
   });
 
+  it('a tab hears the last of a page that goes away as soon as it is acknowledged', async () => {
+    const [watcher, page] = [await openPage(context, site.url), await openPage(context, site.url)];
+    const watched = watcher.evaluate(async () => {
+      const store = await Holdfast.openTaskStore({ name: 'site' });
+      document.title = 'watching';
+      for await (const { task } of store.watch('t')) if (task.status.state === 'completed') return 'completed';
+      return 'ended';
+    });
+    await watcher.waitForFunction(() => document.title === 'watching');
+    await page.evaluate(async () => {
+      const frame = document.createElement('iframe');
+      frame.src = '/';
+      const loaded = new Promise((resolve) => frame.addEventListener('load', resolve));
+      document.body.append(frame);
+      await loaded;
+      const within = frame.contentWindow as unknown as { Holdfast: typeof Holdfast };
+      const store = await within.Holdfast.openTaskStore({ name: 'site' });
+      await store.upsertTask({ id: 't', message: { role: 'user', parts: [] } });
+      for (let i = 0; i < 20; i++) await store.updateTask('t', { newMessages: [{ role: 'agent', parts: [] }] });
+      await store.updateTask('t', { status: { state: 'completed' } });
+      frame.remove();
+    });
+    expect(await watched).toBe('completed');
+  });
+
   it('a tab opened in the middle of a stream misses nothing', async () => {
     const count = scaled(200, 2000);
     const writer = await openPage(context, site.url);

@@ -48,11 +48,14 @@ export class WriteQueue {
   #waitingSince = 0;
   #untold: Committed[] = [];
   #tellAt = 0;
+  readonly #tell = () => this.#onCommitted(this.#untold.splice(0));
 
   constructor(connection: Connection, replica: Replica, onCommitted: (committed: readonly Committed[]) => void) {
     this.#connection = connection;
     this.#replica = replica;
     this.#onCommitted = onCommitted;
+    // Of a page that goes away, others are still to be told what it has done.
+    globalThis.addEventListener?.('pagehide', this.#tell);
   }
 
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
@@ -67,6 +70,7 @@ export class WriteQueue {
     while (this.#idle) await this.#idle;
     clearTimeout(this.#pause);
     while (this.#replica.view.log.length > 0 && (await this.#fold()));
+    globalThis.removeEventListener?.('pagehide', this.#tell);
   }
 
   /** To be called by whoever reads. What is not folded may be another context's, which may be gone. */
@@ -83,7 +87,7 @@ export class WriteQueue {
       while (isOverdue(this.#replica.view) && (await this.#fold()));
       await linger(this.#queue);
       if (this.#queue.length > 0 && performance.now() < this.#tellAt) continue;
-      this.#onCommitted(this.#untold.splice(0));
+      this.#tell();
       this.#tellAt = performance.now() + TELL_MS;
     }
     this.#idle = undefined;
