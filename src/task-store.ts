@@ -265,7 +265,11 @@ export interface TaskStore extends AsyncDisposable {
    */
   watch(taskId: string, options?: WatchOptions): AsyncIterableIterator<StoredTask>;
 
-  /** Calls `listener` with every change, in order. Ends with the returned function. */
+  /**
+   * Calls `listener` with every change, those of one context in order; of those that several make to one task `revision`
+   * tells the order. Of a tab or worker that is killed, the last moment may stay unheard of until the task is read. Ends
+   * with the returned function.
+   */
   subscribe(listener: (change: TaskChange) => void): () => void;
 
   /** Every task as one line of JSON (a `StoredTask`), each ending in a newline. For the store's owner: all callers' tasks. */
