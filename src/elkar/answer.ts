@@ -41,5 +41,5 @@ function codeOf(status: number, error: unknown): TaskStoreErrorCode {
 function retryAfter(headers: Headers): number | undefined {
   const value = headers.get('retry-after') || 'none';
   const ms = Number(value) * 1000 || Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+  return ms > 0 ? ms : undefined;
 }

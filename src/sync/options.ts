@@ -81,7 +81,7 @@ function listenToPage(wake: () => void): () => void {
   const end = new AbortController();
   const { signal } = end;
   here.addEventListener?.('online', wake, { signal });
-  document?.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && wake(), { signal });
+  document?.addEventListener('visibilitychange', () => document.hidden || wake(), { signal });
   return () => end.abort();
 }
 
