@@ -367,6 +367,41 @@ describe('whose changes they are', () => {
     expect(elkar.rows.map(({ taskId }) => taskId)).toEqual(['t2', 't1']);
   });
 
+  test("another identity's remote is never asked of a task, nor given one that was set aside", async () => {
+    const ann = elkarImitation();
+    const bob = elkarImitation();
+    let handle = ann.handle;
+    const world = new SyncWorld((request) => handle(request));
+    const first = await world.open({ identity: 'ann' });
+    await first.upsertTask({ id: 'lost', message: says('of Ann', 'user') });
+    await world.run();
+    ann.rows.splice(0);
+    await first.updateTask('lost', { newMessages: [says('more')] });
+    await world.run();
+    expect(await first.sync?.blocked()).toMatchObject([{ error: { code: 'TASK_NOT_FOUND' } }]);
+    world.faults.push('drop-answer');
+    await first.upsertTask({ id: 'doubt', message: says('of Ann', 'user') });
+    await world.run(1);
+    world.crash();
+    world.tick(1);
+
+    handle = bob.handle;
+    const second = await world.open({ identity: 'bob', pollMs: 1000 });
+    await world.run(5);
+    const belongs = { code: 'CONFLICT' };
+    await expect(second.sync?.pull('doubt')).rejects.toMatchObject(belongs);
+    await expect(second.sync?.retry('lost')).rejects.toMatchObject(belongs);
+    await world.run(5);
+    expect(bob.requests).toEqual([]);
+    expect(await second.sync?.blocked()).toMatchObject([{ error: belongs }, { error: belongs }]);
+    world.crash();
+
+    handle = ann.handle;
+    await world.open({ identity: 'ann' });
+    await world.run();
+    expect(ann.misdeeds).toEqual([]);
+  });
+
   test('neither the store nor an error holds the key', async () => {
     const { world, store, sync } = await opened();
     world.faults.push('401');

@@ -2,7 +2,7 @@
 import type { TaskKey } from '../core/head.ts';
 import type { StorePort } from '../store-port.ts';
 import type { BlockedTask } from '../task-store.ts';
-import { countsOf, errorOf, markOf, note, type SyncState, start, unseenOf } from './state.ts';
+import { countsOf, errorOf, foreignError, markOf, note, type SyncState, start, unseenOf } from './state.ts';
 
 /** More heads than any store has. */
 const ALL = 2 ** 31;
@@ -16,10 +16,10 @@ export async function listBlocked(port: StorePort, identity: string): Promise<Bl
 export function retry(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
   return note(port, key, (state, head) => {
     const { blocked } = state;
-    const error = errorOf(head, identity);
-    if (error && !blocked) throw error;
+    const error = foreignError(head, identity);
+    if (error) throw error;
     const isRefused = blocked?.code === 'REMOTE_REJECTED';
-    return error && [isRefused ? { ...state, blocked: undefined } : anew(state)];
+    return blocked && [isRefused ? { ...state, blocked: undefined } : anew(state)];
   });
 }
 

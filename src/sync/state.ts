@@ -134,11 +134,15 @@ export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(h
 
 /** Why sync leaves a task with pending changes alone; undefined: it does not. */
 export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefined {
-  const { blocked, identity = ours } = stateOf(head);
-  const { taskId } = head.key;
-  if (blocked) return new TaskStoreError(blocked.code, blocked.message, { ...blocked, taskId });
-  if (identity === ours) return undefined;
-  return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, { taskId });
+  const { blocked } = stateOf(head);
+  const own = blocked && new TaskStoreError(blocked.code, blocked.message, { ...blocked, ...head.key });
+  return foreignError(head, ours) ?? own;
+}
+
+/** Of a task that is another identity's: its own remote alone is asked of it. */
+export function foreignError({ key, sync }: TaskHead, ours: string): TaskStoreError | undefined {
+  const { identity = ours } = sync ?? {};
+  return identity === ours ? undefined : new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, key);
 }
 
 /** What a request that the remote has taken moves on. */

@@ -13,7 +13,7 @@ import { pullUnfinished } from './poll.ts';
 import { ask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { readHead, stateOf } from './state.ts';
+import { foreignError, readHead, stateOf } from './state.ts';
 
 /** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
@@ -80,6 +80,8 @@ export class ElkarSync implements TaskSync {
     for (let isDone = false; !isDone; ) {
       signal?.throwIfAborted();
       const head = await this.#find(taskId, options);
+      const error = foreignError(head, this.#context.identity);
+      if (error) throw error;
       // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
       const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
       if (isOut) await this.#nextChange();
