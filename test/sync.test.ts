@@ -275,6 +275,33 @@ describe('flush', () => {
   });
 });
 
+describe('a clock that was set back', () => {
+  test('makes no flush believe that the remote has what it has not', async () => {
+    const { world, store, sync } = await opened();
+    world.faults.push(...Array<'drop-request'>(9).fill('drop-request'));
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    world.tick(-3_600_000);
+    const all = sync.flush({ timeoutMs: 10 });
+    const one = store.updateTask('t1', { newMessages: [says('2')] }, { until: 'remote' });
+    await Promise.all([expect(all).rejects.toMatchObject({ code: 'REMOTE_UNREACHABLE' }), world.run(1)]);
+    await world.run();
+    await one;
+    expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', '2']);
+  });
+
+  test("makes nobody's changes another identity's", async () => {
+    const { elkar, world } = elkarWorld();
+    const first = await world.open({ identity: 'ann' });
+    first.sync?.pause();
+    await first.upsertTask({ id: 't1', message: says('of Ann', 'user') });
+    world.crash();
+    world.tick(-3_600_000);
+    await world.open({ identity: 'bob' });
+    await world.run();
+    expect(elkar.requests).toEqual([]);
+  });
+});
+
 describe('pull', () => {
   test("brings in what others wrote, before this side's unsent changes, and watchers see it", async () => {
     const { world, store, sync } = await opened();

@@ -25,7 +25,7 @@ export function flush(
   const { taskId, signal, timeoutMs = LONGEST_MS } = options;
   const key = taskId === undefined ? undefined : keyOf(taskId, options);
   const { now } = port.environment;
-  const since = now();
+  let since: number | undefined;
   let lookedAt = 0;
   const arrive = async (end: AbortSignal) => {
     while (!end.aborted) {
@@ -35,7 +35,9 @@ export function flush(
       if (key || state !== 'pushing' || now() - lookedAt > LOOK_MS) {
         lookedAt = now();
         const heads = key ? [await readHead(port, key)] : await port.pending(1000);
-        const left = heads.filter((head) => (head?.pendingSince as number) <= since) as TaskHead[];
+        // What is pending already may bear a later time, of a clock that was set back.
+        const until = (since ??= Math.max(now(), ...heads.map((head) => head?.pendingSince ?? 0)));
+        const left = heads.filter((head) => (head?.pendingSince as number) <= until) as TaskHead[];
         const errors = left.map((head) => errorOf(head, identity));
         if (errors.length === 0) return;
         // Tasks that were set aside keep nobody waiting while others are on their way.

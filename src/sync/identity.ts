@@ -23,7 +23,8 @@ export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
 
 /**
  * Answers the term of this leader: over every earlier one where leaders follow each other (`isElected`). What has been
- * pending since before `openedAt` was made under the identity that the store knows.
+ * pending since before `openedAt` was made under the identity that the store knows; so was what is from a time yet to come,
+ * by a clock that was set back.
  */
 export async function settleIdentity(
   port: StorePort,
@@ -40,7 +41,8 @@ export async function settleIdentity(
 
   const settle = (state: SyncState, { sync, pendingSince }: TaskHead): Note | false => {
     if (!isAdopted && !sync && pendingSince === undefined) return [{ ...state, unsure: true }, port.environment.now()];
-    const isTheirs = before !== identity && state.identity === undefined && (pendingSince ?? openedAt) < openedAt;
+    const isOurs = pendingSince === undefined || (pendingSince >= openedAt && pendingSince <= port.environment.now());
+    const isTheirs = before !== identity && state.identity === undefined && !isOurs;
     return isTheirs && [{ ...state, identity: before }];
   };
   // Gathered first and noted together, so that a failure is heard at once.
