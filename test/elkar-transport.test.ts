@@ -201,6 +201,27 @@ describe('requests', () => {
     expect(keys.slice(5)).toEqual(['fixed']);
   });
 
+  it('ask for a key that was forbidden again', async () => {
+    let key = 'old';
+    const answers: Answers = ({ init }) =>
+      (init.headers as Record<string, string>)['x-api-key'] === 'new'
+        ? json(200, task)
+        : json(403, { error_type: 'Forbidden', details: null });
+    const to = transport(answers, { apiKey: () => key });
+    expect((await failure(get(to))).code).toBe('UNAUTHORIZED');
+    key = 'new';
+    expect((await get(to)).rowId).toBe(task.id);
+  });
+
+  it('quote no key that cannot be sent', async () => {
+    const { fetch } = globalThis;
+    for (const apiKey of ['secret\0key', 'secret\nkey', () => 'secret\u4e00']) {
+      const error = await failure(get(transport(() => json(200, task), { apiKey, fetch })));
+      expect(error.code).toBe('UNAUTHORIZED');
+      expect(`${error.stack} ${(error.cause as Error).stack}`).not.toContain('secret');
+    }
+  });
+
   it('say so where the key function fails, and ask it anew', async () => {
     let fails = true;
     const to = transport(() => json(200, task), {

@@ -86,7 +86,7 @@ export class WireRequests {
     const send = () => inTime(exchange, timeoutMs, late, signal);
     let answer = await send();
     // A key may have expired since it was asked for; one that a function gives anew deserves a second try.
-    if (answer.response.status === 401 && typeof apiKey === 'function') {
+    if ([401, 403].includes(answer.response.status) && typeof apiKey === 'function') {
       this.#key = undefined;
       answer = await send();
     }
@@ -96,7 +96,9 @@ export class WireRequests {
   async #askKey(fail: Fail): Promise<string> {
     const { apiKey } = this.#options;
     try {
-      return await (this.#key ??= typeof apiKey === 'string' ? apiKey : apiKey());
+      const key = await (this.#key ??= typeof apiKey === 'string' ? apiKey : apiKey());
+      // What no header can hold is no key, and this throws; the platform would quote it in its error.
+      return (/^[\t -ÿ]+$/.exec(key.trim()) as RegExpExecArray)[0];
     } catch (cause) {
       this.#key = undefined;
       throw fail('UNAUTHORIZED', 'apiKey gave no key', { cause });

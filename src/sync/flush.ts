@@ -24,7 +24,6 @@ export function flush(
 ): Promise<void> {
   const { taskId, signal, timeoutMs = LONGEST_MS } = options;
   const key = taskId === undefined ? undefined : keyOf(taskId, options);
-  const { now } = port.environment;
   let since: number | undefined;
   let lookedAt = 0;
   const arrive = async (end: AbortSignal) => {
@@ -32,11 +31,11 @@ export function flush(
       const change = nextChange();
       const { state } = sync.status;
       if (state === 'stopped') throw ended();
-      if (key || state !== 'pushing' || now() - lookedAt > LOOK_MS) {
-        lookedAt = now();
+      if (key || state !== 'pushing' || port.environment.now() - lookedAt > LOOK_MS) {
+        lookedAt = port.environment.now();
         const heads = key ? [await readHead(port, key)] : await port.pending(1000);
         // What is pending already may bear a later time, of a clock that was set back.
-        const until = (since ??= Math.max(now(), ...heads.map((head) => head?.pendingSince ?? 0)));
+        const until = (since ??= Math.max(port.environment.now(), ...heads.map((head) => head?.pendingSince ?? 0)));
         const left = heads.filter((head) => (head?.pendingSince as number) <= until) as TaskHead[];
         const errors = left.map((head) => errorOf(head, identity));
         if (errors.length === 0) return;

@@ -1,6 +1,7 @@
 /** Whose changes a store holds, and which of its tasks are from a time before sync. Settled whenever a context takes the lead. */
 import type { TaskHead } from '../core/head.ts';
-import { oldestFirst, type StorePort, SYNC_META } from '../store-port.ts';
+import { oldestFirst, SYNC_META } from '../store-port.ts';
+import type { SyncContext } from './context.ts';
 import type { SyncOptions } from './options.ts';
 import { type Note, note, type SyncState, stateOf } from './state.ts';
 
@@ -27,8 +28,7 @@ export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
  * by a clock that was set back.
  */
 export async function settleIdentity(
-  port: StorePort,
-  identity: string,
+  { port, identity }: SyncContext,
   isElected: boolean,
   openedAt: number,
 ): Promise<number> {
@@ -41,9 +41,9 @@ export async function settleIdentity(
 
   const settle = (state: SyncState, { sync, pendingSince }: TaskHead): Note | false => {
     if (!isAdopted && !sync && pendingSince === undefined) return [{ ...state, unsure: true }, port.environment.now()];
-    const isOurs = pendingSince === undefined || (pendingSince >= openedAt && pendingSince <= port.environment.now());
-    const isTheirs = before !== identity && state.identity === undefined && !isOurs;
-    return isTheirs && [{ ...state, identity: before }];
+    // Where nothing is pending, neither holds.
+    const isOld = (pendingSince as number) < openedAt || (pendingSince as number) > port.environment.now();
+    return before !== identity && state.identity === undefined && isOld && [{ ...state, identity: before }];
   };
   // Gathered first and noted together, so that a failure is heard at once.
   const heads: TaskHead[] = [];

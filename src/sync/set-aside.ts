@@ -18,8 +18,7 @@ export function retry(port: StorePort, key: TaskKey, identity: string): Promise<
     const { blocked } = state;
     const error = foreignError(head, identity);
     if (error) throw error;
-    const isRefused = blocked?.code === 'REMOTE_REJECTED';
-    return blocked && [isRefused ? { ...state, blocked: undefined } : anew(state)];
+    return blocked && [blocked.code === 'REMOTE_REJECTED' ? { ...state, blocked: undefined } : anew(state)];
   });
 }
 

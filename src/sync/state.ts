@@ -134,9 +134,8 @@ export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(h
 
 /** Why sync leaves a task with pending changes alone; undefined: it does not. */
 export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefined {
-  const { blocked } = stateOf(head);
-  const own = blocked && new TaskStoreError(blocked.code, blocked.message, { ...blocked, ...head.key });
-  return foreignError(head, ours) ?? own;
+  const { blocked: b } = stateOf(head);
+  return foreignError(head, ours) ?? (b && new TaskStoreError(b.code, b.message, { ...b, ...head.key }));
 }
 
 /** Of a task that is another identity's: its own remote alone is asked of it. */

@@ -77,7 +77,7 @@ export class ElkarSync implements TaskSync {
 
   async pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
     const { signal } = options;
-    for (let isDone = false; !isDone; ) {
+    for (let answer: TaskHead | undefined; !answer; ) {
       signal?.throwIfAborted();
       const head = await this.#find(taskId, options);
       const error = foreignError(head, this.#context.identity);
@@ -85,7 +85,7 @@ export class ElkarSync implements TaskSync {
       // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
       const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
       if (isOut) await this.#nextChange();
-      else isDone = !!(await ask({ ...this.#context, signal }, head));
+      else answer = await ask({ ...this.#context, signal }, head);
     }
     this.#publish();
   }
@@ -138,8 +138,7 @@ export class ElkarSync implements TaskSync {
     this.#end = new AbortController();
     const { signal } = this.#end;
     try {
-      const { port, identity } = this.#context;
-      const term = await settleIdentity(port, identity, !!this.#election, this.#openedAt);
+      const term = await settleIdentity(this.#context, !!this.#election, this.#openedAt);
       if (signal.aborted) return;
       this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
