@@ -359,6 +359,50 @@ describe('pull', () => {
   });
 });
 
+describe('polling', () => {
+  async function polled() {
+    const { elkar, world } = elkarWorld();
+    const store = await world.open({ pollMs: 1000 });
+    for (const id of ['lost', 'kept']) {
+      await store.upsertTask({ id, message: says('1', 'user') });
+      world.tick(1);
+    }
+    await world.run(3);
+    elkar.requests.splice(0);
+    return { elkar, world, store };
+  }
+
+  test('goes on after a task that the remote has lost', async () => {
+    const { elkar, world, store } = await polled();
+    elkar.rows.splice(0, 1);
+    await world.send('PUT', '/tasks/kept', { caller_id: 'holdfast', new_messages: [says('theirs')] });
+    await world.run(3);
+    expect(texts((await store.getTask('kept'))?.task)).toEqual(['1', 'theirs']);
+    await store.close();
+  });
+
+  test('leaves the remote alone as long as it asks for it', async () => {
+    const { elkar, world, store } = await polled();
+    world.faults.push('429');
+    while (world.faults.length > 0) await world.run(1);
+    expect(store.sync?.status).toMatchObject({ state: 'offline', lastError: { status: 429 } });
+    const start = world.now;
+    await store.upsertTask({ id: 'new', message: says('1', 'user') });
+    while (elkar.requests.length === 0) await world.run(1);
+    expect(world.now - start).toBeGreaterThanOrEqual(1000);
+    await store.close();
+  });
+
+  test('pauses when the key is refused', async () => {
+    const { elkar, world, store } = await polled();
+    world.faults.push('401');
+    await world.run(9);
+    expect(elkar.requests).toEqual([]);
+    expect(store.sync?.status.state).toBe('paused');
+    await store.close();
+  });
+});
+
 describe('outgoing tasks', () => {
   test('go up whole, and again after a lost answer', async () => {
     const { elkar, world, store } = await opened();

@@ -61,6 +61,12 @@ export class PushLoop {
     return this.#tasks.get(encodeKey(key))?.work !== undefined;
   }
 
+  /** Nothing forbids to ask the remote. */
+  get isFree(): boolean {
+    const { signal, pause } = this.#context;
+    return !(signal?.aborted || pause.by || this.#remote.wait);
+  }
+
   /** A task has something pending. */
   touch({ key, revision }: Touched): void {
     const task = this.#taskOf(key, this.#now());
@@ -74,6 +80,19 @@ export class PushLoop {
     this.#remote.failures = 0;
     this.#lastError = undefined;
     this.#lastSuccessAt = this.#now();
+  }
+
+  /**
+   * Something has failed, be it a push or not. Answers whether it is the request's own fault; else the key, the remote or
+   * the task is to wait.
+   */
+  blame(cause: unknown, task: Patient = { failures: 0 }): boolean {
+    const error = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
+    this.#lastError = error;
+    const blame = blameFor(error);
+    if (blame === 'key') this.#context.pause.by ??= error;
+    else if (blame !== 'request') this.#wait(blame === 'remote' ? this.#remote : task, error);
+    return blame === 'request';
   }
 
   /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */
@@ -97,7 +116,7 @@ export class PushLoop {
         else break;
       }
     } catch (error) {
-      this.#wait(this.#remote, this.#failed(error));
+      this.blame(error, this.#remote);
     }
     this.#isFilling = false;
     this.#context.onChange();
@@ -113,10 +132,8 @@ export class PushLoop {
   }
 
   #mayPush(): boolean {
-    const { signal, pause, concurrency } = this.#context;
-    if (signal?.aborted || pause.by || this.#remote.wait) return false;
     // While the remote fails, one request at a time finds out when it is back.
-    return this.#busy < (this.#remote.failures > 0 ? 1 : concurrency);
+    return this.isFree && this.#busy < (this.#remote.failures > 0 ? 1 : this.#context.concurrency);
   }
 
   /** In turns, so that tasks that always have more do not hold up the others. */
@@ -172,32 +189,23 @@ export class PushLoop {
       this.#look(task, await pushStep(this.#context, task));
       task.failures = 0;
     } catch (error) {
-      if (!this.#context.signal?.aborted) await this.#fail(task, this.#failed(error));
+      if (!this.#context.signal?.aborted) await this.#fail(task, error);
     }
     this.#busy--;
     task.work = undefined;
     void this.fill();
   }
 
-  async #fail(task: PendingTask, error: TaskStoreError): Promise<void> {
-    const { code, message, status } = error;
-    const blame = blameFor(error);
-    if (blame === 'key') this.#context.pause.by ??= error;
-    else if (blame !== 'request') this.#wait(blame === 'remote' ? this.#remote : task, error);
-    else {
-      this.#remote.failures = 0;
-      // Set aside, the task stays whole as it is.
-      const noted = note(this.#context.port, task.key, (state) => [{ ...state, blocked: { code, message, status } }]);
-      await noted.then(
-        ({ record }) => this.#look(task, record?.head),
-        (cause) => this.#wait(task, this.#failed(cause)),
-      );
-    }
-  }
-
-  #failed(cause: unknown): TaskStoreError {
-    this.#lastError = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
-    return this.#lastError;
+  async #fail(task: PendingTask, cause: unknown): Promise<void> {
+    if (!this.blame(cause, task)) return;
+    const { code, message, status } = this.#lastError as TaskStoreError;
+    this.#remote.failures = 0;
+    // Set aside, the task stays whole as it is.
+    const noted = note(this.#context.port, task.key, (state) => [{ ...state, blocked: { code, message, status } }]);
+    await noted.then(
+      ({ record }) => this.#look(task, record?.head),
+      (cause) => this.blame(cause, task),
+    );
   }
 
   #wait(patient: Patient, error: TaskStoreError): void {

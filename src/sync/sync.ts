@@ -189,8 +189,9 @@ export class ElkarSync implements TaskSync {
 
   async #poll(everyMs: number): Promise<void> {
     const pull = async (key: TaskKey) => {
-      if (!this.#loop || this.#context.pause.by) return false;
-      await this.pull(key.taskId, key);
+      if (!this.#loop?.isFree) return false;
+      await this.pull(key.taskId, key).catch((error) => this.#loop?.blame(error));
+      this.#publish();
       return true;
     };
     while (!this.#isStopped) {
