@@ -251,6 +251,14 @@ describe('flush', () => {
     await sync.flush({ taskId: 't1' });
   });
 
+  test('waits for tasks from before sync too, as soon as the store is open', async () => {
+    const { elkar, world } = elkarWorld();
+    const before = await world.openWithoutSync();
+    await before.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await (await world.open()).sync?.flush();
+    expect(elkar.rows).toHaveLength(1);
+  });
+
   test('ends at its time limit and at its signal', async () => {
     const { world, store, sync } = await opened();
     sync.pause();

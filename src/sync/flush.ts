@@ -15,11 +15,14 @@ export interface FlushOptions extends SyncTaskOptions {
 /** While much is under way, what is left is looked for no more often than this, in ms. */
 const LOOK_MS = 200;
 
-/** `nextChange` resolves when something may have changed; `sync` tells how it stands then. */
+/**
+ * `nextChange` resolves when something may have changed; `sync` tells how it stands then. Once it is `settled`, the tasks
+ * that were here before it are pending.
+ */
 export function flush(
   { later, port, identity, pause }: SyncContext,
   options: FlushOptions,
-  sync: { readonly status: SyncStatus },
+  sync: { readonly status: SyncStatus; readonly settled: Promise<void> | undefined },
   nextChange: () => Promise<void>,
 ): Promise<void> {
   const { taskId, signal, timeoutMs = LONGEST_MS } = options;
@@ -27,6 +30,7 @@ export function flush(
   let since: number | undefined;
   let lookedAt = 0;
   const arrive = async (end: AbortSignal) => {
+    await sync.settled;
     while (!end.aborted) {
       const change = nextChange();
       const { state } = sync.status;

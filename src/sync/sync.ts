@@ -28,6 +28,8 @@ export class ElkarSync implements TaskSync {
   /** Called at the next change of state, by whoever waits for one. */
   readonly #waiting: (() => void)[] = [];
   readonly #ends: (() => void)[];
+  /** Resolves when a lead of this context has begun. */
+  settled: Promise<void> | undefined;
   /** While this context leads. */
   #loop: PushLoop | undefined;
   #end = new AbortController();
@@ -54,7 +56,9 @@ export class ElkarSync implements TaskSync {
       void this.#watchLeader(0);
     };
     this.#ends = [port.onPending((touched) => void this.#gather(touched)), onWake(wake)];
-    const lead = () => void this.#lead();
+    const lead = () => {
+      this.settled = this.#lead();
+    };
     if (isShared && locks) this.#election = elect(locks, name, lead, () => void this.#yield());
     else lead();
     void this.#watchLeader();

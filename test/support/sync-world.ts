@@ -78,6 +78,10 @@ export class SyncWorld {
     return this.store;
   }
 
+  openWithoutSync(): Promise<LocalTaskStore> {
+    return openTaskStore({ backend: this.#survivor({ isOver: false }) });
+  }
+
   /** The process is gone: nothing of it runs on, and what it had under way gets no answer. */
   crash(): void {
     this.#crash();
