@@ -334,6 +334,23 @@ describe('pull', () => {
     expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', 'theirs', 'mine']);
   });
 
+  test('ends with the store, and with its signal, whatever it waits for', async () => {
+    const { world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run();
+    world.faults.push('hold', 'hold');
+    const asking = expect(sync.pull('t1')).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+    await store.updateTask('t1', { newMessages: [says('2')] });
+    await world.run(1);
+    const abort = new AbortController();
+    const waiting = expect(sync.pull('t1', { signal: abort.signal })).rejects.toBe('enough');
+    await world.rest();
+    abort.abort('enough');
+    await waiting;
+    await store.close();
+    await asking;
+  });
+
   test('of conflicting states the finished one wins', async () => {
     const { world, store, sync } = await opened();
     await store.upsertTask({ id: 't1', message: says('1', 'user') });

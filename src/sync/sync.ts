@@ -1,4 +1,5 @@
 /** The life of sync in one context: who leads, when to push, what others are told. */
+import { inTime } from '../core/deadline.ts';
 import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
@@ -27,7 +28,8 @@ export class ElkarSync implements TaskSync {
   readonly #listeners = new Listeners<SyncStatus>();
   /** Called at the next change of state, by whoever waits for one. */
   readonly #waiting: (() => void)[] = [];
-  readonly #ends: (() => void)[];
+  /** What ends with sync. */
+  readonly #ends = new Listeners<void>();
   /** Resolves when a lead of this context has begun. */
   settled: Promise<void> | undefined;
   /** While this context leads. */
@@ -55,7 +57,8 @@ export class ElkarSync implements TaskSync {
       this.#say('hurry');
       void this.#watchLeader(0);
     };
-    this.#ends = [port.onPending((touched) => void this.#gather(touched)), onWake(wake)];
+    this.#ends.add(port.onPending((touched) => void this.#gather(touched)));
+    this.#ends.add(onWake(wake));
     const lead = () => {
       this.settled = this.#lead();
     };
@@ -79,19 +82,21 @@ export class ElkarSync implements TaskSync {
     return flush(this.#context, options, this, () => this.#nextChange());
   }
 
-  async pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    const { signal } = options;
-    for (let answer: TaskHead | undefined; !answer; ) {
-      signal?.throwIfAborted();
-      const head = await this.#find(taskId, options);
-      const error = foreignError(head, this.#context.identity);
-      if (error) throw error;
-      // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
-      const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
-      if (isOut) await this.#nextChange();
-      else answer = await ask({ ...this.#context, signal }, head);
-    }
-    this.#publish();
+  pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
+    const bringIn = async (signal: AbortSignal) => {
+      for (let answer: TaskHead | undefined; !answer; ) {
+        const head = await this.#find(taskId, options);
+        const error = foreignError(head, this.#context.identity);
+        if (error) throw error;
+        // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
+        const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
+        if (isOut) await this.#nextChange();
+        else answer = await ask({ ...this.#context, signal }, head);
+      }
+      this.#publish();
+    };
+    // Its time is that of sync itself.
+    return inTime(bringIn, 0, ended, options.signal, (_, end) => this.#ends.add(end));
   }
 
   pause(): void {
@@ -117,7 +122,7 @@ export class ElkarSync implements TaskSync {
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    for (const end of this.#ends) end();
+    this.#ends.tell();
     await this.#yield();
     this.#election?.stop();
     this.#channel?.close();
