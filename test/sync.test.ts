@@ -349,6 +349,9 @@ describe('pull', () => {
     await waiting;
     await store.close();
     await asking;
+    for (const call of ['pull', 'retry', 'discard'] as const) {
+      await expect(sync[call]('t1')).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+    }
   });
 
   test('of conflicting states the finished one wins', async () => {

@@ -130,6 +130,7 @@ export class ElkarSync implements TaskSync {
   }
 
   async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
+    if (this.#isStopped) throw ended();
     const head = await readHead(this.#context.port, keyOf(taskId, options));
     if (head) return head;
     throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller', { taskId });
