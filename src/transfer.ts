@@ -1,10 +1,10 @@
 /** Whole stores on the move: export, import, and pruning what is finished. All go through the port, task by task. */
-import { inCall, invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
+import { inCall, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
 import { keyOf, type TaskHead } from './core/head.ts';
 import { copyJson } from './core/json.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
-import { check } from './core/shape.ts';
-import { finishedStates, type StoredTask, storedTaskShape } from './core/task.ts';
+import { check, is, list, object, optional } from './core/shape.ts';
+import { finishedStates, type StoredTask, stateShape, storedTaskShape } from './core/task.ts';
 import { oldestFirst, type StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
 
@@ -81,10 +81,16 @@ export async function* linesOf(source: ImportSource): AsyncGenerator<string | St
   if (rest) yield rest;
 }
 
-export async function prune(port: StorePort, { olderThan, states, signal }: PruneOptions): Promise<number> {
+const pruneShape = object({
+  olderThan: is((time) => !Number.isNaN(+new Date(time as string)), 'a time'),
+  states: optional(list(stateShape)),
+});
+
+export async function prune(port: StorePort, options: PruneOptions): Promise<number> {
+  check(pruneShape, options);
+  const { olderThan, states, signal } = options;
   // As a number: after the year 9999 the order of texts is not that of times.
   const limit = +new Date(olderThan);
-  if (Number.isNaN(limit)) throw invalidArgument([{ path: ['olderThan'], message: 'expected a time' }]);
   const prunable = [...finishedStates].filter((state) => !states || states.includes(state));
   const isPrunable = ({ updatedAt, pendingSince, body }: TaskHead) =>
     Date.parse(updatedAt) < limit && pendingSince === undefined && prunable.includes(body.status.state);

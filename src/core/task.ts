@@ -272,4 +272,4 @@ export const listQueryShape: Shape = object({
 });
 
 /** The parts of the model that adapters validate by themselves. */
-export { artifact as artifactShape, message as messageShape };
+export { artifact as artifactShape, message as messageShape, state as stateShape };
