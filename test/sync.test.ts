@@ -284,6 +284,20 @@ describe('flush', () => {
 });
 
 describe('a clock that was set back', () => {
+  test('keeps nobody waiting for a context that is gone', async () => {
+    const { elkar, world, store } = await opened();
+    world.faults.push('hold');
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run();
+    world.crash();
+    world.tick(-3_600_000);
+    const again = await world.open();
+    await world.run();
+    expect(elkar.requests).toEqual(['POST /api/tasks', 'GET /api/tasks/t1']);
+    expect(again.sync?.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+    expect(world.now).toBeLessThan(Date.parse('2026-01-01'));
+  });
+
   test('makes no flush believe that the remote has what it has not', async () => {
     const { world, store, sync } = await opened();
     world.faults.push(...Array<'drop-request'>(9).fill('drop-request'));
@@ -443,6 +457,38 @@ describe('outgoing tasks', () => {
     expect(elkar.requests).toEqual(Array(3).fill('POST /api/client-side/tasks'));
     expect(elkar.rows).toMatchObject([{ taskType: 'outgoing', task: { status: { state: 'completed' } } }]);
     expect((await store.listTasks({ taskType: 'outgoing' })).tasks[0]?.pending).toBe(false);
+  });
+
+  test('go up again where a late duplicate of an earlier version came over them, and take in what others wrote', async () => {
+    const { elkar, world, store, sync } = await opened();
+    const task: Task = {
+      id: 'o1',
+      status: { state: 'working', timestamp: '2026-01-01T00:00:00.5Z' },
+      history: [says('1', 'user')],
+      artifacts: [{ index: 0, parts: [{ type: 'text', text: 'a' }] }],
+      metadata: { b: 1, a: 2 },
+    };
+    world.faults.push('late');
+    await store.upsertTaskForClient(task, 'https://agent.test');
+    await world.run(1);
+    await store.upsertTaskForClient({ ...task, history: [says('2')] }, 'https://agent.test');
+    await world.run();
+    await world.deliverLate();
+    await sync.pull('o1', { taskType: 'outgoing' });
+    const kept = async () => texts((await store.getTaskForClient('o1'))?.task);
+    expect(await kept()).toEqual(['2']);
+    await world.run();
+    expect(texts(elkar.rows[0]?.task as unknown as Task)).toEqual(['2']);
+    expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+
+    const theirs = { ...task, history: [says('theirs')] };
+    await world.send('POST', '/client-side/tasks', {
+      task: { ...theirs, sessionId: 's' },
+      server_agent_url: 'https://agent.test',
+      counterparty_identifier: 'holdfast',
+    });
+    await sync.pull('o1', { taskType: 'outgoing' });
+    expect(await kept()).toEqual(['theirs']);
   });
 });
 

@@ -98,7 +98,7 @@ export class WireRequests {
     try {
       const key = await (this.#key ??= typeof apiKey === 'string' ? apiKey : apiKey());
       // What no header can hold is no key, and this throws; the platform would quote it in its error.
-      return (/^[\t -ÿ]+$/.exec(key.trim()) as RegExpExecArray)[0];
+      return (/^[\t -~\x80-ÿ]+$/.exec(key.trim()) as RegExpExecArray)[0];
     } catch (cause) {
       this.#key = undefined;
       throw fail('UNAUTHORIZED', 'apiKey gave no key', { cause });

@@ -46,7 +46,7 @@ export function absorb(
   const { rowId } = remote;
   // Elkar takes any row with a task's id.
   if ((before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task of this id');
-  if (head.key.taskType === 'outgoing') return takeWhole(head, remote, sent);
+  if (head.key.taskType === 'outgoing') return takeWhole(head, remote, now, sent);
   if (before.unsure && !record) return 'read';
   const { headers, theirs } = bySlot(head, remote.task);
   const read = theirs.map((items, n) => {
@@ -88,7 +88,7 @@ export function absorb(
 }
 
 /** The same of an outgoing task: as the remote has it, in place of ours, unless ours has changes to push. */
-function takeWhole(head: TaskHead, { task, rowId }: RemoteTask, sent?: Sent): Note | undefined {
+function takeWhole(head: TaskHead, { task, rowId }: RemoteTask, now: number, sent?: Sent): Note | undefined {
   const before = stateOf(head);
   const status = markOf(task);
   const state = { ...before, rowId, status, target: undefined, unsure: undefined };
@@ -96,6 +96,8 @@ function takeWhole(head: TaskHead, { task, rowId }: RemoteTask, sent?: Sent): No
   // Between the two lies the note of the target.
   if (sent) return [state, head.revision === sent.head.revision + 1 ? 0 : Math.max(pendingSince, sent.at)];
   if (pendingSince || before.status === status) return undefined;
+  // A late duplicate of an earlier version: ours goes up again.
+  if (before.known?.some(({ mark }) => mark === status)) return [state, now];
   const { history: messages = [], artifacts = [], ...body } = copyJson(task);
   const headed = artifacts.map(({ parts, ...header }, slot) => ({ slot, header, parts }));
   return [state, 0, { body, whole: true, messages, artifacts: headed }];

@@ -77,11 +77,10 @@ export function settingsOf(options: SyncOptions): Settings {
 
 function listenToPage(wake: () => void): () => void {
   const here = globalThis as Partial<typeof globalThis>;
-  const { document } = here;
   const end = new AbortController();
   const { signal } = end;
   here.addEventListener?.('online', wake, { signal });
-  document?.addEventListener('visibilitychange', () => document.hidden || wake(), { signal });
+  here.addEventListener?.('visibilitychange', () => document.hidden || wake(), { signal });
   return () => end.abort();
 }
 

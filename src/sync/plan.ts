@@ -66,8 +66,10 @@ export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes
 
 /** May be repeated without harm. */
 function planWhole(record: TaskRecord, callerId: string): Plan {
-  const body = clientTaskBody(toStoredTask(record, {}).task, record.head.agentUrl ?? '', callerId);
-  return { request: { route: '/client-side/tasks', body } };
+  const { task } = toStoredTask(record, {});
+  const body = clientTaskBody(task, record.head.agentUrl ?? '', callerId);
+  const known = remember(stateOf(record.head).known, { print: '', mark: markOf(task) });
+  return { request: { route: '/client-side/tasks', body }, known };
 }
 
 function planCreate({ head, messages }: TaskRecord, uid: string, callerId: string): Plan {

@@ -18,7 +18,7 @@ export interface Tail {
   readonly own: number;
 }
 
-/** A status that the remote may show. */
+/** A status that the remote may show; of an outgoing task all of it. */
 export interface KnownStatus {
   /** How it shows it. */
   readonly print: string;
@@ -90,7 +90,7 @@ export function itemsOf({ head, messages, parts }: TaskRecord, tail: number): re
 
 /** The op of the item that is the nth born here of a tail; without n its beginning. */
 export function opOf(uid: string | undefined, tail: number, own: number | '' | undefined): string {
-  return `${uid}.${tail}.${own}`;
+  return [uid, tail, own].join('.');
 }
 
 /** Tells values apart in little space, whatever the order of their keys. */
