@@ -1,5 +1,5 @@
 /** Whole stores on the move: export, import, and pruning what is finished. All go through the port, task by task. */
-import { inCall, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
+import { inCall, invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
 import { keyOf, type TaskHead } from './core/head.ts';
 import { copyJson } from './core/json.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
@@ -49,6 +49,8 @@ export async function importTasks(
       // Copied at once: a source may fill one object again and again.
       const stored: StoredTask = copyJson(typeof item === 'string' ? JSON.parse(item) : item);
       check(storedTaskShape, stored);
+      if (stored.task.id !== stored.id)
+        throw invalidArgument([{ path: ['task', 'id'], message: 'expected its own id' }]);
       batch.push(stored);
     } catch (error) {
       const why = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${line} is not JSON`);

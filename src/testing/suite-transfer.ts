@@ -77,7 +77,9 @@ export function testTransfer({ describe, expect, test, rejects, harness }: Suite
       if (!store.capabilities.transfer) return;
       await fill(store);
       const good = await exported(store);
-      const text = [good[0], '\n', 'not json\n', good[1], '{"id":"x"}\n', ...good.slice(2)].join('');
+      const first = JSON.parse(good[0] ?? '') as StoredTask;
+      const ofTwoIds = `${JSON.stringify({ ...first, id: 'another' })}\n`;
+      const text = [good[0], '\n', 'not json\n', good[1], '{"id":"x"}\n', ofTwoIds, ...good.slice(2)].join('');
       const bytes = new TextEncoder().encode(text);
       const pieces = Array.from({ length: Math.ceil(bytes.length / 7) }, (_, i) => bytes.subarray(i * 7, i * 7 + 7));
       const place = newPlace();
@@ -92,6 +94,7 @@ export function testTransfer({ describe, expect, test, rejects, harness }: Suite
         expect(result.failed.map(({ line, error }) => [line, error.code])).toEqual([
           [3, 'INVALID_ARGUMENT'],
           [5, 'INVALID_ARGUMENT'],
+          [6, 'INVALID_ARGUMENT'],
         ]);
       } finally {
         await other.close();
@@ -171,6 +174,7 @@ export function testTransfer({ describe, expect, test, rejects, harness }: Suite
       const left = await store.listTasks({ callerId: 'ann' });
       expect(left.tasks.map(({ id }) => id).sort()).toEqual(['input-required', 'working']);
       await rejects(store.prune({ olderThan: 'soon' }), 'INVALID_ARGUMENT');
+      await rejects(store.prune({ olderThan: future, states: ['done' as 'failed'] }), 'INVALID_ARGUMENT');
       await store.updateTask('working', { callerId: 'ann', status: { state: 'completed' } });
       expect(await store.prune({ olderThan: new Date(8.64e15) })).toBe(1);
     });
