@@ -138,6 +138,25 @@ export function testInterleavings(): void {
     expect(await texts(await open(name))).toEqual(['first', 'second', 'third']);
   });
 
+  it('a write on a connection that is lost, ended after a look on another has begun, hides nothing from that', async () => {
+    const name = newName();
+    const store = await open(name);
+    for (const id of ['t', 'u']) await store.upsertTask({ id, message: say('first') });
+    const connections: IDBDatabase[] = [];
+    onWrite(({ db }) => connections.push(db));
+    const release = await occupy(name);
+    const writing = store.upsertTask({ id: 'v', message: say('first') });
+    await expect.poll(() => connections.length).toBe(2);
+    connections[1]?.close();
+    const reading = texts(store);
+    await pause(100);
+    release();
+    await writing;
+    expect(await reading).toEqual(['first']);
+    expect(await texts(store)).toEqual(['first']);
+    expect((await store.listTasks()).tasks).toHaveLength(3);
+  });
+
   describe('a write whose end was not seen', () => {
     it('is not repeated where another has written and folded since, though it may be told to have failed', async () => {
       const { one, other } = await twoTabs();
