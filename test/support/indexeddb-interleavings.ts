@@ -213,6 +213,71 @@ export function testInterleavings(): void {
     });
   });
 
+  describe('writes that were given up', () => {
+    it('are not taken for what was written in their place since', async () => {
+      const name = newName();
+      const [one, other] = [await open(name, 1_000), await open(name)];
+      await other.deleteTask('none');
+      for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('first') });
+      // Lost before it is written; then nothing is answered.
+      let release: Promise<() => void> | undefined;
+      const restore = onWrite((transaction) => {
+        restore();
+        transaction.abort();
+        release = occupy(name);
+      });
+      const long = say('x'.repeat(60_000));
+      const calls = ['t', 'u'].map((id) => one.updateTask(id, { newMessages: [long] }));
+      for (const call of await Promise.allSettled(calls)) {
+        expect(call).toMatchObject({ reason: { code: 'STORE_TIMEOUT' } });
+      }
+      const others = append(other, 'other');
+      await pause(20);
+      const end = loseEnd(async () => {});
+      const own = append(one, 'own');
+      await pause(20);
+      (await release)?.();
+      await Promise.all([others, own]);
+      end();
+      // It is used no more, and looks for what it gave up.
+      await pause(300);
+      for (const store of [one, other, await open(name)]) expect(await texts(store)).toEqual(['first', 'other', 'own']);
+    });
+
+    it('one after the other are all taken back, though the last never came about', async () => {
+      const name = newName();
+      const store = await open(name, 1_000);
+      await store.upsertTask({ id: 't', message: say('first') });
+      const release = await occupy(name);
+      await expect(append(store, 'late')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+      release();
+      // Lost as it is to be written; then the database does not open.
+      const restore = patch(
+        IDBTransaction.prototype,
+        'commit',
+        () =>
+          function (this: IDBTransaction) {
+            restore();
+            this.abort();
+            const open = patch(
+              IDBFactory.prototype,
+              'open',
+              (original) =>
+                function (this: IDBFactory, ...args) {
+                  open();
+                  const request = original.apply(this, args);
+                  request.addEventListener('success', (event) => event.stopImmediatePropagation());
+                  return request;
+                },
+            );
+          },
+      );
+      await expect(append(store, 'never')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+      await append(store, 'in time');
+      expect(await texts(store)).toEqual(['first', 'in time']);
+    });
+  });
+
   it('a task created beside more than 10,000 others does not cost a look at all of them', async () => {
     const name = newName();
     const one = await open(name);

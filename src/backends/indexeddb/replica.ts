@@ -47,11 +47,12 @@ export interface Written {
 }
 
 export class Replica {
-  readonly #owner = Math.random();
+  /** The name this context writes under. */
+  #owner = Math.random();
   /** When another context was last seen to have written, by the clock of this context. */
   #disturbedAt = Number.NEGATIVE_INFINITY;
   declare view: View;
-  /** The records of a write that was given up when the browser could not be stopped from it any more. */
+  /** The records of writes that were given up when the browser could not be stopped from them any more. */
   givenUp: readonly JournalRecord[] = [];
 
   constructor() {
@@ -77,7 +78,7 @@ export class Replica {
     const { view } = this;
     const [, owner, claim] = view.last;
     const age = Date.now() - claim;
-    if (view.db !== db || owner !== this.#owner || age < 0 || age > CLAIM_MS || this.givenUp[0]) return false;
+    if (view.db !== db || owner !== this.#owner || age < 0 || age > CLAIM_MS) return false;
     for (const name of names) if (!view.known.has(name) && !isNew(view, name)) return false;
     return true;
   }
@@ -108,18 +109,22 @@ export class Replica {
     return view;
   }
 
+  /** To be called when a write was given up. What is written from now on must not be taken for it. */
+  giveUp(records: readonly JournalRecord[]): void {
+    this.givenUp = [...this.givenUp, ...records];
+    this.#owner = Math.random();
+  }
+
   /**
    * Takes out what was given up, should it have been written, unless another context has built on it. The bare header after
-   * it tells whoever has learned it to forget it.
+   * it tells whoever has learned it to forget it. It is kept in mind until this transaction is complete.
    */
   #takeBack(tx: IDBTransaction, { last }: View): boolean {
-    const isWritten = this.givenUp.some(([position]) => position === last[0]) && last[1] === this.#owner;
-    // What stands there is kept in mind until this transaction is complete.
-    if (this.givenUp[0] && this.givenUp[0][0] > last[0]) this.givenUp = [];
-    if (!isWritten) return false;
+    const written = this.givenUp.filter(([, owner]) => owner === last[1]);
+    if (written.at(-1)?.[0] !== last[0]) return false;
     const next = last[0] + 1;
     // The first may be a fence.
-    for (const record of this.givenUp) tx.objectStore('journal').put(record.slice(0, 4), record[0]);
+    for (const record of written) tx.objectStore('journal').put(record.slice(0, 4), record[0]);
     tx.objectStore('journal').add([next, this.#owner, 0, 0], next);
     this.forget(tx.db);
     return true;

@@ -210,7 +210,7 @@ export class WriteQueue {
       // What is in memory has changed, whether anything was written or not.
       replica.forget();
       const { code } = error as { code?: string };
-      if (code === 'STORE_TIMEOUT' && tried) replica.givenUp = tried.records;
+      if (code === 'STORE_TIMEOUT' && tried) replica.giveUp(tried.records);
       const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
       if (isConflict && trusting) return this.#write(batch, false);
       throw error;
