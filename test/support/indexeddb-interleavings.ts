@@ -318,4 +318,29 @@ export function testInterleavings(): void {
     // It was forgotten: 100 million characters have gone by, of which 64 may be in memory.
     expect(looks).toBeGreaterThan(0);
   });
+
+  it.each(['history', 'metadata'] as const)('memory has its limit while tasks of a long %s are read', async (what) => {
+    const name = newName();
+    const writer = await open(name);
+    const text = 'x'.repeat(1_000_000);
+    const ids = Array.from({ length: 70 }, (_, i) => `t${i}`);
+    for (const id of ids) {
+      await writer.upsertTask({ id, message: say('first'), ...(what === 'metadata' && { metadata: { text } }) });
+      if (what === 'history') await writer.updateTask(id, { newMessages: [say(text)] });
+    }
+    await writer.close();
+    const reader = await open(name);
+    let looks = 0;
+    patch(
+      IDBObjectStore.prototype,
+      'get',
+      (original) =>
+        function (this: IDBObjectStore, key) {
+          if (key === 'i:t0') looks++;
+          return original.call(this, key);
+        },
+    );
+    for (const id of [...ids, 't0']) await reader.getTask(id);
+    expect(looks).toBe(2);
+  });
 }

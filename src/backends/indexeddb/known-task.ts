@@ -9,6 +9,7 @@ import { type ListedHead, toListed } from '../../core/query.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type Item, type Piece, type Run, type TaskRow } from './schema.ts';
+import type { View } from './view.ts';
 
 /** The inline tails of a task hold up to so many items, and so many characters, in all. */
 const INLINE_ITEMS = 16;
@@ -62,10 +63,6 @@ export class KnownTask {
   declare head: TaskHead;
   #listed: ListedHead | undefined;
   readonly tails: Tail[] = [];
-  /** How many characters of items are in memory. */
-  length = 0;
-  /** What it counts as in memory. */
-  weight = 0;
   /** Whether it is known what of it is in segments; otherwise items that are not in memory may be in the row as well. */
   declare isGrounded: boolean;
 
@@ -103,7 +100,6 @@ export class KnownTask {
       if (!tail) this.tails[number] = new Tail(run);
       // What was appended by a change that is not in the database yet may never get there.
       else if (run.items.length > 0) tail.add(run, counts[number] ?? 0);
-      this.length += lengthOf(run.items);
     });
   }
 
@@ -130,11 +126,7 @@ export class KnownTask {
   #add(number: number, values: readonly unknown[]): void {
     while (this.tails.length <= number) this.tails.push(new Tail({ from: 0, items: [] }));
     const tail = this.tails[number] as Tail;
-    for (const value of values) {
-      const item = JSON.stringify(value);
-      tail.items.push(item);
-      this.length += item.length;
-    }
+    for (const value of values) tail.items.push(JSON.stringify(value));
   }
 
   /** What lists need of the head. */
@@ -195,14 +187,20 @@ export class KnownTask {
   }
 
   /** Gets the items of this range that it lacks, by requests of this transaction. */
-  async load(tx: IDBTransaction, range: TailRange): Promise<void> {
+  async load(tx: IDBTransaction, range: TailRange, view: View): Promise<void> {
     if (!this.isGrounded) {
       this.ground(await answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(encodeKey(this.head.key))));
     }
-    await Promise.all(this.tails.map((tail, number) => this.#fill(tx, number, tail, wanted(range, number))));
+    await Promise.all(this.tails.map((tail, number) => this.#fill(tx, view, number, tail, wanted(range, number))));
   }
 
-  async #fill(tx: IDBTransaction, number: number, tail: Tail, range: readonly [number, number]): Promise<void> {
+  async #fill(
+    tx: IDBTransaction,
+    view: View,
+    number: number,
+    tail: Tail,
+    range: readonly [number, number],
+  ): Promise<void> {
     if (!isShort(tail, range)) return;
     // The segment that holds the first item may begin a little before it.
     const first = [this.id, number, Math.max(0, range[0] - SEGMENT_ITEMS + 1)];
@@ -221,7 +219,7 @@ export class KnownTask {
       else found = new Tail({ from, items });
     });
     tail.add({ from: found.base, items: found.items });
-    this.length += lengthOf(found.items);
+    view.weight += lengthOf(found.items);
   }
 
   /** What a caller gets; looks into the tails when asked, which by then hold the range. */

@@ -5,7 +5,6 @@
 import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Connection } from './connection.ts';
-import type { KnownTask } from './known-task.ts';
 import { byName, linger } from './queue.ts';
 import type { Replica } from './replica.ts';
 import { TASK_STORES } from './schema.ts';
@@ -69,8 +68,7 @@ export class ReadQueue {
       const groups = byName(reads);
       const view = await this.#replica.catchUp(tx, [...groups.keys()]);
       this.#onRead(view);
-      const { known } = view;
-      await Promise.all(Array.from(groups, ([name, same]) => answer(tx, known.get(name), same)));
+      await Promise.all(Array.from(groups, ([name, same]) => answer(tx, view, name, same)));
       this.#waiting.splice(0, reads.length);
       if (performance.now() > until) return;
       await linger(this.#waiting);
@@ -78,12 +76,13 @@ export class ReadQueue {
   }
 }
 
-async function answer(tx: IDBTransaction, task: KnownTask | null | undefined, reads: readonly Read[]): Promise<void> {
+async function answer(tx: IDBTransaction, view: View, name: string, reads: readonly Read[]): Promise<void> {
+  const task = view.known.get(name);
   // A commit may end while this waits, and change the task that both look at; what was asked for stays as it is.
   const head = task?.head;
   for (const { select, resolve } of reads) {
     const range = head && select(head);
-    if (range && task.lacks(range)) await task.load(tx, range);
+    if (range && task.lacks(range)) await task.load(tx, range, view);
     resolve(range && task.toRecord(head, range));
   }
 }

@@ -105,7 +105,8 @@ export class Replica {
     for (const record of found) this.#learn(view, record);
     if (tx.mode === 'readwrite' && this.#takeBack(tx, view)) return this.catchUp(tx, names, isWriting);
     if (all) view.names = all.length > MAX_NAMES ? null : new Set([...(all as string[]), ...view.known.keys()]);
-    for (const row of rows) if (row && !view.known.has(row.key)) this.#keep(view, row.key, KnownTask.ofRow(row));
+    for (const row of rows)
+      if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), lengthOf(row));
     return view;
   }
 
@@ -138,18 +139,10 @@ export class Replica {
     let length = 0;
     for (const piece of pieces) {
       const { key } = piece;
+      const size = lengthOf(piece);
+      length += size;
       view.names?.add(key);
-      const known = view.known.get(key);
-      const own = written?.get(key);
-      if (own) {
-        if (own.task && own.head) own.task.head = own.head;
-        this.#keep(view, key, own.task);
-      } else if (!isWhole(piece)) this.#keep(view, key, null);
-      else if (known?.id === piece.id) {
-        known.absorb(piece);
-        this.#keep(view, key, known);
-      } else this.#keep(view, key, KnownTask.of(piece));
-      length += lengthOf(piece);
+      keep(view, key, taskAfter(piece, view.known.get(key), written?.get(key)), size);
     }
     view.overlay = undefined;
     view.length += length;
@@ -157,13 +150,6 @@ export class Replica {
     if (pieces.length > 0 || isFence(view.last)) {
       view.log.push({ header: view.last, names: pieces.map(({ key }) => key), length });
     }
-  }
-
-  #keep(view: View, name: string, task: KnownTask | null): void {
-    view.known.set(name, task);
-    const weight = (task?.length ?? 0) + TASK_WEIGHT;
-    view.weight += weight - (task?.weight ?? 0);
-    if (task) task.weight = weight;
   }
 
   /** Makes up the records of a write, after the last that is known. */
@@ -212,6 +198,23 @@ export class Replica {
     view.length = view.log.reduce((sum, { length }) => sum + length, 0);
     view.overlay = undefined;
   }
+}
+
+/** What a record makes of a task that is known, or not; `own` is what this context had in mind when it wrote it. */
+function taskAfter(piece: Piece, known: KnownTask | null | undefined, own: Written | undefined): KnownTask | null {
+  if (own) {
+    if (own.task && own.head) own.task.head = own.head;
+    return own.task;
+  }
+  if (!isWhole(piece)) return null;
+  if (known?.id !== piece.id) return KnownTask.of(piece);
+  known.absorb(piece);
+  return known;
+}
+
+function keep(view: View, name: string, task: KnownTask | null, length: number): void {
+  view.weight += length + (view.known.has(name) ? 0 : TASK_WEIGHT);
+  view.known.set(name, task);
 }
 
 /**

@@ -3,7 +3,7 @@ import { compareNewest, type ListedHead } from '../../core/query.ts';
 import type { KnownTask } from './known-task.ts';
 import type { RecordHeader } from './schema.ts';
 
-/** All is forgotten when the tasks in memory hold more characters than this; each counts a little itself. */
+/** All is forgotten when more characters than this have come into memory; each task counts a little itself. */
 const MAX_WEIGHT = 64 * 2 ** 20;
 export const TASK_WEIGHT = 2048;
 
@@ -40,6 +40,7 @@ export interface View {
   overlay: Overlay | undefined;
   /** Of all tasks there are, and maybe of some that are gone; null where they are too many, undefined where that is not known. */
   names: Set<string> | null | undefined;
+  /** How many characters of tasks have come into memory, be they still there or not. */
   weight: number;
   /** Whether this context has looked for what others left in the journal. */
   isSwept: boolean;

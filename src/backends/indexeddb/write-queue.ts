@@ -200,7 +200,8 @@ export class WriteQueue {
         }
         tried = outcome;
         const { lacking, records } = outcome;
-        if (lacking.length > 0) await Promise.all(lacking.map(({ task, range }) => range && task?.load(tx, range)));
+        if (lacking.length > 0)
+          await Promise.all(lacking.map(({ task, range }) => range && task?.load(tx, range, replica.view)));
         for (const record of records) tx.objectStore('journal').add(record, record[0]);
         // Said explicitly as soon as nothing more will be asked, the end comes sooner.
         tx.commit?.();
