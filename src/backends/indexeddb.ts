@@ -46,7 +46,7 @@ class IndexedDbBackend implements Backend {
   readonly #replica = new Replica();
   readonly #writes: WriteQueue;
   readonly #reads: ReadQueue;
-  readonly #channel: BroadcastChannel | undefined;
+  #channel: BroadcastChannel | undefined;
 
   constructor({ name, durability }: BackendContext, connection: Connection) {
     this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
@@ -94,6 +94,8 @@ class IndexedDbBackend implements Backend {
   async close(): Promise<void> {
     await this.#writes.close();
     this.#channel?.close();
+    // A call that was given up may still begin a change.
+    this.#channel = undefined;
     await this.#connection.close();
   }
 

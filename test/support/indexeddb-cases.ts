@@ -122,6 +122,21 @@ export function testIndexedDbCases(): void {
       expect(opened).toBe(0);
     });
 
+    it('closed while a call that was given up begins a change leaves no rejection unheard', async () => {
+      const name = newName();
+      const [store, writer] = [await open({ name }), await open({ name })];
+      await create(writer, 't');
+      // What it has learned is folded as it closes.
+      await store.getTask('t');
+      const controller = new AbortController();
+      const given = store.upsertTask({ id: 'new', message: say('x') }, { signal: controller.signal });
+      controller.abort();
+      await expect(given).rejects.toMatchObject({ name: 'AbortError' });
+      await store.close();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(await texts(writer, 't')).toEqual(['first']);
+    });
+
     it('makes way for an upgrade by a newer version, and says why it cannot come back', async () => {
       const store = await open();
       await create(store, 't');
