@@ -1,7 +1,7 @@
 /** What goes wrong between several contexts only where one thing happens just before another. */
 import { describe, expect, it } from 'vitest';
 import type { TaskStore } from '../../src/index.browser.ts';
-import { newName, occupy, onWrite, open as openOne, patch, undoAfterEach } from './indexeddb-tools.ts';
+import { newName, occupy, onWrite, open as openOne, patch, patchStoring, undoAfterEach } from './indexeddb-tools.ts';
 
 /** No browser is so slow. */
 const PATIENT = 3_600_000;
@@ -297,6 +297,31 @@ export function testInterleavings(): void {
     );
     for (let i = 0; i < 20; i++) await again.upsertTask({ id: `new ${i}`, message: say('x') });
     expect(looks).toBeLessThan(3);
+  });
+
+  it('a task taken out on a full disk is not brought back by one that closes before it is told', async () => {
+    const name = newName();
+    const [one, other] = [await open(name), await open(name)];
+    for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('first') });
+    await texts(other);
+    const restore = patchStoring(
+      (original) =>
+        function (this: IDBObjectStore, value, ...key) {
+          const { transaction } = this;
+          // As browsers do it: the request is taken, and the transaction ends.
+          Object.defineProperty(transaction, 'commit', { value: () => {} });
+          Object.defineProperty(transaction, 'error', { value: new DOMException('', 'QuotaExceededError') });
+          queueMicrotask(() => transaction.abort());
+          return original.call(this, value, ...key);
+        },
+    );
+    expect(await one.deleteTask('t')).toBe(true);
+    restore();
+    await other.close();
+    for (const store of [one, await open(name)]) {
+      expect(await texts(store)).toBe(undefined);
+      expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['u']);
+    }
   });
 
   it('memory has its limit while a stream never pauses', async () => {
