@@ -158,6 +158,49 @@ export function testIndexedDbCases(): void {
       expect(await texts(store, 't')).toEqual(['first']);
     });
 
+    it('that opened while another before it was waited for in vain makes way, too', async () => {
+      const store = await open({ timeoutMs: 500 });
+      await create(store, 't');
+      const unheard = <T extends IDBRequest>(request: T) => {
+        request.addEventListener('success', (event) => event.stopImmediatePropagation());
+        return request;
+      };
+      let connection: IDBDatabase | undefined;
+      const restore = patch(
+        IDBObjectStore.prototype,
+        'getAll',
+        (original) =>
+          function (this: IDBObjectStore, ...args) {
+            connection = this.transaction.db;
+            return unheard(original.apply(this, args));
+          },
+      );
+      const first = store.getTask('t');
+      await expect.poll(() => connection).toBeTruthy();
+      restore();
+      connection?.close();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const answer = patch(
+        IDBFactory.prototype,
+        'open',
+        (original) =>
+          function (this: IDBFactory) {
+            return unheard(original.call(this, newName()));
+          },
+      );
+      const second = store.listTasks();
+      await expect(first).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+      answer();
+      expect(await texts(store, 't')).toEqual(['first']);
+      await expect(second).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+      expect(await texts(store, 't')).toEqual(['first']);
+      await new Promise((resolve, reject) => {
+        const request = indexedDB.deleteDatabase(store.name);
+        request.onsuccess = resolve;
+        request.onblocked = reject;
+      });
+    });
+
     it('that does not open in time is given up', async () => {
       const store = await open();
       await store.close();

@@ -37,11 +37,9 @@ export class Connection {
   /** Async, since a browser that denies storage throws at once. */
   async #connect(): Promise<IDBDatabase> {
     if (this.#isClosed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
-    // Another context wants to upgrade or delete: it must not wait for this one, which opens again when needed.
-    const drop = () => this.drop();
-    const opening = openDatabase(this.#name, { blocking: drop, terminated: drop });
-    const late = () => opening.then((db) => db.close()).catch(() => {});
-    return unwrap(await this.#limit(opening, late)) as IDBDatabase;
+    const opening = openDatabase(this.#name, () => close());
+    const close = () => opening.then((db) => db.close()).catch(() => {});
+    return unwrap(await this.#limit(opening, close)) as IDBDatabase;
   }
 
   /** Lets go of the connection for good: what is still to come, such as a call that was given up, finds nothing to open. */

@@ -106,13 +106,13 @@ export interface Schema extends DBSchema {
 
 export const TASK_STORES = ['journal', 'tasks', 'segments'];
 
-/** Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal. */
-export function openDatabase(
-  name: string,
-  events: { blocking: () => void; terminated: () => void },
-): Promise<IDBPDatabase<Schema>> {
+/**
+ * Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal. `blocking` is called when another
+ * context wants to upgrade or delete, and waits for this connection to be closed.
+ */
+export function openDatabase(name: string, blocking: () => void): Promise<IDBPDatabase<Schema>> {
   return openDB<Schema>(name, VERSION, {
-    ...events,
+    blocking,
     upgrade(db, from) {
       db.createObjectStore('journal');
       if (from > 0) return;
