@@ -244,6 +244,26 @@ export function testInterleavings(): void {
       for (const store of [one, other, await open(name)]) expect(await texts(store)).toEqual(['first', 'other', 'own']);
     });
 
+    it('stay where another context has written them to the row of their task', async () => {
+      const name = newName();
+      const [one, other] = [await open(name, 1_000), await open(name)];
+      const expected = Array.from({ length: 20 }, (_, i) => `${i}`);
+      await one.upsertTask({ id: 't', message: say('0') });
+      await append(one, ...expected.slice(1, -1));
+      // More than are folded at a time.
+      for (let i = 0; i < 68; i++) await one.upsertTask({ id: `u${i}`, message: say('x') });
+      await append(one, '19');
+      const restore = loseEnd();
+      const late = expect(append(one, 'late')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+      await pause(50);
+      await texts(other);
+      await late;
+      restore();
+      await append(one, 'last');
+      await one.close();
+      for (const store of [other, await open(name)]) expect(await texts(store)).toEqual([...expected, 'late', 'last']);
+    });
+
     it('one after the other are all taken back, though the last never came about', async () => {
       const name = newName();
       const store = await open(name, 1_000);

@@ -103,7 +103,9 @@ export class Replica {
       return this.catchUp(tx, names, isWriting);
     }
     for (const record of found) this.#learn(view, record);
-    if (tx.mode === 'readwrite' && this.#takeBack(tx, view)) return this.catchUp(tx, names, isWriting);
+    if (tx.mode === 'readwrite' && (await this.#takeBack(tx, view))) {
+      return this.catchUp(tx, names, isWriting);
+    }
     if (all) view.names = all.length > MAX_NAMES ? null : new Set([...(all as string[]), ...view.known.keys()]);
     for (const row of rows)
       if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), lengthOf(row));
@@ -117,16 +119,25 @@ export class Replica {
   }
 
   /**
-   * Takes out what was given up, should it have been written, unless another context has built on it. The bare header after
-   * it tells whoever has learned it to forget it. It is kept in mind until this transaction is complete.
+   * Takes out what was given up, should it have been written, unless another context has built on it: in a record, or in a
+   * row, since rows are written as the tasks are by then, whichever records are folded. The bare header after it tells whoever
+   * has learned it to forget it. It is kept in mind until this transaction is complete.
    */
-  #takeBack(tx: IDBTransaction, { last }: View): boolean {
+  async #takeBack(tx: IDBTransaction, { last }: View): Promise<boolean> {
     const written = this.givenUp.filter(([, owner]) => owner === last[1]);
     if (written.at(-1)?.[0] !== last[0]) return false;
+    const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
+    const isInRow = async ({ key, head }: Piece) => {
+      const row = await answerOf<TaskRow | undefined>(tasks.get(key));
+      // Where it deleted the task and there is no row, that may be why.
+      return row?.head === head;
+    };
+    const pieces = written.flatMap(([, , , , ...pieces]) => pieces);
+    if ((await Promise.all(pieces.map(isInRow))).includes(true)) return false;
     const next = last[0] + 1;
     // The first may be a fence.
-    for (const record of written) tx.objectStore('journal').put(record.slice(0, 4), record[0]);
-    tx.objectStore('journal').add([next, this.#owner, 0, 0], next);
+    for (const record of written) journal.put(record.slice(0, 4), record[0]);
+    journal.add([next, this.#owner, 0, 0], next);
     this.forget(tx.db);
     return true;
   }
