@@ -5,6 +5,12 @@
 import { LONGEST_MS } from '../../core/deadline.ts';
 import { TaskStoreError } from '../../core/errors.ts';
 
+/**
+ * Nothing is given up before it could be heard for so long: where the page stood still (it was frozen, or busy), what was
+ * answered meanwhile comes after the timer.
+ */
+const GRACE_MS = 100;
+
 /** Answers `work`, or rejects with `STORE_TIMEOUT` where that takes too long; then `onTimeout` is called as well. */
 export type Limit = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
 
@@ -21,18 +27,23 @@ export function limitOf(ms: number): Limit {
         return;
       }
       waits.delete(giveUp);
-      giveUp();
+      setTimeout(giveUp, GRACE_MS);
     }
     isWatching = false;
   };
   return (work, onTimeout) =>
     new Promise((resolve, reject) => {
+      let isAnswered = false;
       const giveUp = () => {
+        if (isAnswered) return;
         reject(new TaskStoreError('STORE_TIMEOUT', `no answer within ${ms} ms`));
         onTimeout();
       };
       waits.set(giveUp, performance.now() + ms);
       if (!isWatching) watch();
-      work.then(resolve, reject).finally(() => waits.delete(giveUp));
+      work.then(resolve, reject).finally(() => {
+        isAnswered = true;
+        waits.delete(giveUp);
+      });
     });
 }
