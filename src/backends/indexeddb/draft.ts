@@ -24,50 +24,44 @@ export interface Result {
   readonly range?: TailRange | undefined;
 }
 
-export class Draft {
-  readonly #name: string;
-  readonly #found: KnownTask | null;
-  readonly #counts: readonly number[];
-  /** Whether there surely is no row of such a task. */
-  readonly #isNew: boolean;
-  #task: KnownTask | null;
-  #head: TaskHead | undefined;
-  isDirty = false;
-
-  constructor(name: string, view: View) {
-    this.#name = name;
-    this.#isNew = isNew(view, name);
-    this.#found = this.#task = view.known.get(name) ?? null;
-    this.#head = this.#task?.head;
-    this.#counts = this.#task?.counts ?? [];
-  }
-
-  apply({ decide, select }: Commit): Result {
-    const before = this.#head;
+/** Makes up what these changes, one after the other, make of a task, and puts what each comes to into `results`. */
+export function draft(
+  view: View,
+  name: string,
+  commits: readonly Commit[],
+  results: Map<Commit, Result>,
+): Written | undefined {
+  const found = view.known.get(name);
+  const counts = found?.counts ?? [];
+  let task = found ?? null;
+  let head = task?.head;
+  let isDirty = false;
+  for (const commit of commits) {
+    const before = head;
     let decision: Decision;
     try {
-      decision = decide(before);
+      decision = commit.decide(before);
     } catch (error) {
-      return { error };
+      results.set(commit, { error });
+      continue;
     }
-    if (decision) {
-      this.isDirty = true;
-      this.#head = decision === 'remove' ? undefined : decision.head;
-      if (decision === 'remove') this.#task = null;
-      else {
-        if (!this.#task || decision.reset) this.#task = new KnownTask(decision.head, this.#isNew);
-        this.#task.append(decision);
-      }
+    if (decision === 'remove') {
+      task = null;
+      head = undefined;
+    } else if (decision) {
+      head = decision.head;
+      if (!task || decision.reset) task = new KnownTask(head, isNew(view, name));
+      task.append(decision);
     }
-    const task = this.#task;
-    const head = this.#head;
-    const range = head && select(head);
-    return { committed: { before, decision, record: range && task?.toRecord(head, range) }, task, range };
+    isDirty ||= decision !== undefined;
+    const range = head && commit.select(head);
+    results.set(commit, {
+      committed: { before, decision, record: range && task?.toRecord(head as TaskHead, range) },
+      task,
+      range,
+    });
   }
-
-  get written(): Written {
-    const [task, head, key] = [this.#task, this.#head, this.#name];
-    const counts = task === this.#found ? this.#counts : [];
-    return { task, head, piece: task && head ? task.pieceSince(counts, head) : { key, id: 0, tails: [] } };
-  }
+  if (!isDirty) return undefined;
+  const piece = task && head && task.pieceSince(task === found ? counts : [], head);
+  return { task, head, piece: piece ?? { key: name, id: 0, tails: [] } };
 }

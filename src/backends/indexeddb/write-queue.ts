@@ -7,7 +7,7 @@ import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
 import { type Connection, isCutOff } from './connection.ts';
-import { type Commit, Draft, type Result } from './draft.ts';
+import { type Commit, draft, type Result } from './draft.ts';
 import { erase, fold } from './fold.ts';
 import { byName, linger } from './queue.ts';
 import type { Replica, Written } from './replica.ts';
@@ -222,9 +222,8 @@ export class WriteQueue {
     const results = new Map<Commit, Result>();
     const written = new Map<string, Written>();
     for (const [name, commits] of changes) {
-      const draft = new Draft(name, view);
-      for (const commit of commits) results.set(commit, draft.apply(commit));
-      if (draft.isDirty) written.set(name, draft.written);
+      const after = draft(view, name, commits, results);
+      if (after) written.set(name, after);
     }
     const lacking = [...results.values()].filter(({ task, range }) => range && task?.lacks(range));
     return { results, written, records: this.#replica.recordsOf(view, written), lacking };
