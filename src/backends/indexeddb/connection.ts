@@ -3,7 +3,7 @@
  * drops it, never waited for without a limit, its failures turned into typed errors.
  */
 import { unwrap } from 'idb';
-import { TaskStoreError, type TaskStoreErrorCode } from '../../core/errors.ts';
+import { TaskStoreError, type TaskStoreErrorCode, toTaskStoreError } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
 import { type Limit, limitOf } from './deadline.ts';
 import { openDatabase } from './schema.ts';
@@ -123,10 +123,8 @@ export function answerOf<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-function toStoreError(error: unknown, code: TaskStoreErrorCode, message: string): unknown {
-  if (error instanceof TaskStoreError) return error;
+function toStoreError(error: unknown, code: TaskStoreErrorCode, message: string): TaskStoreError {
   const { name = '', message: detail = '' } = (error ?? {}) as Partial<Error>;
-  return new TaskStoreError(name === 'QuotaExceededError' ? 'QUOTA_EXCEEDED' : code, `${message}: ${detail || name}`, {
-    cause: error,
-  });
+  const isFull = name === 'QuotaExceededError';
+  return toTaskStoreError(error, isFull ? 'QUOTA_EXCEEDED' : code, `${message}: ${detail || name}`);
 }
