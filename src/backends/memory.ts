@@ -1,7 +1,7 @@
 /** Tasks in memory: gone with the process, and by far the fastest. Snapshots share the frozen messages and parts. */
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { encodeKey } from '../core/head.ts';
-import { compareNewest, type HeadQuery, type ListedHead, takeHeads, toListed } from '../core/query.ts';
+import { compareNewest, type HeadQuery, type ListedHead, takeHeads, takePending, toListed } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Message, Part } from '../core/task.ts';
 import type { Backend, BackendFactory, BackendInfo, Committed, Decide } from './backend.ts';
@@ -69,14 +69,10 @@ class MemoryBackend implements Backend {
   }
 
   async pending(limit: number): Promise<readonly TaskHead[]> {
-    return this.#heads()
-      .filter((head) => head.pendingSince !== undefined)
-      .sort((a, b) => (a.pendingSince as number) - (b.pendingSince as number))
-      .slice(0, limit);
-  }
-
-  #heads(): TaskHead[] {
-    return [...this.#entries.values()].map(({ head }) => head);
+    return takePending(
+      Array.from(this.#entries.values(), ({ head }) => head),
+      limit,
+    );
   }
 
   async getMeta(name: string): Promise<unknown> {

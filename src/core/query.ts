@@ -85,3 +85,11 @@ export function takePage<L extends Listed>(ordered: Iterable<L>, query: HeadQuer
 export function takeHeads(ordered: Iterable<ListedHead>, query: HeadQuery): TaskHead[] {
   return takePage(ordered, query).map(({ head }) => head);
 }
+
+/** Those of these with something pending, the oldest first. */
+export function takePending(heads: readonly TaskHead[], limit: number): TaskHead[] {
+  return heads
+    .filter(({ pendingSince }) => pendingSince !== undefined)
+    .sort((a, b) => (a.pendingSince as number) - (b.pendingSince as number))
+    .slice(0, limit);
+}

@@ -4,7 +4,7 @@
  * are never walked with a cursor, which costs several times as much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
-import { compareNewest, type HeadQuery, type ListedHead, takeHeads, takePage } from '../../core/query.ts';
+import { compareNewest, type HeadQuery, type ListedHead, takeHeads, takePage, takePending } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type TaskRow } from './schema.ts';
 import type { Overlay } from './view.ts';
@@ -46,11 +46,7 @@ function inOrder<T>(newestFirst: readonly T[], order: HeadQuery['order']): reado
 export async function pendingHeads(tx: IDBTransaction, limit: number, overlay: Promise<Overlay>): Promise<TaskHead[]> {
   const index = tx.objectStore('tasks').index('pending');
   const rows = await currentRows(overlay, limit, (limit) => answerOf(index.getAll(null, limit)));
-  const since = ({ pendingSince = Number.NaN }: TaskHead) => pendingSince;
-  return [...rows.map(headOf), ...(await overlay).newestFirst.map(({ head }) => head)]
-    .filter((head) => since(head) >= 0)
-    .sort((a, b) => since(a) - since(b))
-    .slice(0, limit);
+  return takePending([...rows.map(headOf), ...(await overlay).newestFirst.map(({ head }) => head)], limit);
 }
 
 /** The first rows, but for those that are out of date; more are asked for where too many are. */

@@ -3,7 +3,7 @@
  * (`folding`), and the rest, which lie in the file and are read when asked for, the last ones used being kept.
  */
 import type { Change, TaskHead } from '../../core/head.ts';
-import { compareNewest, type HeadQuery, takePage } from '../../core/query.ts';
+import { compareNewest, type HeadQuery, takePage, takePending } from '../../core/query.ts';
 import { RecencyList } from '../../core/recency.ts';
 import { CleanEntry, Entry } from './entry.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -99,12 +99,12 @@ export class TaskTable {
     const { changed, folding, snapshot } = this;
     const heads: TaskHead[] = [];
     const add = ({ head, removed }: Entry) => {
-      if (!removed && head.pendingSince !== undefined) heads.push(head);
+      if (!removed) heads.push(head);
     };
     for (const entry of changed.entries.values()) add(entry);
     if (folding) for (const entry of without(folding.entries.values(), changed.entries)) add(entry);
     for (const row of snapshot.pendingRows(limit)) add(this.#cleanEntry(row));
-    return heads.sort((a, b) => (a.pendingSince as number) - (b.pendingSince as number)).slice(0, limit);
+    return takePending(heads, limit);
   }
 
   /** From here on changes go to a new generation; the ones so far are to be folded into the file. */
