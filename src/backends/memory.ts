@@ -65,7 +65,7 @@ class MemoryBackend implements Backend {
     this.#newestFirst ??= Array.from(this.#entries.values(), (entry) => (entry.listed ??= toListed(entry.head))).sort(
       compareNewest,
     );
-    return takeHeads(query.order === 'newest' ? this.#newestFirst : [...this.#newestFirst].reverse(), query);
+    return takeHeads(this.#newestFirst, query).map(({ head }) => head);
   }
 
   async pending(limit: number): Promise<readonly TaskHead[]> {

@@ -81,9 +81,9 @@ export function takePage<L extends Listed>(ordered: Iterable<L>, query: HeadQuer
   return page;
 }
 
-/** The same of heads. */
-export function takeHeads(ordered: Iterable<ListedHead>, query: HeadQuery): TaskHead[] {
-  return takePage(ordered, query).map(({ head }) => head);
+/** The same, from all that there is with the newest first, whichever order the query has. */
+export function takeHeads(newestFirst: readonly ListedHead[], query: HeadQuery): ListedHead[] {
+  return takePage(query.order === 'newest' ? newestFirst : [...newestFirst].reverse(), query);
 }
 
 /** Those of these with something pending, the oldest first. */

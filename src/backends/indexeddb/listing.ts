@@ -4,7 +4,7 @@
  * are never walked with a cursor, which costs several times as much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
-import { compareNewest, type HeadQuery, type ListedHead, takeHeads, takePage, takePending } from '../../core/query.ts';
+import { compareNewest, type HeadQuery, type ListedHead, takeHeads, takePending } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type TaskRow } from './schema.ts';
 import type { Overlay } from './view.ts';
@@ -15,7 +15,7 @@ type Stretch = readonly [scope: string, state: string];
 const END: IDBValidKey = [];
 
 export async function listHeads(tx: IDBTransaction, query: HeadQuery, overlay: Promise<Overlay>): Promise<TaskHead[]> {
-  const { sessionId, order, limit } = query;
+  const { sessionId, limit } = query;
   const tasks = tx.objectStore('tasks');
   const place = tasks.index('place');
   const pages =
@@ -26,9 +26,8 @@ export async function listHeads(tx: IDBTransaction, query: HeadQuery, overlay: P
       : // A session has few tasks.
         [currentRows(overlay, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
   const rows = (await Promise.all(pages)).flat();
-  const current = takePage(inOrder((await overlay).newestFirst, order), query);
-  const listed = [...rows.map(toListed), ...current].sort(compareNewest);
-  return takeHeads(inOrder(listed, order), query);
+  const listed = [...rows.map(toListed), ...(await overlay).newestFirst].sort(compareNewest);
+  return takeHeads(listed, query).map(({ head }) => head);
 }
 
 function toListed(row: TaskRow): ListedHead {
@@ -36,10 +35,6 @@ function toListed(row: TaskRow): ListedHead {
   const head = headOf(row);
   const [scope, state] = place;
   return { key, scope, updatedAt: head.updatedAt, state, sessionId: session, head };
-}
-
-function inOrder<T>(newestFirst: readonly T[], order: HeadQuery['order']): readonly T[] {
-  return order === 'newest' ? newestFirst : [...newestFirst].reverse();
 }
 
 /** Those with something pending, the oldest first. */
