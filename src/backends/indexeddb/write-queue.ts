@@ -142,7 +142,9 @@ export class WriteQueue {
 
   async #commit(batch: readonly Commit[]): Promise<void> {
     try {
-      this.#settle(batch, await this.#write(batch, true));
+      const { results, records, written } = await this.#write(batch, true);
+      this.#replica.settle(records, written);
+      this.#answer(batch, results);
     } catch (error) {
       // What the storage refuses may be one change alone; the others must not fail with it. Where the end was not seen, they
       // may have taken effect, and are not repeated.
@@ -227,11 +229,6 @@ export class WriteQueue {
     }
     const lacking = [...results.values()].filter(({ task, range }) => range && task?.lacks(range));
     return { results, written, records: this.#replica.recordsOf(view, written), lacking };
-  }
-
-  #settle(batch: readonly Commit[], { results, records, written }: Outcome): void {
-    this.#replica.settle(records, written);
-    this.#answer(batch, results);
   }
 
   #answer(batch: readonly Commit[], results: Outcome['results']): void {
