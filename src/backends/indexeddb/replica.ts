@@ -84,11 +84,12 @@ export class Replica {
   }
 
   /** Learns all that is in the database of these tasks, and the records that are not known yet; answers what is known then. */
-  async catchUp(tx: IDBTransaction, names: readonly string[] = [], isWriting = false): Promise<View> {
+  async catchUp(tx: IDBTransaction, names: readonly string[] = []): Promise<View> {
     if (tx.db !== this.view.db || isFull(this.view)) this.forget(tx.db);
     const { view } = this;
     const [from] = view.last;
     const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
+    const isWriting = tx.mode === 'readwrite';
     const unknown = names.filter((name) => !view.known.has(name));
     const [found, all, rows] = await Promise.all([
       recordsAfter(journal, from),
@@ -100,12 +101,10 @@ export class Replica {
     const [known] = view.last;
     if (known > 0 && found.some((record) => isBare(record) && record[0] > known)) {
       this.forget(tx.db);
-      return this.catchUp(tx, names, isWriting);
+      return this.catchUp(tx, names);
     }
     for (const record of found) this.#learn(view, record);
-    if (tx.mode === 'readwrite' && (await this.#takeBack(tx, view))) {
-      return this.catchUp(tx, names, isWriting);
-    }
+    if (isWriting && (await this.#takeBack(tx, view))) return this.catchUp(tx, names);
     if (all) view.names = all.length > MAX_NAMES ? null : new Set([...(all as string[]), ...view.known.keys()]);
     for (const row of rows)
       if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), lengthOf(row));

@@ -196,7 +196,7 @@ export class WriteQueue {
     try {
       return await this.#connection.transact(begin, 'readwrite', async (tx) => {
         if (!outcome) {
-          const view = await replica.catchUp(tx, names, true);
+          const view = await replica.catchUp(tx, names);
           if (tried && replica.hasLanded(view, tried.records)) return tried;
           outcome = this.#decide(changes, view);
         }
