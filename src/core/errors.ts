@@ -77,15 +77,10 @@ export class TaskStoreError extends Error {
   declare readonly retryAfterMs: number | undefined;
 
   constructor(code: TaskStoreErrorCode, message: string, details: TaskStoreErrorDetails = {}) {
-    const { cause, operation, taskId } = details;
+    const { cause, operation, taskId, issues = [], status, retryAfterMs } = details;
     const subject = taskId === undefined ? '' : ` of task ${shorten(JSON.stringify(taskId))}`;
     super(operation ? `${operation}${subject}: ${message}` : message, cause === undefined ? {} : { cause });
-    this.code = code;
-    this.operation = operation;
-    this.taskId = taskId;
-    this.issues = details.issues ?? [];
-    this.status = details.status;
-    this.retryAfterMs = details.retryAfterMs;
+    Object.assign(this, { code, operation, taskId, issues, status, retryAfterMs });
   }
 }
 

@@ -60,9 +60,7 @@ export function object(fields: Readonly<Record<string, Shape>>, further?: Shape)
     // On the way of every streamed chunk, so a plain loop without destructuring.
     for (let i = 0; i < names.length; i++) {
       const name = names[i] as string;
-      path.push(name);
-      (shapes[i] as Shape)((value as Record<string, unknown>)[name], path, issues);
-      path.pop();
+      within(name, shapes[i] as Shape, (value as Record<string, unknown>)[name], path, issues);
     }
     further?.(value, path, issues);
   };
