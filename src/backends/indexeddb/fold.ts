@@ -4,6 +4,7 @@
  * same, so nothing is doubled.
  */
 import { answerOf } from './connection.ts';
+import type { KnownTask } from './known-task.ts';
 import { FOLDED, isFence, NOTHING, type RecordHeader, type TaskRow } from './schema.ts';
 import type { Unfolded, View } from './view.ts';
 
@@ -30,10 +31,10 @@ export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unf
   if (!last || last[0] <= done[0]) return folded;
   // One that is gone is that of a task which another context has erased, and which must not come back.
   const found = await answerOf(journal.count(IDBKeyRange.bound(done[0], last[0], true)));
-  if (found < count) throw new Error('a record is gone');
+  if (found < count) throw new Error('gone');
   const write = async (name: string) => {
-    const task = known.get(name);
-    if (task === undefined) throw new Error(`nothing is known of ${name}`);
+    // All that stands in the log is known.
+    const task = known.get(name) as KnownTask | null;
     if (!task?.isGrounded) {
       const row = await answerOf<TaskRow | undefined>(tasks.get(name));
       if (row && row.id !== task?.id) deleteSegments(tx, row);

@@ -119,14 +119,11 @@ export class KnownTask {
 
   /** The head is not touched: others may look at this task before the change is in the database. */
   append({ messages, parts }: Change): void {
-    this.#add(0, messages);
-    for (const { slot, parts: items } of parts) this.#add(slot + 1, items);
-  }
-
-  #add(number: number, values: readonly unknown[]): void {
-    while (this.tails.length <= number) this.tails.push(new Tail({ from: 0, items: [] }));
-    const tail = this.tails[number] as Tail;
-    for (const value of values) tail.items.push(JSON.stringify(value));
+    for (const { slot, parts: items } of [{ slot: -1, parts: messages }, ...parts]) {
+      while (this.tails.length <= slot + 1) this.tails.push(new Tail({ from: 0, items: [] }));
+      const tail = this.tails[slot + 1] as Tail;
+      for (const item of items) tail.items.push(JSON.stringify(item));
+    }
   }
 
   /** What lists need of the head. */

@@ -14,7 +14,6 @@ import { answerOf } from './connection.ts';
 import { KnownTask } from './known-task.ts';
 import {
   FOLDED,
-  isBare,
   isFence,
   isWhole,
   type JournalRecord,
@@ -74,13 +73,12 @@ export class Replica {
   }
 
   /** Whether changes of these tasks may be made up from what is known, to be refused where another context wrote. */
-  mayTrust(db: IDBDatabase, names: Iterable<string>): boolean {
+  mayTrust(db: IDBDatabase, names: readonly string[]): boolean {
     const { view } = this;
     const [, owner, claim] = view.last;
     const age = Date.now() - claim;
-    if (view.db !== db || owner !== this.#owner || age < 0 || age > CLAIM_MS) return false;
-    for (const name of names) if (!view.known.has(name) && !isNew(view, name)) return false;
-    return true;
+    const isMine = view.db === db && owner === this.#owner && age >= 0 && age <= CLAIM_MS;
+    return isMine && names.every((name) => view.known.has(name) || isNew(view, name));
   }
 
   /** Learns all that is in the database of these tasks, and the records that are not known yet; answers what is known then. */
@@ -99,7 +97,7 @@ export class Replica {
     // Where only the header of one is left, what it said, and those before it, is in rows, which are to be read again.
     // By now more may be known than when that was asked.
     const [known] = view.last;
-    if (known > 0 && found.some((record) => isBare(record) && record[0] > known)) {
+    if (known > 0 && found.some((record) => record.length === 4 && record[0] > known)) {
       this.forget(tx.db);
       return this.catchUp(tx, names);
     }

@@ -57,12 +57,8 @@ export type RecordHeader = [
   fence: number,
 ];
 
+/** Of one that was folded or taken back only the header is left. */
 export type JournalRecord = [...RecordHeader, ...Piece[]];
-
-/** Only the header of a record that was folded. */
-export function isBare({ length }: JournalRecord): boolean {
-  return length === 4;
-}
 
 export function isWhole(piece: Piece): piece is Required<Piece> {
   return piece.head !== undefined;
