@@ -42,13 +42,12 @@ export const selectAll: SelectRange = (head) => ({
 });
 
 export function selectView({ historyLength, includeArtifacts }: TaskView): SelectRange {
-  if (historyLength === undefined && includeArtifacts !== false) return selectAll;
   return (head) => {
-    const all = selectAll(head);
-    const count = head.messageCount ?? 0;
+    const { messages, parts } = selectAll(head);
+    const [, count] = messages;
     return {
-      messages: [historyLength === undefined ? 0 : Math.max(0, count - historyLength), count],
-      parts: includeArtifacts === false ? noParts : all.parts,
+      messages: [Math.max(0, count - (historyLength ?? count)), count],
+      parts: includeArtifacts === false ? noParts : parts,
     };
   };
 }
