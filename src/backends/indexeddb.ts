@@ -105,12 +105,10 @@ class IndexedDbBackend implements Backend {
       () => TASK_STORES,
       'readonly',
       async (tx) => {
-        const catchUp = async () => {
-          const view = await this.#replica.catchUp(tx);
+        const overlay = this.#replica.catchUp(tx).then((view) => {
           this.#writes.touch(view);
           return overlayOf(view);
-        };
-        const overlay = catchUp();
+        });
         const [answer] = await Promise.all([body(tx, overlay), overlay]);
         return answer;
       },
