@@ -286,6 +286,8 @@ export class LocalTaskStore implements TaskStore {
   }
 
   #hear(notices: readonly Notice[]): void {
+    // Another may have been opened with sync.
+    if (!notices[0] && !this.sync) this.#tracksPending = undefined;
     for (const notice of notices) {
       this.#hub.wake(notice.key, notice.type === 'deleted');
       this.#pending.tell(notice);

@@ -67,7 +67,10 @@ export interface Backend {
   /** Small values beside the tasks, kept as durably as they are. */
   getMeta(name: string): Promise<unknown>;
   setMeta(name: string, value: unknown): Promise<void>;
-  /** Calls `listener` with what other contexts commit to the same storage. Ends with the returned function. */
+  /**
+   * Calls `listener` with what other contexts commit to the same storage; with nothing where they set a value beside the
+   * tasks. Ends with the returned function.
+   */
   listen(listener: (notices: readonly Notice[]) => void): () => void;
   /** Lets what is under way finish, then lets go of the storage. Called once, with no call after it. */
   close(): Promise<void>;

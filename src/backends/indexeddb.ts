@@ -78,6 +78,7 @@ class IndexedDbBackend implements Backend {
 
   async setMeta(name: string, value: unknown): Promise<void> {
     await this.#request('meta', 'readwrite', (store) => store.put(value, name));
+    this.#channel?.postMessage([]);
   }
 
   listen(listener: (notices: readonly Notice[]) => void): () => void {

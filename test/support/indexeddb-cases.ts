@@ -1,11 +1,22 @@
 /** What befalls a database in one page, and what the store makes of it; for every IndexedDB there is. */
 import { describe, expect, it } from 'vitest';
 import type { StoredTask, TaskChange, TaskStore } from '../../src/index.browser.ts';
+import { elkarSync } from '../../src/sync.ts';
 import { newName, occupy, onWrite, open, openRaw, patch, patchStoring, undoAfterEach } from './indexeddb-tools.ts';
 
 const say = (text: string) => ({ role: 'agent' as const, parts: [{ type: 'text' as const, text }] });
 const create = (store: TaskStore, id: string) => store.upsertTask({ id, message: say('first') });
 const append = (store: TaskStore, id: string, text: string) => store.updateTask(id, { newMessages: [say(text)] });
+
+/** Answers nothing, and counts what it is asked. */
+function silentRemote() {
+  let count = 0;
+  const fetch = () => {
+    count++;
+    return new Promise<Response>(() => {});
+  };
+  return { fetch, requests: () => count };
+}
 
 async function texts(store: TaskStore, id: string): Promise<unknown[] | undefined> {
   return (await store.getTask(id))?.task.history?.map(({ parts }) => parts[0]?.text);
@@ -13,6 +24,21 @@ async function texts(store: TaskStore, id: string): Promise<unknown[] | undefine
 
 export function testIndexedDbCases(): void {
   undoAfterEach();
+
+  it('what a store without sync creates is pending once another has sync', async () => {
+    const store = await open();
+    await create(store, 'before');
+    const { fetch, requests } = silentRemote();
+    const sync = elkarSync({ baseUrl: 'https://remote.test/api', apiKey: 'key', fetch });
+    const other = await open({ name: store.name, sync });
+    await expect.poll(requests).toBe(1);
+    await create(store, 'after');
+    expect((await store.listTasks()).tasks.map(({ id, pending }) => [id, pending])).toEqual([
+      ['after', true],
+      ['before', true],
+    ]);
+    await Promise.all([store.close(), other.close()]);
+  });
 
   describe('a connection', () => {
     it('closed under the store is opened anew, and what was asked for happens once', async () => {
