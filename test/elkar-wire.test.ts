@@ -60,6 +60,27 @@ it('a whole task, through our endpoint', async () => {
   );
 });
 
+it("a user's own value under the reserved key, wherever it stands", async () => {
+  for (const server of ['holdfast', 'elkar'] as const) {
+    for (const holdfast of [{}, { op: 'x' }, { own: 1 }, { keys: { type: 'data' } }, null]) {
+      const store = overEndpoint(server);
+      const metadata = { holdfast };
+      const part = (text: string) => ({ type: 'text' as const, text, metadata });
+      const message = { role: 'agent' as const, parts: [part('a'), part('b')], metadata };
+      const artifacts = [{ index: 0, parts: [part('c'), part('d')], metadata }];
+      const sent = await store.upsertTask({ id: 't1', message });
+      expect(sent.task.status.message).toEqual(message);
+      const status = { state: 'working' as const, message };
+      const { task } = await store.updateTask('t1', { status, newMessages: [message], artifactsUpdates: artifacts });
+      expect(task.status.message).toEqual(message);
+      expect(task.history).toEqual([message, message, message]);
+      expect(task.artifacts).toEqual(artifacts);
+      const whole = { ...task, id: 't2' };
+      expect((await store.upsertTaskForClient(whole, 'https://a.example')).task).toEqual(whole);
+    }
+  }
+});
+
 const isSendable = (task: Task) => !/\\u0000|\\ud[89a-f]/i.test(JSON.stringify(task));
 
 it("a whole task, through Elkar's server", async () => {

@@ -54,7 +54,7 @@ export function readTask(wire: unknown): Task {
   const { noSession, keys } = tagOf(Array.isArray(history) && history[0]).task ?? tagOf(decoded).task ?? {};
   if (noSession) delete task.sessionId;
   if (isObject(task.status)) task.status = keepOpInside(task.status);
-  if (history !== undefined) task.history = each(history, keepOp) as Message[];
+  if (history !== undefined) task.history = each(history, keepOps) as Message[];
   if (artifacts !== undefined) task.artifacts = each(artifacts, keepOps) as Artifact[];
   return isObject(keys) ? { ...task, ...keys } : task;
 }
@@ -64,7 +64,7 @@ function each(wire: unknown, read: (item: unknown) => unknown): unknown {
 }
 
 function readMessage(wire: unknown): unknown {
-  return keepOp(decode('message', wire));
+  return keepOps(decode('message', wire));
 }
 
 function readArtifact(wire: unknown): unknown {
@@ -76,13 +76,14 @@ function readStatus(wire: unknown): TaskStatus {
 }
 
 function keepOpInside(status: TaskStatus): TaskStatus {
-  return isObject(status) && status.message ? { ...status, message: keepOp(status.message) as Message } : status;
+  return isObject(status) && status.message ? { ...status, message: keepOps(status.message) as Message } : status;
 }
 
-function keepOps(artifact: unknown): unknown {
-  if (!isObject(artifact) || !Array.isArray(artifact.parts)) return artifact;
-  const { op } = tagOf(artifact);
-  return withOp({ ...artifact, parts: artifact.parts.map(keepOp) }, op);
+/** Of a message or an artifact, and of its parts. */
+function keepOps(item: unknown): unknown {
+  if (!isObject(item) || !Array.isArray(item.parts)) return item;
+  const { op } = tagOf(item);
+  return withOp({ ...item, parts: item.parts.map(keepOp) }, op);
 }
 
 function keepOp(item: unknown): unknown {
