@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { StoredTask } from '../src/core/task.ts';
 import { openTaskStore } from '../src/json-file.ts';
 import { ask, chunk, says } from './support/agent.ts';
-import { runCli, startCli } from './support/cli.ts';
+import { runCli, startCli, startServe } from './support/cli.ts';
 import { crashCopy } from './support/json-file.ts';
 import { newFolder } from './support/places.ts';
 
@@ -51,6 +51,8 @@ describe('help', () => {
       expect([answer.status, answer.stderr]).toEqual([0, '']);
       expect(answer.stdout).toMatch(new RegExp(`^holdfast ${command} `));
       expect(answer.stdout).toMatch(/\nExamples\n {2}holdfast/);
+      // Options stand in one column, the first of them too.
+      expect(answer.stdout).not.toMatch(/^-/m);
     }
   });
 
@@ -67,6 +69,7 @@ test.each([
   [['list', 'extra'], /unexpected argument "extra"/],
   [['list', '--limit', 'many'], /--limit "many": expected a whole number/],
   [['list', '--store', 'nowhere.json'], /no store at nowhere\.json/],
+  [['list', '--type', 'outgoing'], /--type/],
   [['show'], /expected: holdfast show <task>/],
   [['show', 't1', '--type', 'sideways'], /--type/],
   [['import', 'nothing.ndjson'], /no file nothing\.ndjson/],
@@ -81,6 +84,8 @@ test.each([
   [['serve', '--port', '70000'], /65535/],
   [['serve', '--api-key', 'with space'], /--api-key/],
   [['serve', '--api-key', ''], /--api-key/],
+  [['serve', '--api-key', 'a:same', '--api-key', 'b:same'], /--api-key: the agents "a" and "b" share a key/],
+  [['serve', '--host', ''], /--host/],
   [['serve', '--cors', 'example'], /--cors "example"/],
 ])('what is not understood is said in a line, with status 2: %j', async (args, message) => {
   const { status, stdout, stderr } = await run(...args);
@@ -148,6 +153,13 @@ describe('a store file', () => {
     const missing = (await run('show', '\u009b2Jno', '--caller', '\u009bcaller')).stderr;
     expect(missing).toContain('\\x9b2Jno');
     expect(`${listed}${shown}${missing}`.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+  });
+
+  test('a task may be called like an option', async () => {
+    await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+    await store.upsertTask(ask('-h', 'one'));
+    await store.close();
+    expect((await run('show', '--', '-h')).stdout).toMatch(/^task +-h$/m);
   });
 
   test('export and import carry everything over', async () => {
@@ -288,4 +300,13 @@ describe('a store file', () => {
     const status = await new Promise((resolve) => child.once('exit', resolve));
     expect([status, stderr]).toEqual([0, []]);
   });
+});
+
+test('serve ends well, its store closed, from the moment at which it says that it listens', async () => {
+  for (const store of ['a.json', 'b.json', 'c.json', 'd.json', 'e.json']) {
+    const { child, exited } = await startServe(['--store', store], { cwd });
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+    expect(existsSync(join(cwd, `${store}.lock`))).toBe(false);
+  }
 });

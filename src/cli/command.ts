@@ -42,7 +42,7 @@ export function defineCommand<const O extends Options>(spec: CommandSpec<O>): Co
   return {
     name,
     summary,
-    help: `holdfast ${name}${usage && ` ${usage}`}\n\n${summary}\n\n${spec.help.trim()}\n`,
+    help: `holdfast ${name}${usage && ` ${usage}`}\n\n${summary}\n\n${spec.help.replace(/^\n+|\n+$/g, '')}\n`,
     async run(args, terminal) {
       const { values, positionals } = parse(args, options);
       if (positionals.length < least) throw new UsageError(`expected: holdfast ${name} ${usage}`);

@@ -37,7 +37,7 @@ async function main([name = '', ...args]: readonly string[], terminal: Terminal)
   const command = commands.find((known) => known.name === name);
   try {
     if (!command) throw new UsageError(name ? `no command ${JSON.stringify(name)}` : 'expected a command');
-    if (args.includes('--help') || args.includes('-h')) return await say(command.help, terminal);
+    if (asksForHelp(args)) return await say(command.help, terminal);
     return await command.run(args, terminal);
   } catch (error) {
     terminal.note(`holdfast${command ? ` ${command.name}` : ''}: ${describe(error)}`);
@@ -45,6 +45,12 @@ async function main([name = '', ...args]: readonly string[], terminal: Terminal)
     terminal.note(`See: holdfast ${command ? `${command.name} ` : ''}--help`);
     return exit.usage;
   }
+}
+
+/** After `--` no word is an option; a task may be called `-h`. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end < 0 ? undefined : end).some((word) => word === '--help' || word === '-h');
 }
 
 async function say(text: string, terminal: Terminal): Promise<ExitStatus> {

@@ -1,6 +1,6 @@
 import type { TaskState } from '../../core/task.ts';
 import type { TaskSummary } from '../../task-store.ts';
-import { defineCommand, exit, toCount } from '../command.ts';
+import { defineCommand, exit, toCount, UsageError } from '../command.ts';
 import { jsonHelp, jsonOption, storeHelp, storeOption, withStoreToRead } from '../store-file.ts';
 import { shorten, toTable } from '../terminal.ts';
 
@@ -36,6 +36,8 @@ Examples
   arguments: [0, 0],
   run({ values }, terminal) {
     const { store: path, state, caller, session, type, cursor } = values;
+    // Everybody's tasks are those of both types.
+    if (type !== undefined && caller === undefined) throw new UsageError('--type: expected only with --caller');
     const limit = toCount('limit', values.limit, { least: 1 });
     return withStoreToRead(path, async (store) => {
       // What is not a state, a type or a cursor is for the store to say.

@@ -42,6 +42,8 @@ Examples
   arguments: [0, 0],
   async run({ values }, terminal) {
     const { host } = values;
+    // Node would listen on every address of the machine.
+    if (host === '') throw new UsageError('--host "": expected a name or an address');
     const port = toPort(values.port);
     const cors = values.cors?.map(toOrigin);
     const given = values['api-key'] ?? (process.env.HOLDFAST_API_KEY ? [process.env.HOLDFAST_API_KEY] : undefined);
@@ -53,11 +55,13 @@ Examples
       // Ids of 10 KB travel in URLs, and a caller beside them.
       const server = createServer({ maxHeaderSize: 128 * 1024 }, listener);
       await listen(server, port, host);
+      // Who hears that it listens may end it at once.
+      const stopped = stopSignal();
       const { port: bound } = server.address() as AddressInfo;
       const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}/api`;
       if (values.json) terminal.printJson({ url, store: store.backend.location, ...(fresh && { apiKey: fresh }) });
       else sayWhere(terminal, url, store.backend.location, fresh);
-      terminal.note(`${await stopSignal()}: finishing what is under way`);
+      terminal.note(`${await stopped}: finishing what is under way`);
       await stop(server);
       return exit.ok;
     });
@@ -117,15 +121,21 @@ function toPort(text: string): number {
 
 /** `key` belongs to the agent `agent`, `name:key` to the agent `name`. */
 function toAgents(given: readonly string[]): Record<string, string> {
-  // By entries, since any text may be a key, `__proto__` too.
-  return Object.fromEntries(
-    given.map((text) => {
-      const [, agent = 'agent', key = ''] = /^(?:([^:]*):)?(.*)$/s.exec(text) ?? [];
-      // What is no visible ASCII cannot be sent in a header.
-      if (agent && /^[!-~]+$/.test(key)) return [key, agent];
+  const agents = new Map<string, string>();
+  for (const text of given) {
+    const [, agent = 'agent', key = ''] = /^(?:([^:]*):)?(.*)$/s.exec(text) ?? [];
+    // What is no visible ASCII cannot be sent in a header.
+    if (!agent || !/^[!-~]+$/.test(key)) {
       throw new UsageError('--api-key: expected key or agent:key, the key of visible ASCII characters without spaces');
-    }),
-  );
+    }
+    const other = agents.get(key);
+    if (other !== undefined && other !== agent) {
+      throw new UsageError(`--api-key: the agents ${JSON.stringify(other)} and ${JSON.stringify(agent)} share a key`);
+    }
+    agents.set(key, agent);
+  }
+  // By entries, since any text may be a key, `__proto__` too.
+  return Object.fromEntries(agents);
 }
 
 function toOrigin(text: string): string {
