@@ -261,7 +261,42 @@ describe('lost answers', () => {
   });
 });
 
+it('names the task in every error, of the requests that make it too', async () => {
+  const { store, faults } = connect();
+  const named = (promise: Promise<unknown>) =>
+    promise.catch(({ code, operation, taskId, message }) => [code, operation, taskId, message.split(':')[0]]);
+  faults.push(undefined, 'lost request', 'lost request');
+  expect(await named(store.upsertTask(send('t1', 'one')))).toEqual([
+    'REMOTE_UNREACHABLE',
+    'upsertTask',
+    't1',
+    'upsertTask of task "t1"',
+  ]);
+  faults.push('lost request', 'lost request');
+  expect(await named(store.upsertTaskForClient({ id: 't2', status: { state: 'working' } }, 'u'))).toEqual([
+    'REMOTE_UNREACHABLE',
+    'upsertTaskForClient',
+    't2',
+    'upsertTaskForClient of task "t2"',
+  ]);
+});
+
 describe("other's rows", () => {
+  it('are no answer: one about another task acknowledges nothing', async () => {
+    const { handle, ...imitation } = elkarImitation();
+    const first = connect({}, { handle, ...imitation });
+    await first.store.upsertTask(send('t2', 'other'));
+    const askedOfOther = async (request: Request) =>
+      handle(new Request('http://elkar.example/api/tasks/t2?caller_id=holdfast', { headers: request.headers }));
+    const { store } = connect({}, { handle: askedOfOther, ...imitation });
+    expect(await code(store.getTask('t1'))).toBe('REMOTE_UNREACHABLE');
+    expect(await code(store.upsertTask(send('t1', 'one')))).toBe('REMOTE_UNREACHABLE');
+    expect(await code(store.upsertTaskForClient({ id: 't1', status: { state: 'working' } }, 'u'))).toBe(
+      'REMOTE_UNREACHABLE',
+    );
+    expect(await code(store.getTask('t2'))).toBe('resolved');
+  });
+
   it('changed in place of the one meant are reported', async () => {
     const { store, rows } = connect();
     await store.upsertTask(send('t1', 'of ann'), { callerId: 'ann' });

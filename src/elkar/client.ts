@@ -1,5 +1,5 @@
 /** A store on an Elkar server. */
-import { invalidArgument, TaskStoreError } from '../core/errors.ts';
+import { inCall, invalidArgument, TaskStoreError } from '../core/errors.ts';
 import { encodeKey } from '../core/head.ts';
 import type { TaskView } from '../core/record.ts';
 import { check, id, list, object, optional, text, time, validate } from '../core/shape.ts';
@@ -237,11 +237,9 @@ export class ElkarClientStore implements TaskStore {
     signal?.throwIfAborted();
     try {
       if (operation !== 'listTasks') check(callShape, { ...rest, taskId });
-      return await work({ signal, operation });
+      return await work({ signal });
     } catch (error) {
-      if (!(error instanceof TaskStoreError) || error.operation) throw error;
-      const { code, message, issues, status, retryAfterMs, cause } = error;
-      throw new TaskStoreError(code, message, { cause, operation, taskId, issues, status, retryAfterMs });
+      throw inCall(error, operation, taskId);
     }
   }
 }

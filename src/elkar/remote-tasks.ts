@@ -23,7 +23,6 @@ export type RemoteKey = TaskKey & { readonly callerId: string };
 
 export interface Call {
   readonly signal: AbortSignal | undefined;
-  readonly operation: string;
 }
 
 /** So many rows are remembered; of others the server is asked again. */
@@ -159,6 +158,7 @@ export class RemoteTasks {
 
   /** One row for one task: another row in the answer is another task, which the server changed in its stead. */
   #remember(key: RemoteKey, remote: RemoteTask): RemoteTask {
+    if (remote.task.id !== key.taskId) throw new TaskStoreError('REMOTE_UNREACHABLE', 'the answer is of another task');
     if (!this.#isElkar) return remote;
     const name = encodeKey(key);
     const row = this.#rows.get(name);
