@@ -325,6 +325,24 @@ describe("other's rows", () => {
 describe('closed artifacts', () => {
   const chunk = { index: 0, parts: [{ type: 'text' as const, text: 'a' }] };
 
+  it('take no more, also where a later chunk was the last, which Elkar does not notice', async () => {
+    const { store, requests, ...elkar } = connect();
+    await store.upsertTask(send('t1', 'one'));
+    await store.updateTask('t1', { artifactsUpdates: [chunk] });
+    await store.updateTask('t1', { artifactsUpdates: [{ ...chunk, lastChunk: true }] });
+    const sent = requests.length;
+    const late = { newMessages: [say('late')], artifactsUpdates: [{ ...chunk, index: 1 }, chunk] };
+    expect(await code(store.updateTask('t1', late))).toBe('ARTIFACT_CLOSED');
+    expect(requests).toHaveLength(sent);
+    // A client that has not seen the task looks at it first.
+    const { store: another } = connect({}, { requests, ...elkar });
+    expect(await code(another.updateTask('t1', late))).toBe('ARTIFACT_CLOSED');
+    expect(textsOf(await another.getTask('t1'))).toEqual(['one']);
+    expect(
+      (await another.updateTask('t1', { artifactsUpdates: [{ ...chunk, index: 1 }] })).task.artifacts,
+    ).toHaveLength(2);
+  });
+
   it('are told apart from other refusals by a look at the task', async () => {
     const { store } = connect();
     await store.upsertTask(send('t1', 'one'));

@@ -25,6 +25,13 @@ export interface Call {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What was last seen of a row. */
+interface Row {
+  readonly id: string;
+  /** The indexes of artifacts that take no more parts; Elkar keeps taking them where a later chunk was the last. */
+  readonly closed: readonly number[];
+}
+
 /** So many rows are remembered; of others the server is asked again. */
 const REMEMBERED_ROWS = 10_000;
 
@@ -34,7 +41,7 @@ export class RemoteTasks {
   /** An unmodified server of Elkar's, faults and all; else our endpoint, which applies the store's own rules. */
   readonly #isElkar: boolean;
   readonly #environment: Environment;
-  readonly #rows = new Map<string, string>();
+  readonly #rows = new Map<string, Row>();
 
   constructor(transport: ElkarTransport, isElkar: boolean, environment: Environment) {
     this.#transport = transport;
@@ -66,8 +73,14 @@ export class RemoteTasks {
 
   async update(key: RemoteKey, params: UpdateTaskParams, call: Call): Promise<RemoteTask> {
     // Elkar's PUT takes the row of any caller, and says 500 where there is none.
-    const isKnown = !this.#isElkar || this.#rows.has(encodeKey(key)) || (await this.find(key, call)) !== undefined;
-    if (!isKnown) throw notFound();
+    if (this.#isElkar) {
+      const name = encodeKey(key);
+      if (!this.#rows.has(name)) await this.find(key, call);
+      const row = this.#rows.get(name);
+      if (!row) throw notFound();
+      const late = params.artifactsUpdates?.find(({ index = 0 }) => row.closed.includes(index));
+      if (late) throw closedArtifact(late.index ?? 0);
+    }
     return this.#put(key, params, call);
   }
 
@@ -162,14 +175,15 @@ export class RemoteTasks {
     if (!this.#isElkar) return remote;
     const name = encodeKey(key);
     const row = this.#rows.get(name);
-    if (row !== undefined && row !== remote.rowId) {
+    if (row && row.id !== remote.rowId) {
       this.#rows.delete(name);
       const message = 'the server answered with another task of the same id';
       throw new TaskStoreError('CONFLICT', message, { taskId: key.taskId });
     }
     const oldest = this.#rows.keys().next().value;
     if (oldest !== undefined && this.#rows.size >= REMEMBERED_ROWS) this.#rows.delete(oldest);
-    this.#rows.set(name, remote.rowId);
+    const closed = (remote.task.artifacts ?? []).filter(({ lastChunk }) => lastChunk).map(({ index = 0 }) => index);
+    this.#rows.set(name, { id: remote.rowId, closed });
     return remote;
   }
 
