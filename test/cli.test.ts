@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { StoredTask } from '../src/core/task.ts';
 import { openTaskStore } from '../src/json-file.ts';
 import { ask, chunk, says } from './support/agent.ts';
@@ -300,6 +302,21 @@ describe('a store file', () => {
     const status = await new Promise((resolve) => child.once('exit', resolve));
     expect([status, stderr]).toEqual([0, []]);
   });
+});
+
+test('serve goes on where nobody reads any more where it listens', async () => {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  const child = await startCli(['serve', '--port', `${port}`, '--api-key', 'k'], { cwd });
+  child.stdout?.destroy();
+  const ask = () => fetch(`http://127.0.0.1:${port}/api/tasks/t1`, { headers: { 'x-api-key': 'k' } }).catch(() => null);
+  await vi.waitUntil(ask, { timeout: 10_000 });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect((await ask())?.status).toBe(404);
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([0, null]);
 });
 
 test('serve ends well, its store closed, from the moment at which it says that it listens', async () => {

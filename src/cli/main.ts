@@ -69,12 +69,14 @@ function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-// `holdfast export | head` ends the pipe early, which is no failure.
+const args = process.argv.slice(2);
+// `holdfast export | head` ends the pipe early, which is no failure; of `serve` the answer is only where it listens.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE' && args[0] === 'serve') return;
   if (error.code === 'EPIPE') process.exit(exit.ok);
   process.stderr.write(`holdfast: the answer cannot be written: ${error.message}\n`);
   process.exit(exit.problems);
 });
 // Where nobody reads remarks any more they are lost; `serve` goes on, and what is under way is finished.
 process.stderr.on('error', () => {});
-process.exitCode = await main(process.argv.slice(2), new Terminal(process.stdout, process.stderr));
+process.exitCode = await main(args, new Terminal(process.stdout, process.stderr));
