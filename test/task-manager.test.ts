@@ -385,6 +385,24 @@ describe.each([
     expect((await manager.sendTask(ask('t1'))).status.state).toBe('completed');
   });
 
+  test.each([-1, 1.5, '1'] as number[])(
+    'a historyLength of %j is refused before anything is stored',
+    async (historyLength) => {
+      let turns = 0;
+      const { manager, store } = await openManager({
+        store: await open(),
+        sendTaskHandler: async () => {
+          turns++;
+        },
+      });
+      const bad = { ...ask('t1'), historyLength };
+      await expect(manager.sendTask(bad)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(manager.sendTaskStreaming(bad).next()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      expect(turns).toBe(0);
+      expect(await store.getTask('t1')).toBeUndefined();
+    },
+  );
+
   test('closing stops handlers by their signal and ends the streams', async () => {
     const started = gate();
     const { manager } = await openManager({

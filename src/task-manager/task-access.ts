@@ -1,6 +1,7 @@
 /** Reading and changing single tasks of a store: in the order of the calls, and told to who follows. */
 import { encodeKey, type TaskKey } from '../core/head.ts';
-import type { StoredTask, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
+import { check } from '../core/shape.ts';
+import { callShape, type StoredTask, type TaskSendParams, type UpdateTaskParams } from '../core/task.ts';
 import type { TaskStore } from '../task-store.ts';
 import { A2AError } from './a2a-error.ts';
 import { ChangeFeed } from './change-feed.ts';
@@ -42,7 +43,9 @@ export class TaskAccess {
 
   /** `isNew`: the task is not there yet, as far as is known. */
   async upsert(key: TaskKey, params: TaskSendParams, { isNew, isStreaming }: UpsertFacts): Promise<StoredTask> {
-    const { historyLength: _, ...whole } = params;
+    const { historyLength, ...whole } = params;
+    // It cuts what the caller is answered, not what the handler gets; still, bad input is refused before anything is stored.
+    check(callShape, { taskId: key.taskId, historyLength });
     const stored = await this.store.upsertTask(whole, { callerId: key.callerId, isStreaming });
     if (isNew) this.feed.wrote(key, stored, { status: stored.task.status });
     return stored;
