@@ -1,5 +1,5 @@
 /** A task of any caller and type under one text: in the address of the page, and in maps. */
-import type { StoredTask, TaskStore, TaskSummary } from 'holdfast';
+import type { ReadOptions, StoredTask, TaskStore, TaskSummary } from 'holdfast';
 
 export type TaskRef = Pick<TaskSummary, 'id' | 'taskType'> & { readonly callerId?: string | undefined };
 
@@ -18,8 +18,13 @@ export function fromKey(key: string): TaskRef | undefined {
   }
 }
 
-export function readTask(store: TaskStore, { id, callerId, taskType }: TaskRef): Promise<StoredTask | undefined> {
-  return taskType === 'incoming' ? store.getTask(id, { callerId }) : store.getTaskForClient(id, { callerId });
+export function readTask(
+  store: TaskStore,
+  { id, callerId, taskType }: TaskRef,
+  view: Pick<ReadOptions, 'historyLength' | 'includeArtifacts'> = {},
+): Promise<StoredTask | undefined> {
+  const options = { ...view, callerId };
+  return taskType === 'incoming' ? store.getTask(id, options) : store.getTaskForClient(id, options);
 }
 
 export function isSame(a: TaskRef, b: TaskRef): boolean {

@@ -168,6 +168,40 @@ test('the list is used with the keyboard alone', async () => {
   await expect.poll(() => page.getByRole('tab', { name: 'Both sides' }).getAttribute('aria-selected')).toBe('true');
 });
 
+test('the keyboard stays at the task when what it was on goes away', async () => {
+  const page = await (await newVisitor(browser, server.url)).open();
+  const focused = () => page.evaluate(() => document.activeElement?.id || document.activeElement?.className);
+  await setPace(page, 'at once');
+  await give(page);
+  await page.getByRole('button', { name: 'short' }).press('Enter');
+  await expectState(page, 'Completed');
+  expect(await focused()).toBe('task-title');
+  page.once('dialog', (dialog) => dialog.accept());
+  await page.getByRole('button', { name: 'Delete' }).press('Enter');
+  await page.getByText('Choose a task to see').waitFor();
+  expect(await focused()).toBe('empty');
+});
+
+test('a task that is not there says so, and lets go, on a small screen too', async () => {
+  const visitor = await newVisitor(browser, server.url, { viewport: { width: 380, height: 800 } });
+  const page = await visitor.open();
+  await setPace(page, 'at once');
+  await give(page);
+  await expectState(page, 'Asks you');
+  const other = await visitor.open(new URL(page.url()).hash);
+  page.once('dialog', (dialog) => dialog.accept());
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByLabel('The text').waitFor();
+  // In another tab, and behind an old link.
+  await other.locator('.task-page').getByText('The task was deleted.').waitFor();
+  await other.getByRole('button', { name: '← All tasks' }).click();
+  await other.getByLabel('The text').waitFor();
+  await other.goBack();
+  await other.getByText('There is no such task here.').waitFor();
+  await other.getByRole('button', { name: '← All tasks' }).click();
+  await other.getByLabel('The text').waitFor();
+});
+
 /** Rules of WCAG 2.2, A and AA. */
 async function expectAccessible(page: Page): Promise<void> {
   await page.evaluate(axe);

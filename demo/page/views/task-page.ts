@@ -1,7 +1,7 @@
 /** One task, live: what was said, what was made, both sides, and the raw record; to be answered, cancelled, deleted. */
 import { finishedStates, type StoredTask, type TaskStore } from 'holdfast';
 import { AGENT, type AgentRunner } from '../agent/runner.ts';
-import { isSame, type TaskRef } from '../task-key.ts';
+import { isSame, readTask, type TaskRef } from '../task-key.ts';
 import type { Announcer } from '../ui/announcer.ts';
 import { el, onceAFrame, setText } from '../ui/dom.ts';
 import { time } from '../ui/format.ts';
@@ -36,7 +36,7 @@ export class TaskPage {
   readonly #answer: AnswerForm;
   readonly #panels: TabPanels;
   readonly #cancel: HTMLButtonElement;
-  readonly #empty = el('p', { class: 'empty' });
+  readonly #empty = el('p', { class: 'empty', tabindex: -1 });
   readonly #content: HTMLElement;
   #task: TaskRef | undefined;
   #stored: StoredTask | undefined;
@@ -61,13 +61,20 @@ export class TaskPage {
     this.#content = el(
       'div',
       { class: 'task-content', hidden: true },
-      el('button', { type: 'button', class: 'back', onclick: onLeave }, '← All tasks'),
       el('header', { class: 'card-head' }, this.#title, this.#badge.element),
       this.#facts,
       el('div', { class: 'buttons' }, this.#cancel, el('button', { type: 'button', onclick: remove }, 'Delete')),
       this.#panels.element,
     );
-    this.element = el('section', { class: 'card task-page', 'aria-label': 'Chosen task' }, this.#empty, this.#content);
+    // Also where the task is gone: on a small screen there is no other way to the rest of the page.
+    const back = el('button', { type: 'button', class: 'back', onclick: onLeave }, '← All tasks');
+    this.element = el(
+      'section',
+      { class: 'card task-page', 'aria-label': 'Chosen task' },
+      back,
+      this.#empty,
+      this.#content,
+    );
     this.#badge.element.setAttribute('role', 'status');
     this.#showEmpty(NOTHING_CHOSEN);
   }
@@ -86,8 +93,9 @@ export class TaskPage {
     this.#showEmpty('Reading…');
     this.#panels.show(0);
     this.#watch = new AbortController();
-    this.#follow(task, this.#watch.signal).catch((error) => {
-      if (!this.#watch.signal.aborted) this.#showEmpty(`The task cannot be read: ${error.message}`);
+    const { signal } = this.#watch;
+    Promise.all([this.#follow(task, signal), this.#sayIfAbsent(task, signal)]).catch((error) => {
+      if (!signal.aborted) this.#showEmpty(`The task cannot be read: ${error.message}`);
     });
   }
 
@@ -109,6 +117,12 @@ export class TaskPage {
     this.#showEmpty('The task was deleted.');
   }
 
+  /** A watch waits for a task that is not there, as behind an old link: it may still come. */
+  async #sayIfAbsent(task: TaskRef, signal: AbortSignal): Promise<void> {
+    const found = await readTask(this.#options.store, task, { historyLength: 0, includeArtifacts: false });
+    if (!found && !this.#stored && !signal.aborted) this.#showEmpty('There is no such task here.');
+  }
+
   #render(): void {
     const stored = this.#stored;
     const task = this.#task;
@@ -122,8 +136,9 @@ export class TaskPage {
     this.#badge.show(status.state);
     setText(this.#facts, describe(stored));
     const isOurs = metadata?.agent === AGENT && stored.taskType === 'incoming' && stored.callerId === undefined;
-    this.#cancel.hidden = !isOurs || finishedStates.has(status.state);
-    this.#answer.element.hidden = !isOurs || status.state !== 'input-required' || history.at(-1)?.role === 'user';
+    this.#hide(this.#cancel, !isOurs || finishedStates.has(status.state));
+    const isAsked = isOurs && status.state === 'input-required' && history.at(-1)?.role !== 'user';
+    this.#hide(this.#answer.element, !isAsked);
     this.#conversation.show(history);
     this.#artifacts.show(artifacts);
     this.#raw.show(stored, this.#panels.isShown('Raw JSON'));
@@ -136,10 +151,18 @@ export class TaskPage {
     void this.#options.bothSides.look();
   }
 
+  /** What is hidden hands the keyboard on: it must not fall back to the top of the page. */
+  #hide(element: HTMLElement, isHidden: boolean): void {
+    if (isHidden && element.contains(document.activeElement)) this.#title.focus();
+    element.hidden = isHidden;
+  }
+
   #showEmpty(text: string): void {
+    const hadFocus = this.#content.contains(document.activeElement);
     this.#content.hidden = true;
     this.#empty.hidden = false;
     setText(this.#empty, text);
+    if (hadFocus) this.#empty.focus();
   }
 
   async #delete(): Promise<void> {
