@@ -15,6 +15,11 @@ function run(command, args, shell = false) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
+function refuse(reason) {
+  console.error(reason);
+  process.exit(1);
+}
+
 const args = process.argv.slice(2);
 if (!args.includes('--no-build')) run('npm', ['run', '--silent', 'build'], process.platform === 'win32');
 
@@ -26,8 +31,9 @@ if (args.some((arg) => !arg.startsWith('-') && existsSync(arg))) {
 }
 
 async function serveDemo() {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args,
+    allowPositionals: true,
     options: {
       port: { type: 'string' },
       host: { type: 'string' },
@@ -35,8 +41,9 @@ async function serveDemo() {
       'no-build': { type: 'boolean' },
     },
   });
+  if (positionals.length > 0) refuse(`No such folder: ${positionals[0]}`);
   const port = Number(values.port ?? process.env.PORT ?? 8080);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`No such port: ${values.port}`);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) refuse(`No such port: ${values.port ?? process.env.PORT}`);
   const { startDemo } = await import('../demo/server.mjs');
   const demo = await startDemo({
     port,
@@ -44,9 +51,9 @@ async function serveDemo() {
     storePath: values.store ?? `${root}demo-store.json`,
     folder: `${root}demo-dist`,
   }).catch((error) => {
-    if (error.code !== 'EADDRINUSE') throw error;
-    console.error(`Port ${port} is taken. Another: npm start -- --port 8081`);
-    process.exit(1);
+    if (error.code === 'EADDRINUSE') refuse(`Port ${port} is taken. Another: npm start -- --port 8081`);
+    if (error.code !== 'STORE_LOCKED') throw error;
+    refuse(`${error.message}. Another file: npm start -- --port 8081 --store other.json`);
   });
   console.log(`The demo page is at ${demo.url}`);
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => demo.close());

@@ -1,18 +1,21 @@
 /** The demo's server as strangers meet it: nothing that is asked for ends it. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { startDemo } from '../../demo/server.mjs';
+import { root } from '../support/demo.ts';
 import { newFolder } from '../support/places.ts';
 
 async function start() {
   const folder = newFolder();
   for (const name of ['index.html', 'page.css']) writeFileSync(join(folder, name), name);
-  const demo = await startDemo({ folder, storePath: join(newFolder(), 'endpoint.json') });
+  const storePath = join(newFolder(), 'endpoint.json');
+  const demo = await startDemo({ folder, storePath });
   onTestFinished(() => demo.close());
-  return { demo, folder };
+  return { demo, folder, storePath };
 }
 
 async function statusOf(url: string, target: string): Promise<string | undefined> {
@@ -37,4 +40,24 @@ test('a file that a build takes away ends its own answer only', async () => {
   rmSync(join(folder, 'page.css'));
   await statusOf(demo.url, '/page.css');
   expect(await statusOf(demo.url, '/')).toBe('200');
+});
+
+/** What `npm start` says in place of serving. */
+function refusalOf(...args: string[]): string {
+  const command = ['scripts/start.mjs', '--no-build', ...args];
+  const { status, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8', timeout: 60_000 });
+  expect(status).toBe(1);
+  return stderr;
+}
+
+test('npm start says in one line why it does not serve', async () => {
+  const { demo, storePath } = await start();
+  const free = join(newFolder(), 'free.json');
+  const { port } = new URL(demo.url);
+  expect(refusalOf('--port', port, '--store', free)).toMatch(/^Port \d+ is taken\. .+\n$/);
+  expect(refusalOf('--port', '0', '--store', storePath)).toMatch(
+    /^.+ is in use by process \d+ .+ --store other\.json\n$/,
+  );
+  expect(refusalOf('--port', 'here')).toBe('No such port: here\n');
+  expect(refusalOf('no-such-runs')).toBe('No such folder: no-such-runs\n');
 });
