@@ -233,6 +233,20 @@ test('a notification is carried out and not answered', async () => {
   expect((await store.getTask('t1'))?.task.status.state).toBe('completed');
 });
 
+test.each([
+  ['a refusal', 'tasks/get', {}],
+  ['a method that is not there', 'tasks/nap', {}],
+  ['a task that is not there', 'tasks/resubscribe', { id: 't9' }],
+  ['a stream', 'tasks/sendSubscribe', ask('t1')],
+])('a notification is not told of %s', async (_, method, params) => {
+  const { post, store } = await startAgent(echo);
+  const response = await post(JSON.stringify({ jsonrpc: '2.0', method, params }));
+  expect([response.status, await response.text()]).toEqual([204, '']);
+  if (method !== 'tasks/sendSubscribe') return;
+  // A stream that nobody reads does not stop the task.
+  await expect.poll(async () => (await store.getTask('t1'))?.task.status.state).toBe('completed');
+});
+
 test('the application may refuse a request before it is read', async () => {
   const { call, post, store } = await startAgent(echo, {
     callerOf: async (request) => request.headers.get('x-user') ?? new Response('Who are you?', { status: 401 }),

@@ -69,21 +69,25 @@ export function createA2AHandler(
   });
   app.use(path, limitBody({ maxSize: bodyLimit, onError: () => refuse(null, toError(tooLarge), 413) }));
   app.post(path, async ({ req }) => {
-    let id: RequestId | undefined;
+    let request: JsonRpcRequest | undefined;
     try {
       const callerId = await options.callerOf?.(req.raw);
       if (callerId instanceof Response) return callerId;
       const text = await req.text().catch(() => {
         throw new A2AError('parseError', 'The body broke off');
       });
-      const request = parseRequest(text);
-      id = request.id;
+      request = parseRequest(text);
+      const { id } = request;
       const result = await call(manager, request, { callerId });
-      if ('stream' in result) return eventSource(toEventSource(result.stream, id ?? null, keepAliveMs, toError));
-      return id === undefined ? new Response(null, { status: 204 }) : Response.json({ jsonrpc: '2.0', id, ...result });
+      if (!('stream' in result))
+        return id === undefined ? unanswered() : Response.json({ jsonrpc: '2.0', id, ...result });
+      if (id !== undefined) return eventSource(toEventSource(result.stream, id, keepAliveMs, toError));
+      await result.stream.return?.();
+      return unanswered();
     } catch (error) {
       const refusal = toError(error);
-      return refuse(id ?? null, refusal, badRequests.has(refusal.code) ? 400 : 200);
+      if (request && request.id === undefined) return unanswered();
+      return refuse(request?.id ?? null, refusal, badRequests.has(refusal.code) ? 400 : 200);
     }
   });
   // What gets here is a body that broke off while it was measured: nobody is left to be answered, and nothing of ours failed.
@@ -113,6 +117,11 @@ async function call(
   const answer = calls.get(method)?.(manager, params, context);
   if (answer) return { result: await answer };
   throw new A2AError('methodNotFound', `No such method: ${method.slice(0, 80)}`);
+}
+
+/** What JSON-RPC calls a notification, a request without an id, is told nothing: no result, no error, no stream. */
+function unanswered(): Response {
+  return new Response(null, { status: 204 });
 }
 
 function eventSource(body: ReadableStream<Uint8Array>): Response {
