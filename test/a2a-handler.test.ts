@@ -226,6 +226,22 @@ test('nulls for absent fields are taken as absent, but kept in what users own', 
   });
 });
 
+test('nulls in fields that A2A does not name are kept as they came', async () => {
+  const { call, store } = await startAgent(echo);
+  const odd = { review: null, ext: { a: null, metadata: { b: null }, list: [null, { name: null }] } };
+  const file = { bytes: 'aGk=', uri: null, name: null, mimeType: null, ...odd };
+  const message = { role: 'user', parts: [{ type: 'file', file, metadata: null, ...odd }], ...odd };
+  const pushNotification = { url: 'http://u', token: null, authentication: { schemes: [], credentials: null, ...odd } };
+  expect((await call('tasks/send', { id: 't1', message, pushNotification })).error).toBeUndefined();
+  const stored = await store.getTask('t1');
+  expect(stored?.task.history?.[0]).toEqual({
+    role: 'user',
+    parts: [{ type: 'file', file: { bytes: 'aGk=', ...odd }, ...odd }],
+    ...odd,
+  });
+  expect(stored?.pushNotification).toEqual({ url: 'http://u', authentication: { schemes: [], ...odd } });
+});
+
 test('a notification is carried out and not answered', async () => {
   const { post, store } = await startAgent(echo);
   const response = await post(JSON.stringify({ jsonrpc: '2.0', method: 'tasks/send', params: ask('t1') }));

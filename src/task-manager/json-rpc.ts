@@ -100,13 +100,26 @@ function toData({ issues }: z.core.$ZodError): unknown {
 /** So deep that the store refuses it by itself, with the path. */
 const TOO_DEEP = 600;
 
-/** Elkar's Python client writes absent fields as null. What users own (`metadata`, `data`) may hold nulls and keeps them. */
+/** Elkar's Python client writes absent fields as null. What A2A does not name, and what users own, may hold nulls and keeps them. */
 function withoutNulls(value: unknown, depth = 0): unknown {
   if (typeof value !== 'object' || value === null || depth > TOO_DEEP) return value;
-  const inner = (field: unknown) => withoutNulls(field, depth + 1);
-  if (Array.isArray(value)) return value.map(inner);
-  const kept = Object.entries(value).filter(([key, field]) => field !== null || key === 'data');
-  return Object.fromEntries(kept.map(([key, field]) => [key, ownedByUser.has(key) ? field : inner(field)]));
+  if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
+  const kept = Object.entries(value).filter(([key, field]) => field !== null || !optional.has(key));
+  return Object.fromEntries(kept.map(([key, field]) => [key, ours.has(key) ? withoutNulls(field, depth + 1) : field]));
 }
 
-const ownedByUser: ReadonlySet<string> = new Set(['metadata', 'data']);
+/** The fields that may be absent. */
+const optional: ReadonlySet<string> = new Set([
+  ...['sessionId', 'acceptedOutputModes', 'pushNotification', 'historyLength', 'metadata'],
+  ...['name', 'mimeType', 'bytes', 'uri', 'token', 'authentication', 'credentials'],
+]);
+
+/** The fields that hold such fields. */
+const ours: ReadonlySet<string> = new Set([
+  'message',
+  'parts',
+  'file',
+  'pushNotification',
+  'pushNotificationConfig',
+  'authentication',
+]);
