@@ -226,6 +226,23 @@ test('nulls for absent fields are taken as absent, but kept in what users own', 
   });
 });
 
+test('a key of any name is kept', async () => {
+  const { call, store } = await startAgent(echo);
+  const odd = () => JSON.parse('{ "__proto__": { "a": 1 }, "constructor": 2, "": 3 }');
+  const message = {
+    ...odd(),
+    role: 'user',
+    parts: [{ ...odd(), type: 'data', data: odd(), metadata: odd() }],
+    metadata: odd(),
+  };
+  expect((await call('tasks/send', { id: 't1', message, metadata: odd() })).error).toBeUndefined();
+  const { history = [], metadata } = (await store.getTask('t1'))?.task ?? {};
+  expect(JSON.parse(JSON.stringify([history[0], metadata]))).toStrictEqual(
+    JSON.parse(JSON.stringify([message, odd()])),
+  );
+  expect(Object.keys(metadata ?? {})).toContain('__proto__');
+});
+
 test('nulls in fields that A2A does not name are kept as they came', async () => {
   const { call, store } = await startAgent(echo);
   const odd = { review: null, ext: { a: null, metadata: { b: null }, list: [null, { name: null }] } };

@@ -88,8 +88,10 @@ export function toJsonRpcError(error: unknown): JsonRpcError {
 }
 
 function parse<T>(schema: z.ZodMiniType<T>, params: unknown): T {
-  const parsed = z.safeParse(schema, withoutNulls(params));
-  if (parsed.success) return parsed.data;
+  const given = withoutNulls(params);
+  const parsed = z.safeParse(schema, given);
+  // Not what zod makes of it, which leaves out keys named `__proto__`.
+  if (parsed.success) return given as T;
   throw new A2AError('invalidParams', 'Invalid parameters', toData(parsed.error));
 }
 
