@@ -158,6 +158,25 @@ test('the same message added in two tabs is there once', async () => {
   expect((await loaded(tab1)).history).toHaveLength(1);
 });
 
+test('the same artifact added in two tabs is there once, and goes on in both', async () => {
+  const store = await openTaskStore();
+  const [tab1, tab2] = [toA2ATaskStore(store), toA2ATaskStore(store)];
+  await tab1.save(task('t', { artifacts: [artifact(['one'])] }), context);
+  const [in1, in2] = [await loaded(tab1), await loaded(tab2)];
+  for (const one of [in1, in2]) one.artifacts.push(artifact(['new'], 'second'));
+  await Promise.all([tab1.save(in1, context), tab2.save(in2, context)]);
+  expect((await loaded(tab1)).artifacts).toStrictEqual(in1.artifacts);
+  in2.artifacts[1]?.parts.push(textPart('more'));
+  await tab2.save(in2, context);
+  in1.artifacts[0]?.parts.push(textPart('two'));
+  await tab1.save(in1, context);
+  const values = (await loaded(tab1)).artifacts.map(({ parts }) => parts.map(({ content }) => content?.value));
+  expect(values).toEqual([
+    ['one', 'two'],
+    ['new', 'more'],
+  ]);
+});
+
 const conflicts: Record<string, (mine: Awaited<ReturnType<typeof loaded>>, theirs: typeof mine) => void> = {
   'two states': (mine, theirs) => {
     mine.status = { state: COMPLETED, message: undefined, timestamp: '2026-01-02T03:04:07.000Z' };

@@ -10,7 +10,7 @@ import type { Artifact, Message, Part, TaskStatus } from '../core/task.ts';
 import type { Codec, StoredHeader } from './codec.ts';
 import { addedTo, conflict, isTwin, isWithin, merge, mergeStatus } from './merge.ts';
 import type { Fields } from './plain.ts';
-import type { ArtifactView, StoredView, View } from './view.ts';
+import { type ArtifactView, type StoredView, toArtifact, type View } from './view.ts';
 
 export interface Plan {
   /** Undefined: there is nothing to write. */
@@ -99,7 +99,8 @@ function extendArtifacts(
   for (const [i, artifact] of next?.entries() ?? []) {
     const isIt = (other: ArtifactView | undefined) => other?.header.artifactId === artifact.header.artifactId;
     const old = base?.[i];
-    if (!old && isMerged && isTwin(artifact, views, ({ header }) => header.artifactId)) continue;
+    // As the SDK has them: a view knows of itself how it came to be, too.
+    if (!old && isMerged && isTwin(toArtifact(artifact), views.map(toArtifact), (twin) => twin.artifactId)) continue;
     const slot = !old ? views.length : isMerged ? views.findIndex(isIt) : i;
     const there = views[slot];
     const added = addedTo(old?.parts, artifact.parts, artifact.grown);

@@ -116,7 +116,8 @@ export function toTask({ fields, status, history, artifacts }: View): Fields {
   return task;
 }
 
-function toArtifact({ header, parts }: ArtifactView): Fields {
+/** An artifact of the caller's own, as deep as `toTask`'s. */
+export function toArtifact({ header, parts }: ArtifactView): Fields {
   const artifact = thaw(header);
   if (parts) artifact.parts = [...parts];
   return artifact;
