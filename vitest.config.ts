@@ -3,6 +3,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import { BaseSequencer, type BrowserProviderOption, type TestSpecification } from 'vitest/node';
 import { launchOptions } from './scripts/find-browser.mjs';
+import { smallLimits } from './test/setup/small-limits.ts';
 import { findWebKitGtk, webkitGtk } from './test/setup/webkitgtk.ts';
 
 /** Long campaigns of the same tests: thousands of kills, schedules and fuzz cases instead of dozens. */
@@ -57,7 +58,7 @@ function inBrowser(browser: Browser, provider: BrowserProviderOption): TestProje
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const isLong = ({ moduleId }: TestSpecification) => Number(/\/(conformance|runs|model)\//.test(moduleId));
+    const isLong = ({ moduleId }: TestSpecification) => Number(/\/(conformance|runs|model)\/|\.small\./.test(moduleId));
     const waits = ({ moduleId }: TestSpecification) => Number(moduleId.includes('/e2e/'));
     return sorted.sort((a, b) => waits(b) - waits(a) || isLong(b) - isLong(a));
   }
@@ -74,7 +75,7 @@ export default defineConfig({
           env,
           ...patience,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.browser.test.ts', 'test/**/*.happy.test.ts', 'test/e2e/**'],
+          exclude: ['browser', 'happy', 'small'].map((kind) => `test/**/*.${kind}.test.ts`).concat('test/e2e/**'),
         },
       },
       {
@@ -86,6 +87,16 @@ export default defineConfig({
           environment: 'happy-dom',
           setupFiles: ['test/setup/fake-indexeddb.ts'],
           include: ['test/**/*.happy.test.ts'],
+        },
+      },
+      {
+        plugins: [smallLimits()],
+        test: {
+          name: 'small-limits',
+          env,
+          ...patience,
+          setupFiles: ['test/setup/fake-indexeddb.ts'],
+          include: ['test/**/*.small.test.ts'],
         },
       },
       inBrowser('chromium', playwright({ launchOptions: await launchOptions() })),

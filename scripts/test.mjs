@@ -41,7 +41,9 @@ if ((await Promise.all(ready)).includes(false)) process.exit(1);
 mkdirSync('test-results', { recursive: true });
 rmSync(report, { force: true });
 const vitest = `vitest run --reporter=default --reporter=json --outputFile.json=${report}`;
-const ok = long ? run(`${vitest} --project node --project chromium`, { HOLDFAST_LONG: '1' }) : run(vitest);
+const ok = long
+  ? run(`${vitest} --project node --project small-limits --project chromium`, { HOLDFAST_LONG: '1' })
+  : run(vitest);
 const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8'));
 console.log(`\n${numPassedTests} passed, ${numFailedTests} failed`);
 process.exit(ok ? 0 : 1);

@@ -1,2 +1,2 @@
-// happy-dom has no IndexedDB of its own.
+// Neither Node nor happy-dom has an IndexedDB of its own.
 import 'fake-indexeddb/auto';
