@@ -22,7 +22,11 @@ export function seeded(what: string): { seed: number } {
 
 /** Numbers from 0 up to, but not including, 1; the same ones for the same seed. */
 export function seededRandom(what: string): () => number {
-  let state = seeded(what).seed;
+  return randomOf(seeded(what).seed);
+}
+
+export function randomOf(seed: number): () => number {
+  let state = seed;
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 32;
