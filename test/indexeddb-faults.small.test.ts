@@ -6,13 +6,14 @@ import { randomOf, scaled, seeded } from './support/long.ts';
 
 const cutOff: Fault[] = ['abort', 'close'];
 const ends: Fault[] = ['unseenEnd', 'lateEnd'];
+const noEnds: Fault[] = ['noEnd', 'silentAbort'];
 
 const campaigns: [what: string, faults: Fault[], rounds: number][] = [
-  ['connections are lost and transactions aborted', cutOff, scaled(5, 110)],
-  ['ends are not seen, or late', [...cutOff, ...ends], scaled(5, 110)],
-  ['the disk is full', [...cutOff, ...ends, 'fullDisk'], scaled(5, 110)],
-  ['ends never come', ['noEnd'], scaled(3, 70)],
-  ['all of that happens', [...cutOff, ...ends, 'noEnd', 'fullDisk'], scaled(3, 70)],
+  ['connections are lost and transactions aborted', cutOff, scaled(5, 90)],
+  ['ends are not seen, or late', [...cutOff, ...ends], scaled(5, 90)],
+  ['the disk is full', [...cutOff, ...ends, 'fullDisk'], scaled(5, 90)],
+  ['ends never come', noEnds, scaled(3, 90)],
+  ['all of that happens', [...cutOff, ...ends, ...noEnds, 'fullDisk'], scaled(2, 60)],
 ];
 
 it.each(campaigns)('nothing is lost, doubled or reordered where %s', async (what, faults, rounds) => {

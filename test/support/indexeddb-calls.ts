@@ -10,7 +10,9 @@ export async function failureOf(call: () => Promise<unknown>): Promise<string | 
     return undefined;
   } catch (error) {
     const code = codeOf(error);
-    if (code === undefined || !codes.includes(code)) throw error;
+    // What the store itself stumbled over is no fault of the database.
+    const isOwn = (error as Error).cause instanceof TypeError;
+    if (isOwn || code === undefined || !codes.includes(code)) throw error;
     return code;
   }
 }

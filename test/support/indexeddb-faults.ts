@@ -29,6 +29,12 @@ const inflictions = {
 
   /** It completes, and nothing is ever heard of it. */
   noEnd: (tx: IDBTransaction) => hideEnd(tx),
+
+  /** Nothing comes of it, and nothing is ever heard of that. */
+  silentAbort(tx: IDBTransaction) {
+    Object.defineProperty(tx, 'onabort', { set: () => {} });
+    tx.abort();
+  },
 };
 
 /** `fullDisk` comes and goes, and lasts. */
@@ -37,8 +43,8 @@ export type Fault = keyof typeof inflictions | 'fullDisk';
 /** A number from 0 up to, but not including, `count`. */
 export type Draw = (count: number) => number;
 
-/** One transaction in so many has each of the faults: in some rounds so many that one comes on top of another. */
-const rarities = [12, 25, 60];
+/** One transaction in so many has a fault: in some rounds so many that one comes on top of another. */
+const rarities = [4, 8, 25];
 
 export class FaultyIndexedDb {
   readonly #faults: readonly Fault[];
@@ -86,7 +92,7 @@ export class FaultyIndexedDb {
 
   #inflict(tx: IDBTransaction): void {
     // A transaction that upgrades is not begun by its user, and one that reads has no end that anyone waits for.
-    const fault = this.#faults[this.#draw(this.#rarity)];
+    const fault = this.#draw(this.#rarity) === 0 && this.#faults[this.#draw(this.#faults.length)];
     if (!fault || fault === 'fullDisk') return;
     if (tx.mode === 'readwrite' || fault === 'abort' || fault === 'close') inflictions[fault](tx, this.#draw);
   }

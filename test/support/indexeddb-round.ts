@@ -16,7 +16,7 @@ const CONTEXTS = 3;
 const STEPS = 200;
 
 /** Where an end may never come, it is waited for again and again, and so not for long. */
-const IMPATIENT_MS = 60;
+const IMPATIENT_MS = 25;
 const PATIENT_MS = 3_600_000;
 
 /** A round takes a second or so, and no machine is so slow. */
