@@ -14,7 +14,7 @@ for (let i = 0; i < count; i++) {
   const id = `t${Math.floor(i / 1_000)}`;
   if (i % 1_000 === 0) await store.upsertTask({ id, message: message(0) });
   await store.updateTask(id, { newMessages: [message(i, 60)] }, none);
-  if (i % (count / 50) > 0) continue;
+  if (i % (count / 100) > 0) continue;
   globalThis.gc();
   const { heapUsed, external } = process.memoryUsage();
   const half = i < count / 2 ? 0 : 1;

@@ -21,7 +21,7 @@ const CHANGES_PER_TURN = 1_024;
 const FEWER_CHANGES = 64;
 
 /** How long a change waits, in ms, when very much has come. */
-const LONGEST_WAIT_MS = 40;
+const LONGEST_WAIT_MS = 20;
 
 export class JsonFileBackend implements Backend {
   readonly info: BackendInfo;
