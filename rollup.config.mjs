@@ -29,7 +29,13 @@ export default [
     input: named(['index', ...entries]),
     external,
     plugins: [dts({ tsconfig: 'tsconfig.json' })],
-    output: { dir: 'dist', format: 'es', chunkFileNames: 'types/[name]-[hash].d.ts' },
+    output: {
+      dir: 'dist',
+      format: 'es',
+      chunkFileNames: 'types/[name]-[hash].d.ts',
+      // `await using` is in the types whatever a user's own `lib` is.
+      banner: '/// <reference lib="esnext.disposable" />',
+    },
   },
 ].map((config) => ({
   ...config,
