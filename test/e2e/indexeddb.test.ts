@@ -361,7 +361,8 @@ describe('storage that is not to be had', () => {
     expect(kept).toEqual([taken - 9, false, true, true]);
   });
 
-  it('cleared under an open store is begun anew', async () => {
+  // Once in a hundred times Chromium never says that it has cleared a site; no call of a store waits for so long.
+  it('cleared under an open store is begun anew', { timeout: 40_000, retry: 2 }, async () => {
     const page = await openPage(context, site.url);
     await appendFromPage(page, 'a', 20);
     const browser = await context.newCDPSession(page);
