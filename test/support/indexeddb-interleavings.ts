@@ -42,6 +42,21 @@ function loseEnd(then?: () => Promise<unknown>): () => void {
   });
 }
 
+/** Answers how often the row of this task was asked for since. */
+function countLooks(name: string): () => number {
+  let looks = 0;
+  patch(
+    IDBObjectStore.prototype,
+    'get',
+    (original) =>
+      function (this: IDBObjectStore, key) {
+        if (key === name) looks++;
+        return original.call(this, key);
+      },
+  );
+  return () => looks;
+}
+
 export function testInterleavings(): void {
   undoAfterEach();
 
@@ -349,19 +364,10 @@ export function testInterleavings(): void {
     await store.upsertTask({ id: 't', message: say('first') });
     const text = 'x'.repeat(50_000);
     for (let i = 0; i < 2_000; i++) await store.upsertTask({ id: `t${i}`, message: say(text) });
-    let looks = 0;
-    patch(
-      IDBObjectStore.prototype,
-      'get',
-      (original) =>
-        function (this: IDBObjectStore, key) {
-          if (key === 'i:t') looks++;
-          return original.call(this, key);
-        },
-    );
+    const looks = countLooks('i:t');
     await append(store, 'again');
     // It was forgotten: 100 million characters have gone by, of which 64 may be in memory.
-    expect(looks).toBeGreaterThan(0);
+    expect(looks()).toBeGreaterThan(0);
   });
 
   it.each(['history', 'metadata'] as const)('memory has its limit while tasks of a long %s are read', async (what) => {
@@ -375,17 +381,8 @@ export function testInterleavings(): void {
     }
     await writer.close();
     const reader = await open(name);
-    let looks = 0;
-    patch(
-      IDBObjectStore.prototype,
-      'get',
-      (original) =>
-        function (this: IDBObjectStore, key) {
-          if (key === 'i:t0') looks++;
-          return original.call(this, key);
-        },
-    );
+    const looks = countLooks('i:t0');
     for (const id of [...ids, 't0']) await reader.getTask(id);
-    expect(looks).toBe(2);
+    expect(looks()).toBe(2);
   });
 }

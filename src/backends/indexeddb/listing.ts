@@ -26,7 +26,8 @@ export async function listHeads(tx: IDBTransaction, query: HeadQuery, overlay: P
       : // A session has few tasks.
         [currentRows(overlay, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
   const rows = (await Promise.all(pages)).flat();
-  const listed = [...rows.map(toListed), ...(await overlay).newestFirst].sort(compareNewest);
+  const current = takeHeads((await overlay).newestFirst, query);
+  const listed = [...rows.map(toListed), ...current].sort(compareNewest);
   return takeHeads(listed, query).map(({ head }) => head);
 }
 
