@@ -109,7 +109,7 @@ const lost = 'the remote lost what it had taken';
 function bySlot({ artifacts = [] }: TaskHead, task: Task) {
   // Our own header stays: of later chunks the remote may have kept nothing.
   const headers = artifacts.map(({ header }) => header);
-  const theirs: (readonly unknown[] | undefined)[] = [task.history ?? [], ...headers.map(() => undefined)];
+  const theirs: (readonly object[] | undefined)[] = [task.history ?? [], ...headers.map(() => undefined)];
   for (const { parts, index = 0, ...header } of task.artifacts ?? []) {
     const slot = headers.findIndex((header) => header.index === index);
     theirs[slot < 0 ? headers.push({ ...copyJson(header), index }) : slot + 1] = parts;
@@ -122,8 +122,8 @@ function bySlot({ artifacts = [] }: TaskHead, task: Task) {
  * then the remote's order, then what the remote has not got.
  */
 function readTail(
-  ours: readonly unknown[],
-  items: readonly unknown[] | undefined,
+  ours: readonly object[],
+  items: readonly object[] | undefined,
   from: Tail | null | undefined,
   prefix: string,
 ) {
@@ -141,7 +141,7 @@ function readTail(
     if (isOwn && number > own) throw conflict(lost);
     // One before was discarded here, arrived all the same, and stands in the acknowledged part of this side's tail.
     if (isOwn && number < own) continue;
-    woven.push(isOwn ? ours[next++] : copyJson(item));
+    woven.push(isOwn ? (ours[next++] as object) : copyJson(item));
     isForeign ||= !isOwn;
     local++;
     own += Number(isOwn);
@@ -151,8 +151,8 @@ function readTail(
 }
 
 /** Of a task that may be on the remote already: what both begin with is the same, without ops to tell. */
-function adopt(ours: readonly unknown[], theirs: readonly unknown[] = []): Tail {
-  const end = ours.findIndex((item, i) => i >= theirs.length || markOf(item) !== markOf(theirs[i]));
+function adopt(ours: readonly object[], theirs: readonly object[] = []): Tail {
+  const end = ours.findIndex((item, i) => i >= theirs.length || markOf(item) !== markOf(theirs[i] as object));
   const count = end < 0 ? ours.length : end;
   return { local: count, remote: count, own: 0 };
 }

@@ -83,7 +83,7 @@ export function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): number
   return [messageCount, ...artifacts.map(({ partCount }) => partCount)];
 }
 
-export function itemsOf({ head, messages, parts }: TaskRecord, tail: number): readonly unknown[] {
+export function itemsOf({ head, messages, parts }: TaskRecord, tail: number): readonly object[] {
   if (tail === 0) return messages();
   return head.artifacts?.[tail - 1] ? parts(tail - 1) : [];
 }
@@ -93,8 +93,16 @@ export function opOf(uid: string | undefined, tail: number, own: number | '' | u
   return [uid, tail, own].join('.');
 }
 
-/** Tells values apart in little space, whatever the order of their keys. */
-export function markOf(value: unknown): string {
+const marks = new WeakMap<object, string>();
+
+/** Tells values apart in little space, whatever the order of their keys; values do not change. */
+export function markOf(value: object): string {
+  let mark = marks.get(value);
+  if (!mark) marks.set(value, (mark = hash(value)));
+  return mark;
+}
+
+function hash(value: object): string {
   const text = JSON.stringify(value, (_, inner) =>
     isObject(inner) ? Object.fromEntries(Object.entries(inner).sort()) : inner,
   );
