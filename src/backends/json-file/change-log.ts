@@ -10,8 +10,12 @@ const RELAXED_SYNC_MS = 100;
  */
 const QUICK_SYNC_MS = 1;
 
-/** With so many waiting, the write begins while others of the same turn are still being made. */
-const MANY = 64;
+/**
+ * The write begins while others of the same turn are still being made, once as many wait as are made during a sync: about
+ * so many in a millisecond. Fewer had better share it.
+ */
+const MADE_PER_MS = 200;
+const FEWEST = 32;
 
 /** Changes that share one write and one sync. */
 class Batch {
@@ -70,7 +74,8 @@ export class ChangeLog {
     this.submitted++;
     const { records, undos, saved } = this.#next;
     undos.push(undo);
-    if (records.push(record) === MANY && this.#scheduled) this.#run();
+    const many = Math.max(FEWEST, MADE_PER_MS * this.#syncMs);
+    if (records.push(record) >= many && this.#scheduled) this.#run();
     else this.#start();
     return saved;
   }
