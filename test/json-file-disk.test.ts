@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { StoredTask } from '../src/core/task.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { elkarSync } from '../src/sync.ts';
@@ -75,6 +75,59 @@ describe.each(['strict', 'relaxed'] as const)('a disk that is full, %s', (durabi
     await verify(again, written);
     await again.close();
     expect(documentIn(path).tasks).toHaveLength(Object.keys(written).length);
+  });
+
+  it('keeps what changed while the file could not be written anew, and writes it with the next', async () => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    const store = await open(path, { durability, fs: disk.fs, foldFrom: 2000 });
+    await say2(store, 'a', 'first');
+    const meanwhile: Promise<unknown>[] = [];
+    disk.onChange = (what, file) => {
+      if (!file.endsWith('.json.tmp')) return;
+      if (what === 'write') meanwhile.push(say2(store, 'a', `meanwhile ${meanwhile.length}`));
+      if (what === 'rename') throw Object.assign(new Error('EIO: simulated'), { code: 'EIO' });
+    };
+    while (meanwhile.length < 3) await say2(store, 'a', 'x'.repeat(100));
+    await Promise.all(meanwhile);
+    await vi.waitFor(() => expect(readdirSync(dirname(path)).filter((name) => name.endsWith('.tmp'))).toEqual([]));
+    disk.onChange = () => {};
+    const { task } = (await store.updateTask('a', { status: { state: 'completed' } })) as StoredTask;
+    const { tasks } = await store.listTasks();
+    expect(tasks).toMatchObject([{ status: { state: 'completed' }, messageCount: task.history?.length }]);
+    await store.close();
+    await using again = await open(path);
+    expect((await again.getTask('a'))?.task).toEqual(task);
+  });
+
+  it('puts no other task in the place of one that is made anew while the file is, after that failed once', async () => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    const store = await open(path, { durability, fs: disk.fs, foldFrom: 2000 });
+    const fill = async (count: number) => {
+      for (let n = 0; n < count; n++) await say2(store, 'long', 'x'.repeat(100));
+    };
+    await say2(store, 'a', 'one');
+    let failed = false;
+    disk.onChange = (what, file) => {
+      if (!file.endsWith('.json.tmp') || what !== 'rename') return;
+      failed = true;
+      throw Object.assign(new Error('EIO: simulated'), { code: 'EIO' });
+    };
+    await fill(12);
+    await vi.waitFor(() => expect(failed).toBe(true));
+    await store.deleteTask('a');
+    let again: Promise<unknown> | undefined;
+    disk.onChange = (what, file) => {
+      if (what === 'open' && file.endsWith('.json.tmp')) queueMicrotask(() => (again ??= say2(store, 'a', 'two')));
+    };
+    await fill(60);
+    await vi.waitFor(() => expect(again).toBeDefined());
+    await again;
+    await store.close();
+    await using reopened = await open(path);
+    expect((await reopened.getTask('long'))?.task.history).toHaveLength(72);
+    expect(texts(await reopened.getTask('a'))).toEqual(['two']);
   });
 
   it('goes on in a new file when a sync failed, relying on nothing that the old one says', async () => {

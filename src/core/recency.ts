@@ -8,7 +8,7 @@ import { compareNewest, type ListPosition } from './query.ts';
 const MAX_STEPS = 64;
 
 interface Node<E> {
-  readonly entry: E;
+  entry: E;
   newer: Node<E> | undefined;
   older: Node<E> | undefined;
 }
@@ -27,8 +27,10 @@ export class RecencyList<E extends ListPosition> {
   touch(entry: E): void {
     if (this.#isNewest(entry)) return;
     let node = this.#nodes.get(entry.key);
-    if (node) this.#unlink(node);
-    else this.#nodes.set(entry.key, (node = { entry, newer: undefined, older: undefined }));
+    if (node) {
+      this.#unlink(node);
+      node.entry = entry;
+    } else this.#nodes.set(entry.key, (node = { entry, newer: undefined, older: undefined }));
     let newer: Node<E> | undefined;
     let older = this.#newest;
     for (let steps = 0; older && compareNewest(older.entry, entry) < 0; steps++) {

@@ -35,7 +35,7 @@ export class Fold {
 
   /** Where the next file has the task that this entry, changed meanwhile, takes the place of; -1 where it has none. */
   rowOf({ over, row }: Entry): number {
-    if (over) return over.nextRow;
+    if (over) return over.removed ? -1 : over.nextRow;
     return row < 0 ? -1 : (this.#nextRows[row] as number);
   }
 
