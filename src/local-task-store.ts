@@ -16,7 +16,7 @@ import {
   type TaskView,
   toStoredTask,
 } from './core/record.ts';
-import { type Command, reduce } from './core/reduce.ts';
+import { type Command, reduce, type Tracking } from './core/reduce.ts';
 import { check, validate } from './core/shape.ts';
 import {
   type Artifact,
@@ -78,8 +78,8 @@ export class LocalTaskStore implements TaskStore {
   readonly #hub = new ChangeHub();
   readonly #pending = new Listeners<Touched>();
   readonly #stopListening: () => void;
-  /** Undefined until the backend has said whether this store was ever opened with sync. */
-  #tracksPending: Promise<boolean> | undefined;
+  /** Undefined until the backend has said whether this store was ever opened with sync; then whose its changes are. */
+  #tracking: Promise<Tracking | undefined> | undefined;
   /** Notices of other contexts, told one after the other. */
   #telling: Promise<void> = Promise.resolve();
   #active = 0;
@@ -90,7 +90,7 @@ export class LocalTaskStore implements TaskStore {
     this.#backend = backend;
     this.#environment = environment;
     this.backend = { ...backend.info, reason };
-    if (sync) this.#tracksPending = Promise.resolve(true);
+    if (sync) this.#tracking = Promise.resolve({ identity: sync.identity });
     this.#stopListening = backend.listen((notices) => this.#hear(notices));
     this.port = {
       environment,
@@ -251,8 +251,8 @@ export class LocalTaskStore implements TaskStore {
     decide: (head: TaskHead | undefined) => Command | 'remove' | undefined,
     { select = selectNothing, source = 'local' }: TransactOptions = {},
   ): Promise<Committed> {
-    const tracksPending = await (this.#tracksPending ??= this.#learnTracking());
-    const context = { key, now: this.#environment.now(), tracksPending };
+    const tracking = await (this.#tracking ??= this.#learnTracking());
+    const context = { key, now: this.#environment.now(), tracking };
     const decideChange = (head: TaskHead | undefined) => {
       const command = decide(head);
       return typeof command === 'object' ? reduce(head, command, context) : command;
@@ -262,15 +262,15 @@ export class LocalTaskStore implements TaskStore {
     return committed;
   }
 
-  #learnTracking(): Promise<boolean> {
-    return this.#backend.getMeta(SYNC_META).then(
-      (meta) => meta !== undefined,
-      (error) => {
-        // Asked again by the next change.
-        this.#tracksPending = undefined;
-        throw error;
-      },
-    );
+  async #learnTracking(): Promise<Tracking | undefined> {
+    try {
+      const meta = (await this.#backend.getMeta(SYNC_META)) as Tracking | undefined;
+      return meta && { identity: meta.identity };
+    } catch (error) {
+      // Asked again by the next change.
+      this.#tracking = undefined;
+      throw error;
+    }
   }
 
   #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
@@ -287,7 +287,7 @@ export class LocalTaskStore implements TaskStore {
 
   #hear(notices: readonly Notice[]): void {
     // Another may have been opened with sync.
-    if (!notices[0] && !this.sync) this.#tracksPending = undefined;
+    if (!notices[0] && !this.sync) this.#tracking = undefined;
     for (const notice of notices) {
       this.#hub.wake(notice.key, notice.type === 'deleted');
       this.#pending.tell(notice);

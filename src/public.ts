@@ -22,7 +22,7 @@ export {
   type TaskHead,
   type TaskKey,
 } from './core/head.ts';
-export { type HeadQuery, type Listed, type ListPosition, matches, takePage, toListed } from './core/query.ts';
+export { type HeadQuery, type Listed, type ListPosition, matcher, takePage, toListed } from './core/query.ts';
 export type { SelectRange, TailRange, TaskRecord, TaskView } from './core/record.ts';
 export {
   type Artifact,

@@ -44,11 +44,13 @@ export interface StorePort {
   readonly storageId: string;
 }
 
-/** The name under which a store remembers that it was opened with sync; its presence makes every change tracked. */
+/** The name under which a store remembers that it was opened with sync, and whose its changes are (a `Tracking`) from then on. */
 export const SYNC_META = 'sync';
 
 /** What `sync` of `openTaskStore` takes; made by `elkarSync` of `holdfast/sync`. */
 export interface SyncAdapter {
+  /** Whose the changes are that are made meanwhile. */
+  readonly identity: string;
   start(port: StorePort): TaskSync;
 }
 

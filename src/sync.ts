@@ -1,6 +1,8 @@
 /** `holdfast/sync`: every change to an Elkar endpoint, exactly once, whenever there is a network. */
 import { check } from './core/shape.ts';
+import { transportShape } from './elkar/wire-request.ts';
 import type { SyncAdapter } from './store-port.ts';
+import { identityOf } from './sync/identity.ts';
 import { optionsShape, type SyncOptions } from './sync/options.ts';
 import { ElkarSync } from './sync/sync.ts';
 
@@ -19,5 +21,6 @@ export type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from './task-
  */
 export function elkarSync(options: SyncOptions): SyncAdapter {
   check(optionsShape, options);
-  return { start: (port) => new ElkarSync(port, options) };
+  check(transportShape, options);
+  return { identity: identityOf(options), start: (port) => new ElkarSync(port, options) };
 }

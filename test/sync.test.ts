@@ -1,6 +1,6 @@
 /** Sync through the public API, in a world whose clock and network are the test's. */
 import { describe, expect, test } from 'vitest';
-import type { Message, Task } from '../src/core/task.ts';
+import type { Message, StoredTask, Task } from '../src/core/task.ts';
 import { openTaskStore } from '../src/memory.ts';
 import { createElkarHandler } from '../src/server.ts';
 import { elkarSync } from '../src/sync.ts';
@@ -547,6 +547,32 @@ describe('whose changes they are', () => {
     expect(ann.misdeeds).toEqual([]);
   });
 
+  test('it is the one that they were made under, whoever has opened the store meanwhile, be it without sync', async () => {
+    const { elkar, world } = elkarWorld();
+    const ann = await world.open({ identity: 'ann' });
+    await world.run();
+    await (await world.openWithoutSync()).upsertTask({ id: 'without', message: says('of Ann', 'user') });
+    const bob = await world.open({ identity: 'bob' });
+    await ann.upsertTask({ id: 'with', message: says('of Ann', 'user') });
+    ann.sync?.pause();
+    await bob.upsertTask({ id: 'own', message: says('of Bob', 'user') });
+    await world.run();
+    expect((await bob.sync?.blocked())?.map(({ taskId }) => taskId).sort()).toEqual(['with', 'without']);
+    expect(elkar.rows.map(({ taskId }) => taskId)).toEqual(['own']);
+  });
+
+  test('a caller with the name that stands for none is told so, and gets nothing of theirs', async () => {
+    const { elkar, store, sync, world } = await opened();
+    await store.upsertTask({ id: 't1', message: says("nobody's", 'user') });
+    await store.upsertTask({ id: 't1', message: says('mine', 'user') }, { callerId: 'holdfast' });
+    await world.run();
+    const error = { code: 'REMOTE_REJECTED' };
+    expect(await sync.blocked()).toMatchObject([{ taskId: 't1', callerId: 'holdfast', error }]);
+    await expect(sync.pull('t1', { callerId: 'holdfast' })).rejects.toMatchObject(error);
+    expect(texts((await store.getTask('t1', { callerId: 'holdfast' }))?.task)).toEqual(['mine']);
+    expect(elkar.misdeeds).toEqual([]);
+  });
+
   test('neither the store nor an error holds the key', async () => {
     const { world, store, sync } = await opened();
     world.faults.push('401');
@@ -560,7 +586,10 @@ describe('whose changes they are', () => {
     expect(held).not.toContain('secret');
   });
 
-  test('bad options are named', () => {
+  test('bad options are named, before anything is opened', () => {
+    const unreachable = { baseUrl: 'https://ho st/api', apiKey: '' };
+    const places = ['baseUrl', 'apiKey'].map((name) => expect.objectContaining({ path: [name] }));
+    expect(() => elkarSync(unreachable)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', issues: places }));
     const bad = { baseUrl: 'https://host/api', apiKey: 'k', concurrency: 0, pollMs: -1, defaultCallerId: '' };
     const paths = ['concurrency', 'pollMs', 'defaultCallerId'].map((name) => expect.objectContaining({ path: [name] }));
     expect(() => elkarSync(bad)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', issues: paths }));
@@ -585,6 +614,119 @@ describe('tasks that were here before', () => {
     expect(texts((await fresh.remoteTask('t1'))?.task)).toEqual(['1', '2', '3', '4']);
     expect(texts((await store.getTask('t1'))?.task)).toEqual(['1', '2', '3', '4']);
     expect(other.elkar.misdeeds).toEqual([]);
+  });
+});
+
+describe('a task that is replaced', () => {
+  const changed = (stored: StoredTask | undefined, ...history: Message[]): StoredTask => {
+    const { task, ...known } = stored as StoredTask;
+    return { ...known, task: { ...task, history } };
+  };
+
+  test('by an import is completed on the remote, and never doubled where that cannot be', async () => {
+    const { elkar, world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await store.updateTask('t1', { newMessages: [says('2'), says('3')] });
+    await world.run();
+    const kept = await store.getTask('t1');
+    const onConflict = 'replace';
+    const longer = changed(kept, says('1', 'user'), says('2'), says('3'), says('4'));
+    await store.importTasks([longer], { onConflict });
+    await world.run();
+    expect(elkar.rows.map(({ task }) => texts(task as never))).toEqual([['1', '2', '3', '4']]);
+    const corrected = changed(kept, says('1', 'user'), says('two'), says('3'), says('4'));
+    await store.importTasks([corrected], { onConflict });
+    await world.run();
+    expect(await sync.blocked()).toMatchObject([{ taskId: 't1', error: { code: 'CONFLICT' } }]);
+    expect(texts((await store.getTask('t1'))?.task)).toEqual(['1', 'two', '3', '4']);
+    expect(elkar.rows.map(({ task }) => texts(task as never))).toEqual([['1', '2', '3', '4']]);
+  });
+
+  test('by an adapter is set aside, since the remote can only be added to; given up, it goes on', async () => {
+    const { elkar, world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await store.updateTask('t1', { newMessages: [says('2'), says('3')] });
+    await world.run();
+    const { task } = (await store.getTask('t1')) as StoredTask;
+    await store.port.transact(key, () => ({ type: 'replace', task: { ...task, history: [says('in short')] } }));
+    await store.updateTask('t1', { newMessages: [says('4')] });
+    await world.run();
+    const error = { code: 'CONFLICT' };
+    expect(await sync.blocked()).toMatchObject([{ taskId: 't1', error }]);
+    await expect(sync.flush()).rejects.toMatchObject(error);
+    expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', '2', '3']);
+    await sync.discard('t1');
+    await store.updateTask('t1', { newMessages: [says('5')] });
+    await world.run();
+    expect(texts((await store.getTask('t1'))?.task)).toEqual(['in short', '4', '5']);
+    expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', '2', '3', '5']);
+    expect(elkar.misdeeds).toEqual([]);
+  });
+
+  test('while its creation is under way is not taken for what was sent', async () => {
+    const { world, store, sync } = await opened();
+    world.faults.push('hold');
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run(1);
+    const { task } = (await store.getTask('t1')) as StoredTask;
+    await store.port.transact(key, () => ({ type: 'replace', task: { ...task, history: [says('another', 'user')] } }));
+    await world.release();
+    await world.run();
+    expect(await sync.blocked()).toMatchObject([{ taskId: 't1', error: { code: 'CONFLICT' } }]);
+  });
+});
+
+describe('a storage that fails', () => {
+  test('at a look for what is pending is asked again', async () => {
+    const { elkar, world } = elkarWorld();
+    const first = await world.open();
+    first.sync?.pause();
+    await first.upsertTask({ id: 't1', message: says('1', 'user') });
+    world.crash();
+    world.refusals.pending = 1;
+    const { sync } = await world.open();
+    await world.run(3);
+    expect(elkar.requests).toEqual(['POST /api/tasks']);
+    expect(sync?.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+  });
+
+  test('at the beginning of sync lets no flush end before it has begun', async () => {
+    const { elkar, world } = elkarWorld();
+    await (await world.openWithoutSync()).upsertTask({ id: 't1', message: says('1', 'user') });
+    world.refusals.setMeta = 2;
+    const { sync } = await world.open();
+    const flushed = sync?.flush();
+    await world.run();
+    await flushed;
+    expect(elkar.rows).toHaveLength(1);
+  });
+});
+
+describe('what is pending is counted', () => {
+  test('while sync is paused, too', async () => {
+    const { world, store, sync } = await opened();
+    sync.pause();
+    await store.upsertTask({ id: 'a', message: says('1', 'user') });
+    await store.upsertTask({ id: 'b', message: says('1', 'user') });
+    await store.deleteTask('a');
+    await world.run();
+    expect(sync.status).toMatchObject({ state: 'paused', pendingTasks: 1 });
+    world.crash();
+    const again = await world.open();
+    again.sync?.pause();
+    await world.run();
+    expect(again.sync?.status).toMatchObject({ state: 'paused', pendingTasks: 1 });
+  });
+
+  test('and where nothing is any more, the remote is not said to be offline', async () => {
+    const { world, store, sync } = await opened();
+    world.faults.push('drop-request');
+    await store.upsertTask({ id: 'a', message: says('1', 'user') });
+    await world.run(1);
+    expect(sync.status.state).toBe('offline');
+    await store.deleteTask('a');
+    await world.run();
+    expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
   });
 });
 

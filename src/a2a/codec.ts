@@ -1,10 +1,10 @@
 /** SDK objects to objects of the store and back, without loss. What comes out is frozen, either way. */
 import { invalidArgument } from '../core/errors.ts';
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
-import { copyJson } from '../core/json.ts';
+import { copyJson, isObject } from '../core/json.ts';
 import { isoTime } from '../core/reduce.ts';
 import type { Message, Part, TaskStatus } from '../core/task.ts';
-import { type Fields, isObject } from './plain.ts';
+import type { Fields } from './plain.ts';
 import { differenceOf, residueOf, settle, type Version } from './residue.ts';
 import * as words from './words.ts';
 

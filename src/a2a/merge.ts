@@ -1,6 +1,7 @@
 /** Comparing and joining what two savers made of one task. Pure. */
 import { TaskStoreError } from '../core/errors.ts';
-import { type Fields, isObject, isSame } from './plain.ts';
+import { isObject } from '../core/json.ts';
+import { type Fields, isSame } from './plain.ts';
 
 type Items = readonly Fields[] | undefined;
 

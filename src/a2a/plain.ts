@@ -6,10 +6,6 @@ import { decodeBase64, encodeBase64 } from './base64.ts';
 
 export type Fields = Record<string, unknown>;
 
-export function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** An object that is nothing but its fields. */
 export function isRecord(value: unknown): value is Fields {
   return tagOf(value) === '[object Object]';

@@ -2,7 +2,8 @@
  * What makes the codec lossless: every SDK object is written in the store's own words, read back, and compared. Where
  * the two differ, the difference rides along under the key `a2a`.
  */
-import { type Fields, fromPlain, isObject, isSame, toPlain } from './plain.ts';
+import { isObject } from '../core/json.ts';
+import { type Fields, fromPlain, isSame, toPlain } from './plain.ts';
 
 /** The protocol whose objects an app uses; what A2A 0.3 and 1.0 call one thing may look different. */
 export type Version = '0.3' | '1.0';

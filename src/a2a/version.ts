@@ -1,5 +1,6 @@
 /** Which version of the SDK is calling. */
-import { type Fields, isObject } from './plain.ts';
+import { isObject } from '../core/json.ts';
+import type { Fields } from './plain.ts';
 import type { Version } from './residue.ts';
 
 export function versionOfTask(task: Fields): Version {

@@ -1,8 +1,9 @@
 /** A task as the SDK sees it, taken apart into frozen pieces that loads and saves share. */
 import type { ArtifactHead, TaskHead } from '../core/head.ts';
+import { isObject } from '../core/json.ts';
 import type { TaskRecord } from '../core/record.ts';
 import type { Codec } from './codec.ts';
-import { type Fields, isObject, isRecord, isSame } from './plain.ts';
+import { type Fields, isRecord, isSame } from './plain.ts';
 import { emptyList, someStatus } from './words.ts';
 
 export interface View {

@@ -4,9 +4,10 @@
  * list, undefined), the store and 0.3 only those that say something.
  */
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
+import { isObject } from '../core/json.ts';
 import type { FilePart, Message, Part, TaskState, TaskStatus } from '../core/task.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
-import { type Fields, isObject, isPlain, isSame } from './plain.ts';
+import { type Fields, isPlain, isSame } from './plain.ts';
 import type { Version } from './residue.ts';
 
 /** By their number in 1.0. */

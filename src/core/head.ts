@@ -88,6 +88,11 @@ export function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOp
   return { callerId, taskType, taskId };
 }
 
+/** How many items each tail has: the history's, then by slot those of the artifacts. */
+export function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): number[] {
+  return [messageCount, ...artifacts.map(({ partCount }) => partCount)];
+}
+
 /** What listeners are told of a head that took the place of another. */
 export function newsOf(before: TaskHead | undefined, { body: { status }, updatedAt, revision }: TaskHead) {
   return { status: status === before?.body.status ? undefined : status, updatedAt, revision };

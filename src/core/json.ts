@@ -1,5 +1,12 @@
 import { invalidArgument } from './errors.ts';
 
+export type Json = { [key: string]: unknown };
+
+/** An object that is no array. */
+export function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** Deeper arguments are refused: engines overflow their stacks on them at depths that differ. */
 export const MAX_DEPTH = 500;
 

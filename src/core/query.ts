@@ -62,10 +62,6 @@ export function matcher({ scope, states, sessionId, updatedAfter }: HeadQuery): 
     (updatedAfter === undefined || listed.updatedAt > updatedAfter);
 }
 
-export function matches(listed: Listed, query: HeadQuery): boolean {
-  return matcher(query)(listed);
-}
-
 /** The page that a query asks for, from everything in the query's order. */
 export function takePage<L extends Listed>(ordered: Iterable<L>, query: HeadQuery): L[] {
   const { after, order, limit, updatedAfter } = query;

@@ -70,8 +70,13 @@ export interface ReduceContext {
   readonly key: TaskKey;
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** Whether this store is to remember what a remote has not got yet; a task that sync knows is always tracked. */
-  readonly tracksPending: boolean;
+  /** Where the store is to remember what a remote has not got yet; a task that sync knows is always tracked. */
+  readonly tracking: Tracking | undefined;
+}
+
+/** Whose the changes are that a store makes. */
+export interface Tracking {
+  readonly identity: string;
 }
 
 /** What `command` makes of the task with this head; `undefined` is a task that does not exist. Throws a `TaskStoreError`. */
@@ -159,8 +164,10 @@ function replace(head: TaskHead | undefined, task: Task, agentUrl: string | unde
     agentUrl,
   };
   if (!head) return step(head, whole, context);
-  const { messageCount: _, artifacts: __, ...kept } = head;
-  return { ...step(kept, whole, context), reset: true };
+  const { messageCount: _, artifacts: __, sync, ...kept } = head;
+  // What sync has counted is gone, and what it has sent is not to be taken for what stands here now.
+  const noted = sync && { sync: { ...sync, seq: (Number(sync.seq) || 0) + 1, isReplaced: true } };
+  return { ...step({ ...kept, ...noted }, whole, context), reset: true };
 }
 
 function restore(head: TaskHead | undefined, stored: StoredTask, context: ReduceContext): Change {
@@ -174,7 +181,7 @@ function restore(head: TaskHead | undefined, stored: StoredTask, context: Reduce
     updatedAt: isoTime(Date.parse(stored.updatedAt)),
     ...(pushNotification && { pushNotification }),
     // What the remote holds of it, if anything, is not known any more.
-    ...(context.tracksPending && { sync: { unsure: true } }),
+    ...(context.tracking && { sync: { ...context.tracking, unsure: true } }),
   };
   return { ...written, head: restored, reset: head !== undefined };
 }
@@ -218,7 +225,7 @@ interface Step {
 }
 
 /** On the way of every streamed chunk, so heads are put together field by field: spreads on conditions cost several times that. */
-function step(head: TaskHead | undefined, change: Step, { key, now, tracksPending }: ReduceContext): Change {
+function step(head: TaskHead | undefined, change: Step, { key, now, tracking }: ReduceContext): Change {
   const { body, messages = none, artifacts: extensions, pushNotification, agentUrl, isStreaming = false } = change;
   const time = isoTime(now);
   const next: { -readonly [K in keyof TaskHead]: TaskHead[K] } = head
@@ -232,7 +239,10 @@ function step(head: TaskHead | undefined, change: Step, { key, now, tracksPendin
   if (extensions) next.artifacts = extendArtifacts(next.artifacts, extensions);
   if (pushNotification) next.pushNotification = pushNotification;
   if (agentUrl !== undefined) next.agentUrl = agentUrl;
-  if (tracksPending || next.sync) next.pendingSince ??= now;
+  if (next.pendingSince === undefined && (tracking || next.sync)) {
+    next.pendingSince = now;
+    next.sync = { ...tracking, ...next.sync };
+  }
   return { head: next, messages, parts: extensions ?? none, reset: false, quiet: false };
 }
 

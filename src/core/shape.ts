@@ -6,7 +6,7 @@
  * A property test holds the two to the same verdict on every value.
  */
 import { type FieldIssue, invalidArgument } from './errors.ts';
-import { copyJson, MAX_DEPTH } from './json.ts';
+import { copyJson, isObject, MAX_DEPTH } from './json.ts';
 
 /** Adds an issue for each thing wrong with `value`; `path` is where it stands, used as a stack so that good values cost no copy of it. */
 export type Shape = (value: unknown, path: (string | number)[], issues: FieldIssue[]) => void;
@@ -53,14 +53,14 @@ export function object(fields: Readonly<Record<string, Shape>>, further?: Shape)
   const names = Object.keys(fields);
   const shapes = Object.values(fields);
   return (value, path, issues) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    if (!isObject(value)) {
       issues.push({ path: [...path], message: 'expected an object' });
       return;
     }
     // On the way of every streamed chunk, so a plain loop without destructuring.
     for (let i = 0; i < names.length; i++) {
       const name = names[i] as string;
-      within(name, shapes[i] as Shape, (value as Record<string, unknown>)[name], path, issues);
+      within(name, shapes[i] as Shape, value[name], path, issues);
     }
     further?.(value, path, issues);
   };

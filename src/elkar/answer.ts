@@ -1,6 +1,6 @@
 /** What the answer to a request means: Elkar's own, somebody else's, a refusal, or nothing to go by. */
 import type { TaskStoreError, TaskStoreErrorCode, TaskStoreErrorDetails } from '../core/errors.ts';
-import type { Json } from './wire-items.ts';
+import type { Json } from '../core/json.ts';
 
 export interface Answer {
   /** Of status 0: a redirect that a browser keeps to itself. */

@@ -30,7 +30,7 @@ import type {
 import { type Call, closedArtifact, type RemoteKey, RemoteTasks } from './remote-tasks.ts';
 import { ElkarTransport, type ElkarTransportOptions } from './transport.ts';
 import { Turns } from './turns.ts';
-import type { RemoteTask } from './wire.ts';
+import type { RemoteTask } from './wire-answers.ts';
 import { decode } from './wire-items.ts';
 import { decodePushNotification } from './wire-push.ts';
 

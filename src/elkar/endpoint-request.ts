@@ -1,6 +1,6 @@
 /** What stands in a request, and how it is refused: in the words of Elkar's server, plain text for what never reached it. */
 import { invalidArgument, type TaskStoreError } from '../core/errors.ts';
-import { isObject, type Json } from './wire-items.ts';
+import { isObject, type Json } from '../core/json.ts';
 
 /** A request that is answered without asking the store. */
 export class Refusal extends Error {

@@ -2,11 +2,11 @@
 import { type Context, Hono } from 'hono';
 import { cors as corsOf } from 'hono/cors';
 import { TaskStoreError } from '../core/errors.ts';
+import type { Json } from '../core/json.ts';
 import type { TaskStore } from '../task-store.ts';
 import type { Authorize } from './api-keys.ts';
 import { Refusal, toElkarError } from './endpoint-request.ts';
 import { Routes } from './routes.ts';
-import type { Json } from './wire-items.ts';
 
 export interface ElkarHandlerOptions {
   /** What keeps the tasks. One store serves all agents; it must be used through this handler alone, or by its owner. */

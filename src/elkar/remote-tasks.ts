@@ -1,22 +1,14 @@
 /** What becomes of a change of one task on an Elkar server: which requests it takes, and what an unclear answer means. */
 import { TaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskKey } from '../core/head.ts';
+import type { Json } from '../core/json.ts';
 import { isoTime } from '../core/reduce.ts';
 import type { Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
 import type { Environment } from '../environment.ts';
 import type { ElkarTransport } from './transport.ts';
-import {
-  assertSendable,
-  clientTaskBody,
-  createBody,
-  type Json,
-  type RemoteTask,
-  type Tag,
-  type Tags,
-  tagLater,
-  tagOf,
-  updateBody,
-} from './wire.ts';
+import { assertSendable, clientTaskBody, createBody, updateBody } from './wire.ts';
+import type { RemoteTask } from './wire-answers.ts';
+import { type Tag, type Tags, tagLater, tagOf } from './wire-items.ts';
 
 /** On the wire there always is a caller. */
 export type RemoteKey = TaskKey & { readonly callerId: string };

@@ -1,5 +1,6 @@
 /** What each route of the endpoint does: a request in, the body of its answer out; errors are thrown. */
 import { invalidArgument, TaskStoreError } from '../core/errors.ts';
+import type { Json } from '../core/json.ts';
 import { check, count, object, optional, text } from '../core/shape.ts';
 import {
   listQueryShape,
@@ -14,7 +15,6 @@ import { idInPath, inQuery, Refusal, readBody, textIn } from './endpoint-request
 import { rowIdOf } from './row-id.ts';
 import { TaskEvents } from './task-events.ts';
 import { readSendParams, readTask, readUpdate, writeTaskResponse } from './wire-endpoint.ts';
-import type { Json } from './wire-items.ts';
 
 /** How many tasks one page of a list holds at the most. */
 const MAX_PAGE = 1_000;

@@ -1,5 +1,7 @@
 /** The routes of an Elkar server, by name; see `WireRequests` for what comes of a request. */
-import { encodeId, type Json, type RemoteTask } from './wire.ts';
+import type { Json } from '../core/json.ts';
+import { encodeId } from './wire.ts';
+import type { RemoteTask } from './wire-answers.ts';
 import { type RequestOptions, WireRequests } from './wire-request.ts';
 
 export type { ApiKey, ElkarTransportOptions, RequestOptions } from './wire-request.ts';

@@ -1,13 +1,13 @@
 /** What an Elkar server answers, as the core's tasks: tags taken off, and what they carried put back. Pure. */
+import type { Json } from '../core/json.ts';
 import { check, id } from '../core/shape.ts';
 import { type Message, type Task, type TaskStatus, taskShape } from '../core/task.ts';
-import { decode, type Json, type TaskTag, told } from './wire-items.ts';
+import { decode, type TaskTag, told } from './wire-items.ts';
 
 /** A task as the remote has it. */
 export interface RemoteTask {
   /** Of the remote's row; another one for the same task id is another task. */
   readonly rowId: string;
-  readonly callerId: string | undefined;
   /**
    * The core's task, without what a late duplicate doubled; of its messages and parts `tagOf` says which change made
    * them.
@@ -40,8 +40,7 @@ export function readTaskResponse(answer: unknown): RemoteTask {
   if (tag.noSession) delete task.sessionId;
   if (tag.metadata) task.metadata ??= tag.metadata;
   check(taskShape, task);
-  const callerId = (row.counterparty_identifier ?? undefined) as string | undefined;
-  return { rowId: row.id, callerId, task, tag, row, createdAt, updatedAt };
+  return { rowId: row.id, task, tag, row, createdAt, updatedAt };
 }
 
 function toIso(time: unknown): string {

@@ -3,6 +3,7 @@
  * back where it belongs and stored as such; only the op of an item stays in its `metadata.holdfast`, since clients ask
  * for it. Unknown keys are kept and answered as they came.
  */
+import { isObject, type Json } from '../core/json.ts';
 import type {
   Artifact,
   Message,
@@ -13,7 +14,7 @@ import type {
   TaskStatus,
   UpdateTaskParams,
 } from '../core/task.ts';
-import { decode, isObject, type Json, sentAs, split, tagOf, toCamelCase, withTag } from './wire-items.ts';
+import { decode, sentAs, split, tagOf, toCamelCase, withTag } from './wire-items.ts';
 import { decodePushNotification } from './wire-push.ts';
 
 // Requests. Of the wrong shape they come out in the wrong shape, for the checks of the core to name.

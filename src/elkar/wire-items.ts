@@ -5,9 +5,8 @@
  *
  * Decoding never throws: what has the wrong shape comes out as it came in, for the checks of the core to name.
  */
+import { isObject, type Json } from '../core/json.ts';
 import type { Artifact, TaskState } from '../core/task.ts';
-
-export type Json = { [key: string]: unknown };
 
 /** The reserved key in `metadata`; on the wire only. */
 const TAG = 'holdfast';
@@ -66,10 +65,6 @@ export const sentAs: { readonly [state: string]: TaskState } = {
   rejected: 'failed',
   'auth-required': 'input-required',
 };
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function isKnown(model: Model, name: string): boolean {
   return models[model].includes(name);

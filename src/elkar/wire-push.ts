@@ -1,6 +1,6 @@
 /** Push configurations on Elkar's wire, as its endpoint and its clients see them. Pure. */
+import { isObject, type Json } from '../core/json.ts';
 import type { PushNotificationConfig } from '../core/task.ts';
-import { isObject, type Json } from './wire-items.ts';
 
 /** Elkar's model wraps the configuration with the task's id. */
 export function decodePushNotification(wire: unknown): PushNotificationConfig | undefined {

@@ -1,9 +1,11 @@
 /** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
 import { inTime } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
+import type { Json } from '../core/json.ts';
 import { check, is, object, optional } from '../core/shape.ts';
 import { type Answer, type Fail, understand } from './answer.ts';
-import { encodeId, type Json, type RemoteTask, readTaskResponse } from './wire.ts';
+import { encodeId } from './wire.ts';
+import { type RemoteTask, readTaskResponse } from './wire-answers.ts';
 
 /** Asked before the first request, and again when the server refused the key. */
 export type ApiKey = string | (() => string | Promise<string>);
@@ -21,8 +23,6 @@ export interface ElkarTransportOptions {
 
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Named in errors. */
-  readonly operation?: string | undefined;
 }
 
 export interface WireRequest extends RequestOptions {
@@ -38,7 +38,7 @@ export class WireRequests {
   #key: Promise<string> | string | undefined;
 
   constructor(options: ElkarTransportOptions) {
-    check(optionsShape, options);
+    check(transportShape, options);
     this.#options = options;
   }
 
@@ -55,7 +55,7 @@ export class WireRequests {
    * An aborted `signal` rejects with its reason; that request may have taken effect too.
    */
   async request<T = RemoteTask>(
-    { route, taskId, query = '', body, signal, operation }: WireRequest,
+    { route, taskId, query = '', body, signal }: WireRequest,
     read: (answer: unknown) => T = readTaskResponse as never,
   ): Promise<T> {
     const { baseUrl, apiKey, timeoutMs = 30_000, fetch: call = fetch } = this.#options;
@@ -66,7 +66,7 @@ export class WireRequests {
     const init = { method, body: JSON.stringify(body), redirect: 'manual' } as const;
     const fail: Fail = (code, message, details) => {
       const place = `${method} ${route}${path && '/{id}'}`;
-      return new TaskStoreError(code, `${message} (${place})`, { operation, taskId, ...details });
+      return new TaskStoreError(code, `${message} (${place})`, { taskId, ...details });
     };
     const late = () => {
       // It may be the key that never came: the next request asks anew.
@@ -106,8 +106,16 @@ export class WireRequests {
   }
 }
 
-const optionsShape = object({
-  baseUrl: is((url) => /^https?:\/\/./.test(url as string), 'an http(s) URL'),
+export const transportShape = object({
+  baseUrl: is(isHttpUrl, 'an http(s) URL'),
   apiKey: is((key) => !!key && /^(string|function)$/.test(typeof key), 'a key, or a function that gives one'),
   timeoutMs: optional(is((ms) => (ms as number) > 0, 'a number over 0')),
 });
+
+function isHttpUrl(url: unknown): boolean {
+  try {
+    return /^https?:$/.test(new URL(url as string).protocol);
+  } catch {
+    return false;
+  }
+}

@@ -1,15 +1,13 @@
 /**
- * Elkar's JSON, and the only place that knows it: what is sent to a server, and what its answers say. Pure.
+ * What is sent to an Elkar server, as its JSON. Pure.
  *
  * Both spellings are written and either is read. What an unmodified Elkar server would drop rides in
  * `metadata.holdfast` of the item it belongs to (or of a message, for what belongs to the task) and is put back on read.
  */
 import { TaskStoreError } from '../core/errors.ts';
+import type { Json } from '../core/json.ts';
 import type { Artifact, Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
-import { encode, type Json, split, type Tags } from './wire-items.ts';
-
-export { type RemoteTask, readTaskResponse } from './wire-answers.ts';
-export { type Json, type Tag, type Tags, tagLater, tagOf } from './wire-items.ts';
+import { encode, split, type Tags } from './wire-items.ts';
 
 // Requests. What is undefined in a body is not sent.
 

@@ -4,14 +4,14 @@
  * Evidence, not trust: an item is acknowledged when the remote shows its op at its place. So it does not matter which
  * request an item came with, nor whether the answer is that of a push, or of a GET after a lost one.
  */
-import type { TaskHead } from '../core/head.ts';
+import { countsOf, type TaskHead } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
 import type { TaskRecord } from '../core/record.ts';
 import { finishedStates, type Task, type TaskStatus } from '../core/task.ts';
-import { type RemoteTask, tagOf } from '../elkar/wire.ts';
+import type { RemoteTask } from '../elkar/wire-answers.ts';
+import { tagOf } from '../elkar/wire-items.ts';
 import {
   conflict,
-  countsOf,
   hasPending,
   itemsOf,
   markOf,
@@ -154,6 +154,9 @@ function readTail(
 function adopt(ours: readonly object[], theirs: readonly object[] = []): Tail {
   const end = ours.findIndex((item, i) => i >= theirs.length || markOf(item) !== markOf(theirs[i] as object));
   const count = end < 0 ? ours.length : end;
+  // What both sides have behind that would be doubled.
+  const others = new Set(theirs.slice(count).map(markOf));
+  if (ours.slice(count).some((item) => others.has(markOf(item)))) throw conflict('the remote has it in another order');
   return { local: count, remote: count, own: 0 };
 }
 

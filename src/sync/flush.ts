@@ -20,7 +20,7 @@ const LOOK_MS = 200;
  * that were here before it are pending.
  */
 export function flush(
-  { later, port, identity, pause }: SyncContext,
+  { later, port, identity }: SyncContext,
   options: FlushOptions,
   sync: { readonly status: SyncStatus; readonly settled: Promise<void> | undefined },
   nextChange: () => Promise<void>,
@@ -33,7 +33,7 @@ export function flush(
     await sync.settled;
     while (!end.aborted) {
       const change = nextChange();
-      const { state } = sync.status;
+      const { state, lastError } = sync.status;
       if (state === 'stopped') throw ended();
       if (key || state !== 'pushing' || port.environment.now() - lookedAt > LOOK_MS) {
         lookedAt = port.environment.now();
@@ -46,7 +46,7 @@ export function flush(
         // Tasks that were set aside keep nobody waiting while others are on their way.
         if (errors.every(Boolean)) throw errors[0];
       }
-      if (pause.by instanceof TaskStoreError) throw pause.by;
+      if (isKeyRefused(sync.status)) throw lastError;
       await change;
     }
   };
@@ -55,6 +55,11 @@ export function flush(
     return new TaskStoreError('REMOTE_UNREACHABLE', 'not all has reached the remote in time', details);
   };
   return inTime(arrive, timeoutMs, late, signal, later);
+}
+
+/** Sync waits for a new key; `lastError` says so. */
+export function isKeyRefused({ state, lastError }: SyncStatus): boolean {
+  return state === 'paused' && lastError?.code === 'UNAUTHORIZED';
 }
 
 export function ended(): TaskStoreError {

@@ -5,12 +5,14 @@
  * its own message, and only once everything that comes before that message is acknowledged.
  */
 import { TaskStoreError } from '../core/errors.ts';
+import { countsOf } from '../core/head.ts';
+import type { Json } from '../core/json.ts';
 import { type SelectRange, type TaskRecord, toStoredTask } from '../core/record.ts';
 import type { TaskStatus } from '../core/task.ts';
-import { clientTaskBody, createBody, type Json, type Tags, tagLater, updateBody } from '../elkar/wire.ts';
+import { clientTaskBody, createBody, updateBody } from '../elkar/wire.ts';
+import { type Tags, tagLater } from '../elkar/wire-items.ts';
 import type { WireRequest } from '../elkar/wire-request.ts';
 import {
-  countsOf,
   hasPending,
   type KnownStatus,
   markOf,

@@ -72,7 +72,7 @@ export class PushLoop {
     const task = this.#taskOf(key, this.#now());
     task.revision = Math.max(task.revision, revision);
     // It may have been deleted, or taken up again.
-    if (this.#aside.has(task)) this.#isDirty = true;
+    if (this.#aside.has(task) || !this.isFree) this.#isDirty = true;
   }
 
   /** The remote has answered as Elkar does. */
@@ -109,6 +109,7 @@ export class PushLoop {
     if (this.#isFilling) return;
     this.#isFilling = true;
     try {
+      if (this.#isDirty && !this.isFree) await this.#refill();
       while (this.#mayPush()) {
         const task = this.#nextReady();
         if (task) task.work = this.#push(task);
@@ -116,6 +117,7 @@ export class PushLoop {
         else break;
       }
     } catch (error) {
+      this.#isDirty = true;
       this.blame(error, this.#remote);
     }
     this.#isFilling = false;
@@ -154,14 +156,23 @@ export class PushLoop {
     return task;
   }
 
-  /** The oldest pending tasks, some of them new here. One that is not pending any more is found out by its next push. */
+  /** The oldest pending tasks, some of them new here. */
   async #refill(): Promise<void> {
     this.#isDirty = false;
-    const limit = this.#tasks.size + WINDOW;
+    const known = Array.from(this.#tasks, ([name, { revision }]) => [name, revision] as const);
+    const limit = known.length + WINDOW;
     const heads = await this.#context.port.pending(limit);
     if (heads.length === limit) this.#isDirty = true;
+    else {
+      const names = new Set(heads.map(({ key }) => encodeKey(key)));
+      for (const [name, revision] of known) {
+        const task = this.#tasks.get(name);
+        if (!names.has(name) && !task?.work && task?.revision === revision) this.#tasks.delete(name);
+      }
+    }
     this.#aside.clear();
     for (const head of heads) this.#look(this.#taskOf(head.key, head.pendingSince as number), head);
+    if (this.#tasks.size === 0) this.#remote.failures = 0;
   }
 
   /** What the head of a task says of it; without one the store is to be asked again. */

@@ -8,7 +8,17 @@ import { absorb, type Sent } from './absorb.ts';
 import type { SyncContext } from './context.ts';
 import { plan, selectUnsent } from './plan.ts';
 import { blameFor } from './schedule.ts';
-import { type Decide, errorOf, type Note, note, progressOf, type SyncState, stateOf } from './state.ts';
+import {
+  conflict,
+  type Decide,
+  errorOf,
+  type Note,
+  note,
+  progressOf,
+  type SyncState,
+  stateOf,
+  wasReplaced,
+} from './state.ts';
 
 /** A task on its way. */
 export interface PushedTask {
@@ -32,6 +42,7 @@ export async function pushStep(context: SyncContext, task: PushedTask): Promise<
   if (head.pendingSince === undefined || errorOf(head, context.identity)) return head;
   const state = stateOf(head);
   assertFree(context, state);
+  if (isIncoming && wasReplaced(state)) throw conflict('it was replaced, and the remote can only be added to');
   // What goes whole may go again.
   const isInDoubt = isIncoming && (state.unsure || state.target);
   return isInDoubt ? ask(context, head) : pushNext(context, task, record);
@@ -39,10 +50,14 @@ export async function pushStep(context: SyncContext, task: PushedTask): Promise<
 
 /** Asks the remote what it has, and brings in what is new there; answers as `pushStep`. */
 export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHead | undefined> {
-  const { taskId, taskType, callerId = context.defaultCallerId } = head.key;
+  const { taskId, taskType } = head.key;
   const route = taskType === 'incoming' ? '/tasks' : '/client-side/tasks';
   try {
-    return await exchange(context, head, { route, taskId, query: `?caller_id=${encodeId(callerId)}` });
+    return await exchange(context, head, {
+      route,
+      taskId,
+      query: `?caller_id=${encodeId(callerOf(context, head.key))}`,
+    });
   } catch (error) {
     if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId !== undefined) throw error;
     return noteFields(context, head, { target: undefined, unsure: undefined });
@@ -50,14 +65,14 @@ export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHea
 }
 
 async function pushNext(context: SyncContext, task: PushedTask, record: TaskRecord): Promise<TaskHead | undefined> {
-  const { port, identity, id, claimMs, term, defaultCallerId } = context;
+  const { port, identity, id, claimMs, term } = context;
   const { key, limit, maxBytes } = task;
-  const { taskId, callerId = defaultCallerId } = key;
+  const { taskId } = key;
   const { head } = record;
   const at = port.environment.now();
   const state = stateOf(head);
   const { uid = port.environment.newId() } = state;
-  const next = plan(record, uid, callerId, maxBytes);
+  const next = plan(record, uid, callerOf(context, key), maxBytes);
   if (!next) {
     const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
     return (await noteAt(context, head, settle))?.head;
@@ -66,7 +81,7 @@ async function pushNext(context: SyncContext, task: PushedTask, record: TaskReco
   if (next.isHungry) task.limit = Math.min(4096, limit * 8);
   assertSendable(request.body, taskId);
   const target = { by: id, until: at + claimMs, unseen };
-  const noted = await noteFields(context, head, { target, known, uid, identity, term });
+  const noted = await noteFields(context, head, { target, known, uid, identity, term, isReplaced: undefined });
   if (!noted) return undefined;
   try {
     return await exchange(context, noted, request, { head, at });
@@ -86,6 +101,12 @@ async function pushNext(context: SyncContext, task: PushedTask, record: TaskReco
     if (asked && progressOf(stateOf(asked)) === progressOf(state)) throw error;
     return asked;
   }
+}
+
+/** Who calls, on the remote. */
+function callerOf({ defaultCallerId }: SyncContext, { callerId }: TaskKey): string {
+  if (callerId === defaultCallerId) throw new TaskStoreError('REMOTE_REJECTED', `"${callerId}" stands for no caller`);
+  return callerId ?? defaultCallerId;
 }
 
 /**

@@ -1,8 +1,8 @@
 /** Tasks that the remote refuses, or that are another identity's: found, retried, given up. Any context may do it. */
-import type { TaskKey } from '../core/head.ts';
+import { countsOf, type TaskKey } from '../core/head.ts';
 import type { StorePort } from '../store-port.ts';
 import type { BlockedTask } from '../task-store.ts';
-import { countsOf, errorOf, foreignError, markOf, note, type SyncState, start, unseenOf } from './state.ts';
+import { errorOf, foreignError, markOf, note, type SyncState, start, unseenOf } from './state.ts';
 
 /** More heads than any store has. */
 const ALL = 2 ** 31;
@@ -18,7 +18,9 @@ export function retry(port: StorePort, key: TaskKey, identity: string): Promise<
     const { blocked } = state;
     const error = foreignError(head, identity);
     if (error) throw error;
-    return blocked && [blocked.code === 'REMOTE_REJECTED' ? { ...state, blocked: undefined } : anew(state)];
+    return (
+      blocked && [blocked.code === 'REMOTE_REJECTED' ? { ...state, blocked: undefined } : { ...anew(state), identity }]
+    );
   });
 }
 
@@ -30,10 +32,12 @@ export function discard(port: StorePort, key: TaskKey, identity: string): Promis
     const status = markOf(head.body.status);
     const tails = countsOf(head).map((count, n) => {
       const { local, remote, own } = state.tails[n] ?? start;
-      return { local: count, remote, own: own + count - local };
+      // Numbers of ops are never given again.
+      return { local: count, remote, own: own + Math.max(0, count - local) };
     });
     const known = state.known?.map((known) => ({ ...known, mark: status }));
-    return [{ ...state, tails, status, known, unseen: unseenOf(head), target: undefined, blocked: undefined }, 0];
+    const settled = { target: undefined, blocked: undefined, isReplaced: undefined };
+    return [{ ...state, tails, status, known, unseen: unseenOf(head), ...settled }, 0];
   });
 }
 

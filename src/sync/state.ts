@@ -3,11 +3,12 @@
  * ones here. Everything is plain JSON, because it lies in `TaskHead.sync`.
  */
 import { TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
-import type { TaskHead, TaskKey } from '../core/head.ts';
+import { countsOf, type TaskHead, type TaskKey } from '../core/head.ts';
+import { isObject } from '../core/json.ts';
 import { type SelectRange, selectNothing, type TaskRecord } from '../core/record.ts';
 import type { Command, News } from '../core/reduce.ts';
 import type { TaskStatus } from '../core/task.ts';
-import { isObject, sentAs } from '../elkar/wire-items.ts';
+import { sentAs } from '../elkar/wire-items.ts';
 import type { StorePort } from '../store-port.ts';
 
 /** How far a tail is acknowledged. Its first `local` items are the remote's first `remote`, doubled ones left out. */
@@ -51,7 +52,7 @@ export interface SyncState {
   readonly uid?: string | undefined;
   /** Of the remote's row; absent: the remote is not known to have the task. */
   readonly rowId?: string | undefined;
-  /** The history's, then by slot those of the artifacts; null or absent: the remote is not known to have it. */
+  /** As in `countsOf`; null or absent: the remote is not known to have it. */
   readonly tails: readonly (Tail | null)[];
   /** The mark of our status that the remote has. */
   readonly status?: string | undefined;
@@ -62,6 +63,8 @@ export interface SyncState {
   readonly target?: Target | undefined;
   /** The task may be on the remote already: it was here before sync was, or was imported. */
   readonly unsure?: boolean | undefined;
+  /** It was replaced here; noted by the store itself. */
+  readonly isReplaced?: boolean | undefined;
   /** Set aside. */
   readonly blocked?:
     | { readonly code: TaskStoreErrorCode; readonly message: string; readonly status: number | undefined }
@@ -76,11 +79,6 @@ export function stateOf(head: TaskHead): SyncState {
 
 export async function readHead(port: StorePort, key: TaskKey): Promise<TaskHead | undefined> {
   return (await port.read(key, selectNothing))?.head;
-}
-
-/** How many items each tail has here, in the order of `tails`. */
-export function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): number[] {
-  return [messageCount, ...artifacts.map(({ partCount }) => partCount)];
 }
 
 export function itemsOf({ head, messages, parts }: TaskRecord, tail: number): readonly object[] {
@@ -130,10 +128,16 @@ export function remember(known: readonly KnownStatus[] = [], status: KnownStatus
   return [...known.filter(({ mark }) => mark !== status.mark), status].slice(-8);
 }
 
+/** Whether what was sent has nothing to do any more with what is here: the remote can only be added to. */
+export function wasReplaced({ isReplaced, uid }: SyncState): boolean {
+  return !!isReplaced && uid !== undefined;
+}
+
 /** Whether the remote is still to get something. */
 export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(head)): boolean {
   const { status, unseen, tails } = state;
   return (
+    wasReplaced(state) ||
     status !== markOf(head.body.status) ||
     unseen !== unseenOf(head) ||
     counts.some((count, n) => !tails[n] || tails[n].local < count)

@@ -6,7 +6,7 @@ import { Listeners } from '../core/listeners.ts';
 import type { StorePort, Touched } from '../store-port.ts';
 import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { contextOf, type SyncContext } from './context.ts';
-import { ended, type FlushOptions, flush } from './flush.ts';
+import { ended, type FlushOptions, flush, isKeyRefused } from './flush.ts';
 import { settleIdentity } from './identity.ts';
 import { type Election, elect } from './leader.ts';
 import type { SyncOptions } from './options.ts';
@@ -21,7 +21,6 @@ type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
 
 export class ElkarSync implements TaskSync {
   readonly #context: SyncContext;
-  readonly #openedAt: number;
   /** Absent where no other context can lead, or all do. */
   readonly #election: Election | undefined;
   readonly #channel: BroadcastChannel | undefined;
@@ -44,7 +43,6 @@ export class ElkarSync implements TaskSync {
   #told = JSON.stringify(this.#status);
 
   constructor(port: StorePort, options: SyncOptions) {
-    this.#openedAt = port.environment.now();
     this.#context = contextOf(port, options, {
       onChange: () => this.#publish(),
       onAnswer: () => this.#loop?.succeeded(),
@@ -89,7 +87,8 @@ export class ElkarSync implements TaskSync {
         const error = foreignError(head, this.#context.identity);
         if (error) throw error;
         // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
-        const isOut = stateOf(head).target && this.#loop?.isPushing(head.key) !== false;
+        const isPushing = this.#loop ? this.#loop.isPushing(head.key) : this.#status.state === 'pushing';
+        const isOut = stateOf(head).target && isPushing;
         if (isOut) await this.#nextChange();
         else answer = await ask({ ...this.#context, signal }, head);
       }
@@ -104,6 +103,8 @@ export class ElkarSync implements TaskSync {
   }
 
   resume(): void {
+    // The leader asks its own key again, which may be older than the one that whoever resumes has got.
+    if (!this.#loop && isKeyRefused(this.#status)) this.#election?.steal();
     this.#say('resume');
   }
 
@@ -148,7 +149,7 @@ export class ElkarSync implements TaskSync {
     this.#end = new AbortController();
     const { signal } = this.#end;
     try {
-      const term = await settleIdentity(this.#context, !!this.#election, this.#openedAt);
+      const term = await settleIdentity(this.#context, !!this.#election);
       if (signal.aborted) return;
       this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
@@ -156,14 +157,17 @@ export class ElkarSync implements TaskSync {
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
       this.#status = { ...this.#status, lastError: toTaskStoreError(error, 'IO_ERROR', 'sync cannot start') };
       await this.#sleep(1000);
-      if (!signal.aborted) void this.#lead();
+      if (!signal.aborted) await this.#lead();
     }
   }
 
   async #yield(): Promise<void> {
     const loop = this.#loop;
+    const { pause } = this.#context;
     this.#loop = undefined;
     this.#end.abort(ended());
+    // The next leader has a key of its own.
+    if (pause.by !== 'user') pause.by = undefined;
     this.#publish();
     await loop?.stop();
   }
@@ -229,13 +233,14 @@ export class ElkarSync implements TaskSync {
   /** To the others, and to oneself. */
   #say(word: Word): void {
     if (this.#isStopped) return;
-    this.#channel?.postMessage(word);
+    // An error would lose its code on the way.
+    this.#channel?.postMessage(typeof word === 'object' ? { ...word, lastError: packed(word.lastError) } : word);
     this.#hear(word);
   }
 
   #hear(word: Word): void {
     const loop = this.#loop;
-    if (typeof word === 'object') this.#heard = word;
+    if (typeof word === 'object') this.#heard = { ...word, lastError: unpacked(word.lastError) };
     else if (word === 'answer') {
       if (loop) this.#say(this.#status);
       return;
@@ -250,7 +255,8 @@ export class ElkarSync implements TaskSync {
     const { by } = this.#context.pause;
     const status = this.#loop?.status ?? this.#heard ?? { ...this.#status, state: 'idle' };
     const state = this.#isStopped ? 'stopped' : by ? 'paused' : status.state;
-    this.#status = { ...status, state, leader: !!this.#loop };
+    const lastError = by && by !== 'user' ? by : status.lastError;
+    this.#status = { ...status, state, lastError, leader: !!this.#loop };
     const text = JSON.stringify(this.#status);
     if (text !== this.#told) {
       this.#told = text;
@@ -259,4 +265,12 @@ export class ElkarSync implements TaskSync {
     }
     this.#notify();
   }
+}
+
+function packed(error: TaskStoreError | undefined) {
+  return error && { ...error, message: error.message };
+}
+
+function unpacked(error: TaskStoreError | undefined) {
+  return error && new TaskStoreError(error.code, error.message, { ...error, operation: undefined });
 }

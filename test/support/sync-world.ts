@@ -4,7 +4,8 @@
  */
 import type { Backend, BackendFactory } from '../../src/backends/backend.ts';
 import { memory } from '../../src/backends/memory.ts';
-import { readTaskResponse } from '../../src/elkar/wire.ts';
+import { TaskStoreError } from '../../src/core/errors.ts';
+import { readTaskResponse } from '../../src/elkar/wire-answers.ts';
 import type { LocalTaskStore } from '../../src/local-task-store.ts';
 import { openTaskStore } from '../../src/memory.ts';
 import { elkarSync, type SyncOptions } from '../../src/sync.ts';
@@ -40,6 +41,8 @@ export class SyncWorld {
   readonly #late: Request[] = [];
   readonly #held: (() => void)[] = [];
   readonly faults: Fault[] = [];
+  /** So many of the next calls of the storage fail. */
+  readonly refusals = { pending: 0, setMeta: 0 };
   #now = Date.parse('2026-01-01T00:00:00Z');
   #ids = 0;
   #busy = 0;
@@ -192,6 +195,9 @@ export class SyncWorld {
 
   /** The same memory for each opening; of a process that is gone no call returns. */
   #survivor(life: { isOver: boolean }): BackendFactory {
+    const refuse = (name: keyof SyncWorld['refusals']) => {
+      if (this.refusals[name]-- > 0) throw new TaskStoreError('STORE_TIMEOUT', 'no answer in time');
+    };
     const guard = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => {
       return async (...args: A): Promise<R> => {
         if (life.isOver) return never();
@@ -209,9 +215,15 @@ export class SyncWorld {
           commit: guard((...args: Parameters<Backend['commit']>) => kept.commit(...args)),
           read: guard((...args: Parameters<Backend['read']>) => kept.read(...args)),
           list: guard((...args: Parameters<Backend['list']>) => kept.list(...args)),
-          pending: guard((...args: Parameters<Backend['pending']>) => kept.pending(...args)),
+          pending: guard(async (...args: Parameters<Backend['pending']>) => {
+            refuse('pending');
+            return kept.pending(...args);
+          }),
           getMeta: guard((...args: Parameters<Backend['getMeta']>) => kept.getMeta(...args)),
-          setMeta: guard((...args: Parameters<Backend['setMeta']>) => kept.setMeta(...args)),
+          setMeta: guard(async (...args: Parameters<Backend['setMeta']>) => {
+            refuse('setMeta');
+            return kept.setMeta(...args);
+          }),
           listen: (listener) => kept.listen(listener),
           close: async () => {},
         };

@@ -3,7 +3,7 @@
  * of each tail on.
  */
 import type { Change, TaskHead } from '../../core/head.ts';
-import { encodeKey, encodeScope } from '../../core/head.ts';
+import { countsOf, encodeKey, encodeScope } from '../../core/head.ts';
 import { copyJson } from '../../core/json.ts';
 import { type ListedHead, toListed } from '../../core/query.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
@@ -225,11 +225,6 @@ export class KnownTask {
     const items = (number: number) => JSON.parse(`[${tails[number]?.slice(...wanted(range, number)) ?? ''}]`);
     return { head, messages: () => items(0), parts: (slot) => items(slot + 1) };
   }
-}
-
-/** How many items each tail of a task has by its head. */
-function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): number[] {
-  return [messageCount, ...artifacts.map(({ partCount }) => partCount)];
 }
 
 function wanted(range: TailRange, number: number): readonly [from: number, to: number] {
