@@ -6,34 +6,41 @@ import { check, id, is, object, oneOf, optional } from './core/shape.ts';
 import { defaultEnvironment, type Environment } from './environment.ts';
 import { LocalTaskStore } from './local-task-store.ts';
 import type { SyncAdapter } from './store-port.ts';
+import type { TaskSync } from './task-store.ts';
 
 export interface OpenOptions {
   /** The database's name, or the file's (`<name>.json` in the working directory). @default 'holdfast' */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /**
    * `'auto'`: IndexedDB wherever it is usable, else a JSON file where there is a file system. Or a kind by name, or a
    * backend of your own.
    * @default 'auto'
    */
-  readonly backend?: 'auto' | BackendKind | BackendFactory;
+  readonly backend?: 'auto' | BackendKind | BackendFactory | undefined;
   /** Where the JSON file lies; may be relative, its folder is created. @default `<name>.json` */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /**
    * `'strict'`: an acknowledged change survives a power cut; `'relaxed'`: it survives a killed process or tab.
    * @default 'strict' for a JSON file, 'relaxed' for IndexedDB
    */
-  readonly durability?: Durability;
+  readonly durability?: Durability | undefined;
   /** `'memory'`: keep tasks in memory where nothing durable can be had, instead of rejecting. */
-  readonly fallback?: 'memory';
+  readonly fallback?: 'memory' | undefined;
   /** How long the storage may take to answer, in milliseconds. @default 10000 */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Pushes every change to a remote: `elkarSync({ … })` of `holdfast/sync`. */
-  readonly sync?: SyncAdapter;
+  readonly sync?: SyncAdapter | undefined;
   /** Clock and ids, for tests. */
-  readonly environment?: Partial<Environment>;
+  readonly environment?: Partial<Environment> | undefined;
 }
 
-export type OpenTaskStore = (options?: OpenOptions) => Promise<LocalTaskStore>;
+/** A store that was opened with sync. */
+export type SyncedTaskStore = LocalTaskStore & { readonly sync: TaskSync };
+
+export interface OpenTaskStore {
+  (options: OpenOptions & { readonly sync: SyncAdapter }): Promise<SyncedTaskStore>;
+  (options?: OpenOptions): Promise<LocalTaskStore>;
+}
 
 const optionsShape = object({
   name: id,
@@ -42,11 +49,13 @@ const optionsShape = object({
 });
 
 /** An `openTaskStore` that knows these backends and, with `'auto'`, tries them in this order. */
-export function createOpenTaskStore(factories: readonly BackendFactory[]): OpenTaskStore {
-  return async (options = {}) => {
+export function createOpenTaskStore(factories: readonly BackendFactory[]) {
+  // Typed as what the first way to call it gives; `OpenTaskStore` says when.
+  return async (options: OpenOptions = {}): Promise<SyncedTaskStore> => {
     try {
       const { backend, reason } = await openBackend(factories, options);
-      return new LocalTaskStore(backend, reason, { ...defaultEnvironment(), ...options.environment }, options.sync);
+      const environment = { ...defaultEnvironment(), ...options.environment };
+      return new LocalTaskStore(backend, reason, environment, options.sync) as SyncedTaskStore;
     } catch (error) {
       throw inCall(error, 'openTaskStore');
     }

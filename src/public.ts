@@ -44,13 +44,14 @@ export {
 } from './core/task.ts';
 export type { Environment } from './environment.ts';
 export type { LocalTaskStore } from './local-task-store.ts';
-export type { OpenOptions, OpenTaskStore } from './open-task-store.ts';
+export type { OpenOptions, OpenTaskStore, SyncedTaskStore } from './open-task-store.ts';
 export * from './schemas.ts';
 export type { StorePort, SyncAdapter, TransactOptions } from './store-port.ts';
 export type {
   BlockedTask,
   CallOptions,
   ExportOptions,
+  FlushOptions,
   ImportOptions,
   ImportResult,
   ImportSource,

@@ -8,8 +8,8 @@ import { ElkarSync } from './sync/sync.ts';
 
 export type { SyncAdapter } from './store-port.ts';
 export type { Locks } from './sync/leader.ts';
-export type { SyncOptions, SyncPlatform } from './sync/options.ts';
-export type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from './task-store.ts';
+export type { Channel, SyncOptions, SyncPlatform } from './sync/options.ts';
+export type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync } from './task-store.ts';
 
 /**
  * Keeps a remote up to date with a store. Everything works offline at once; changes go up when they can.

@@ -1,6 +1,7 @@
 /** The store as callers see it: one interface, whatever lies under it. */
 import type { BackendInfo } from './backends/backend.ts';
 import type { TaskStoreError } from './core/errors.ts';
+import type { KeyOptions } from './core/head.ts';
 import type { TaskView } from './core/record.ts';
 import type {
   Artifact,
@@ -158,11 +159,17 @@ export interface TaskStoreCapabilities {
 export interface TaskSync {
   readonly status: SyncStatus;
   subscribe(listener: (status: SyncStatus) => void): () => void;
-  /** Resolves when the remote has everything (or everything of one task) that was stored when it was called. */
-  flush(options?: SyncTaskOptions & { readonly taskId?: string; readonly timeoutMs?: number }): Promise<void>;
-  /** Brings in what others wrote to this task on the remote. */
+  /**
+   * Resolves when the remote has everything (or everything of one task) that was stored when it was called. Without
+   * `timeoutMs` it waits as long as that takes, also while sync is paused or offline. Rejects where nothing but a task that
+   * was set aside is left, and where the key was refused.
+   */
+  flush(options?: FlushOptions): Promise<void>;
+  /** Brings in what others wrote on the remote to this task, which must be here. */
   pull(taskId: string, options?: SyncTaskOptions): Promise<void>;
+  /** In every context on this storage, as `resume`. */
   pause(): void;
+  /** Also after the key was refused: the context that resumes leads from then on, and asks its `apiKey` anew. */
   resume(): void;
   /** The tasks that were set aside, each with the error that stopped it. */
   blocked(): Promise<readonly BlockedTask[]>;
@@ -177,6 +184,13 @@ export interface TaskSync {
 export interface SyncTaskOptions extends CallOptions {
   readonly callerId?: string | undefined;
   readonly taskType?: TaskType | undefined;
+}
+
+export interface FlushOptions extends SyncTaskOptions {
+  /** Absent: all tasks. */
+  readonly taskId?: string | undefined;
+  /** @default no limit */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface SyncStatus {
@@ -256,7 +270,7 @@ export interface TaskStore extends AsyncDisposable {
   listTasks(query?: ListQuery): Promise<TaskPage>;
 
   /** @returns whether there was such a task */
-  deleteTask(taskId: string, options?: CallOptions & { callerId?: string; taskType?: TaskType }): Promise<boolean>;
+  deleteTask(taskId: string, options?: CallOptions & KeyOptions): Promise<boolean>;
 
   /**
    * The task as it is, then each time it has changed, in this context or another; a slow reader gets the latest, not a

@@ -10,16 +10,16 @@ const MEBIBYTE = 1024 * 1024;
 
 export interface JsonFileOptions {
   /** Opens the file for reading only, whoever else has it open; nothing on the disk is changed. @default false */
-  readonly readOnly?: boolean;
+  readonly readOnly?: boolean | undefined;
   /** @internal The file operations to use; for tests that make them fail. */
-  readonly fs?: FileSystem;
+  readonly fs?: FileSystem | undefined;
   /**
    * @internal The journal is folded into the file when it is larger than the file, but not before it has this size, in bytes;
    * and when it has `foldAt`, however large the file is: what it holds is held in memory too. @default 8 MiB
    */
-  readonly foldFrom?: number;
+  readonly foldFrom?: number | undefined;
   /** @internal @default 32 MiB */
-  readonly foldAt?: number;
+  readonly foldAt?: number | undefined;
 }
 
 /**

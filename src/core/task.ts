@@ -1,5 +1,5 @@
 /**
- * The shapes of A2A as Elkar speaks them. Every object is open: keys that are not named here are kept as they came, so
+ * The shapes of A2A as Elkar speaks them. What is stored is open: keys that are not named here are kept as they came, so
  * that nothing a newer A2A version adds is lost on the way.
  */
 import { bool, count, flag, id, is, list, object, oneOf, optional, type Shape, text, time, within } from './shape.ts';
@@ -103,7 +103,6 @@ export interface PushNotificationConfig {
 
 /** A user's turn. */
 export interface TaskSendParams {
-  [key: string]: unknown;
   id: string;
   /** @default a fresh one for a new task */
   sessionId?: string | undefined;
@@ -118,7 +117,6 @@ export interface TaskSendParams {
 
 /** What an agent did to a task; applied in this order, all or nothing. */
 export interface UpdateTaskParams {
-  [key: string]: unknown;
   /** Replaces the status. Its message, where there is one, also joins the history. */
   status?: TaskStatus | undefined;
   /** Appended to the history. */

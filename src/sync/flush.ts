@@ -2,15 +2,9 @@
 import { inTime, LONGEST_MS } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead } from '../core/head.ts';
-import type { SyncStatus, SyncTaskOptions } from '../task-store.ts';
+import type { FlushOptions, SyncStatus } from '../task-store.ts';
 import type { SyncContext } from './context.ts';
 import { errorOf, readHead } from './state.ts';
-
-export interface FlushOptions extends SyncTaskOptions {
-  /** Absent: all tasks. */
-  readonly taskId?: string;
-  readonly timeoutMs?: number;
-}
 
 /** While much is under way, what is left is looked for no more often than this, in ms. */
 const LOOK_MS = 200;

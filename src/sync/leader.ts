@@ -5,7 +5,14 @@
  */
 
 /** What sync needs of `navigator.locks`. */
-export type Locks = Pick<LockManager, 'request'>;
+export interface Locks {
+  request(name: string, options: LockRequest, hold: () => unknown): Promise<unknown>;
+}
+
+interface LockRequest {
+  readonly steal?: boolean;
+  readonly signal?: AbortSignal;
+}
 
 export interface Election {
   /** Takes the lead from a leader that does not answer. */
@@ -17,7 +24,7 @@ export interface Election {
 export function elect(locks: Locks, name: string, lead: () => void, yieldLead: () => void): Election {
   const end = new AbortController();
   const { signal } = end;
-  const stand = (options: LockOptions) => {
+  const stand = (options: LockRequest) => {
     let isLeading = false;
     const hold = () => {
       if (signal.aborted) return;

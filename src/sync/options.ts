@@ -43,9 +43,17 @@ export interface SyncPlatform {
   /** `null`: there are none. */
   readonly locks: Locks | null;
   /** Speaks to other contexts on the same storage. `null`: there is no such thing. */
-  readonly openChannel: ((name: string) => BroadcastChannel) | null;
+  readonly openChannel: ((name: string) => Channel) | null;
   /** Calls `wake` when the network comes back or the page is seen again. Ends with the returned function. */
   readonly onWake: (wake: () => void) => () => void;
+}
+
+/** What sync needs of a `BroadcastChannel`. */
+export interface Channel {
+  /** Called with an event whose `data` is what another posted. */
+  onmessage: unknown;
+  postMessage(message: unknown): void;
+  close(): void;
 }
 
 type Defaulted = 'concurrency' | 'maxRequestBytes' | 'gatherMs' | 'maxBackoffMs' | 'patienceMs' | 'timeoutMs';

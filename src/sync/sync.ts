@@ -4,12 +4,12 @@ import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
 import type { StorePort, Touched } from '../store-port.ts';
-import type { BlockedTask, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
+import type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { contextOf, type SyncContext } from './context.ts';
-import { ended, type FlushOptions, flush, isKeyRefused } from './flush.ts';
+import { ended, flush, isKeyRefused } from './flush.ts';
 import { settleIdentity } from './identity.ts';
 import { type Election, elect } from './leader.ts';
-import type { SyncOptions } from './options.ts';
+import type { Channel, SyncOptions } from './options.ts';
 import { pullUnfinished } from './poll.ts';
 import { ask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
@@ -23,7 +23,7 @@ export class ElkarSync implements TaskSync {
   readonly #context: SyncContext;
   /** Absent where no other context can lead, or all do. */
   readonly #election: Election | undefined;
-  readonly #channel: BroadcastChannel | undefined;
+  readonly #channel: Channel | undefined;
   readonly #listeners = new Listeners<SyncStatus>();
   /** Called at the next change of state, by whoever waits for one. */
   readonly #waiting: (() => void)[] = [];
@@ -50,7 +50,7 @@ export class ElkarSync implements TaskSync {
     const { isShared, locks, openChannel, onWake, pollMs } = this.#context;
     const name = `holdfast:sync:${port.storageId}`;
     this.#channel = isShared ? openChannel?.(name) : undefined;
-    if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
+    if (this.#channel) this.#channel.onmessage = ({ data }: { readonly data: Word }) => this.#hear(data);
     const wake = () => {
       this.#say('hurry');
       void this.#watchLeader(0);

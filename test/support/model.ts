@@ -98,8 +98,10 @@ async function applyTo(store: TaskStore, operation: Exclude<Operation, { type: '
   const { id, callerId } = operation;
   try {
     switch (operation.type) {
-      case 'upsert':
-        return { stored: await store.upsertTask({ ...operation, callerId: undefined, type: undefined }, { callerId }) };
+      case 'upsert': {
+        const { type: _, callerId: __, ...params } = operation;
+        return { stored: await store.upsertTask(params, { callerId }) };
+      }
       case 'update':
         return {
           stored: await store.updateTask(id, { ...operation.params, callerId, taskType: operation.taskType }),
