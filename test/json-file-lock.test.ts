@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { FileLock } from '../src/backends/json-file/lock.ts';
-import { startProgram } from './support/cli.ts';
+import { startProgram, startThread } from './support/cli.ts';
 import { newFile, open, say, texts } from './support/json-file.ts';
 import { scaled } from './support/long.ts';
 
@@ -24,6 +24,23 @@ it('keeps a second process, and a second store of this one, out', async () => {
   await using again = await open(path);
   expect(texts(await again.getTask('t'))).toEqual(['still here']);
 });
+
+it.runIf(process.platform === 'linux').each(['end', 'stay'])(
+  'a thread that ends without closing its store lets go of it, though its process lives on: %s',
+  async (end) => {
+    const path = newFile();
+    const thread = await startThread('test/support/json-file-left-open.ts', [path, end]);
+    const exit = once(thread, 'exit');
+    await once(thread, 'message');
+    if (end === 'stay') {
+      await expect(open(path)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+      await thread.terminate();
+    }
+    await exit;
+    await using store = await open(path);
+    expect(texts(await store.getTask('t'))).toEqual(['left behind']);
+  },
+);
 
 it('of many processes that want the file, some of them dying with it, never two have it', async () => {
   const path = newFile();

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
 import { afterAll, onTestFinished } from 'vitest';
 
@@ -51,6 +52,15 @@ export async function startProgram(
     child.kill('SIGKILL');
   });
   return child;
+}
+
+/** The same as a thread of this process. */
+export async function startThread(source: string, argv: readonly string[]): Promise<Worker> {
+  const thread = new Worker(await program(source), { argv: [...argv] });
+  onTestFinished(async () => {
+    await thread.terminate();
+  });
+  return thread;
 }
 
 export function startCli(args: readonly string[], options: CliOptions = {}): Promise<ChildProcess> {

@@ -34,7 +34,9 @@ const ATTEMPTS = 200;
 
 interface Holder {
   readonly pid: number;
-  /** When the process began, in whatever form the system tells it; pids are used again. */
+  /** The system's number of the thread, which may end before its process; absent where the system does not tell. */
+  readonly thread?: number | undefined;
+  /** When the thread, or the process, began, in whatever form the system tells it; numbers are used again. */
   readonly started: string;
   readonly host: string;
   /** Pids mean something within one of these only. */
@@ -80,7 +82,8 @@ export class FileLock {
 
 function lockedBy(file: string, { pid, host }: Holder, folder: string): TaskStoreError {
   const who = pid === process.pid && host === hostname() ? 'this process' : `process ${pid} on ${host}`;
-  return new TaskStoreError('STORE_LOCKED', `${file} is in use by ${who} (lock: ${folder})`);
+  const hint = 'until that store is closed it can only be opened with readOnly';
+  return new TaskStoreError('STORE_LOCKED', `${file} is in use by ${who}; ${hint} (lock: ${folder})`);
 }
 
 /** The folder may be removed between its making and its use: whoever leaves last takes it away. */
@@ -135,14 +138,14 @@ function readHolder(file: string): Holder | undefined {
 }
 
 async function isAlive(
-  { pid, started, host, pidSpace }: Holder,
+  { pid, thread, started, host, pidSpace }: Holder,
   file: string,
   me: Holder,
   silenceMs: number,
 ): Promise<boolean> {
   // In another container the same pid is another process.
   if (host !== me.host || pidSpace !== me.pidSpace) return keepsTouching(file, silenceMs);
-  const since = startOf(pid);
+  const since = startOf(pid, thread);
   return since !== undefined && (started === '' || since === started);
 }
 
@@ -177,7 +180,18 @@ function unlinkQuietly(file: string): void {
 }
 
 function describeProcess(): Omit<Holder, 'held'> {
-  return { pid: process.pid, started: startOf(process.pid) ?? '', host: hostname(), pidSpace: pidSpace() };
+  const { pid } = process;
+  const thread = currentThread();
+  return { pid, thread, started: startOf(pid, thread) ?? '', host: hostname(), pidSpace: pidSpace() };
+}
+
+/** A worker that ends without `close` leaves its lock behind in a process that lives on. */
+function currentThread(): number | undefined {
+  try {
+    return Number(path.basename(readlinkSync('/proc/thread-self'))) || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function pidSpace(): string {
@@ -188,14 +202,14 @@ function pidSpace(): string {
   }
 }
 
-/** When a process began; undefined where there is no such process any more, '' where the system does not tell. */
-function startOf(pid: number): string | undefined {
+/** When a thread of a process began; undefined where there is none any more, '' where the system does not tell. */
+function startOf(pid: number, thread: number | undefined): string | undefined {
   try {
     process.kill(pid, 0);
   } catch (error) {
     if (errorCode(error) === 'ESRCH') return undefined;
   }
-  if (process.platform === 'linux') return startOnLinux(pid);
+  if (process.platform === 'linux') return startOnLinux(pid, thread);
   if (process.platform === 'win32') return '';
   try {
     return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim();
@@ -204,9 +218,9 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-function startOnLinux(pid: number): string | undefined {
+function startOnLinux(pid: number, thread: number | undefined): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const stat = readFileSync(`/proc/${pid}/${thread === undefined ? '' : `task/${thread}/`}stat`, 'utf8');
     // The second field, the program's name in brackets, may hold anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state] = fields;
