@@ -1,6 +1,7 @@
 /** One `watch`: the task as it is, then each time it has changed. Holds no backlog, only the knowledge that there is news. */
 
 import type { Wake } from './change-hub.ts';
+import { onAbort } from './core/abort.ts';
 import type { TaskRecord } from './core/record.ts';
 import type { StoredTask } from './core/task.ts';
 
@@ -15,12 +16,13 @@ export function watchTask(source: WatchSource, signal: AbortSignal | undefined):
   let ended = false;
   let seenRevision = 0;
   let notify = () => {};
+  let ignore: (() => void) | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
   const end = () => {
     ended = true;
     off();
-    signal?.removeEventListener('abort', end);
+    ignore?.();
     notify();
   };
   const off = source.onWake((gone) => {
@@ -28,7 +30,7 @@ export function watchTask(source: WatchSource, signal: AbortSignal | undefined):
     gone ? end() : notify();
   });
   if (signal?.aborted) end();
-  else signal?.addEventListener('abort', end);
+  else ignore = signal && onAbort(signal, end);
 
   const step = async (): Promise<IteratorResult<StoredTask>> => {
     while (!ended) {

@@ -1,5 +1,5 @@
 /** Work that ends in time. */
-import { untilAborted } from './abort.ts';
+import { onAbort, untilAborted } from './abort.ts';
 
 /** Calls `then` after so many ms, unless the returned function is called before. */
 export type Later = (ms: number, then: () => void, isWaitedFor?: boolean) => () => void;
@@ -24,14 +24,13 @@ export async function inTime<T>(
 ): Promise<T> {
   signal?.throwIfAborted();
   const end = new AbortController();
-  const abort = () => end.abort(signal?.reason);
+  const ignore = signal && onAbort(signal, () => end.abort(signal.reason));
   const cancel = after(ms, () => end.abort(late()), true);
-  signal?.addEventListener('abort', abort);
   try {
     // Raced, since what the user gave (a function for the key, a `fetch`) need not heed the signal.
     return await untilAborted(work(end.signal), end.signal);
   } finally {
     cancel();
-    signal?.removeEventListener('abort', abort);
+    ignore?.();
   }
 }
