@@ -62,13 +62,7 @@ const none = {};
 
 export class LocalTaskStore implements TaskStore {
   declare readonly backend: TaskStore['backend'];
-  readonly capabilities: TaskStoreCapabilities = {
-    list: true,
-    delete: true,
-    watch: true,
-    transfer: true,
-    lossless: true,
-  };
+  declare readonly capabilities: TaskStoreCapabilities;
   declare readonly sync: TaskSync | undefined;
   /** For adapters; see `StorePort`. */
   declare readonly port: StorePort;
@@ -90,6 +84,8 @@ export class LocalTaskStore implements TaskStore {
     this.#backend = backend;
     this.#environment = environment;
     this.backend = { ...backend.info, reason };
+    const isLive = !backend.info.isReadOnly;
+    this.capabilities = { list: true, delete: isLive, watch: isLive, transfer: true, lossless: true };
     if (sync) this.#tracking = Promise.resolve({ identity: sync.identity });
     this.#stopListening = backend.listen((notices) => this.#hear(notices));
     this.port = {
@@ -235,8 +231,8 @@ export class LocalTaskStore implements TaskStore {
   ): Promise<StoredTask> {
     let view: TaskView = options;
     const begin = () => {
-      checkCall(taskId, options);
       const [key, command, wanted] = prepare();
+      checkCall(taskId, options);
       view = { ...wanted };
       const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
       const committed = this.#transact(key, () => command, { select: selectView(view) });

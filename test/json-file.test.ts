@@ -281,6 +281,7 @@ describe('reading only', () => {
     await reader.close();
     expect(files()).toEqual(before);
     await using through = await open(path, { readOnly: true });
+    expect(through.capabilities).toMatchObject({ list: true, delete: false, watch: false });
     await expect(through.deleteTask('t1')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     expect((await through.listTasks()).tasks).toHaveLength(3);
   });

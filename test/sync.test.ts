@@ -653,7 +653,7 @@ describe('a task that is replaced', () => {
     await world.run();
     const error = { code: 'CONFLICT' };
     expect(await sync.blocked()).toMatchObject([{ taskId: 't1', error }]);
-    await expect(sync.flush()).rejects.toMatchObject(error);
+    await expect(sync.flush()).rejects.toMatchObject({ ...error, operation: 'flush', taskId: 't1' });
     expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', '2', '3']);
     await sync.discard('t1');
     await store.updateTask('t1', { newMessages: [says('5')] });

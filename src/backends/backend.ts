@@ -27,6 +27,8 @@ export interface BackendInfo {
   readonly survives: 'nothing' | 'process' | 'power-cut';
   /** Where the tasks lie, for people: a file's path, a database's name. */
   readonly location: string;
+  /** Nothing can be changed here, and what others change is not seen until it is opened anew. @default false */
+  readonly isReadOnly?: boolean;
 }
 
 /** What `decide` answers: a change, `'remove'` to delete the task with all it holds, or nothing to do. */

@@ -9,7 +9,11 @@ import { ReadOnlyJsonFile } from './json-file/read-only.ts';
 const MEBIBYTE = 1024 * 1024;
 
 export interface JsonFileOptions {
-  /** Opens the file for reading only, whoever else has it open; nothing on the disk is changed. @default false */
+  /**
+   * Reads the file as it is when it is opened, whoever else has it open; nothing on the disk is changed. To see more, open it
+   * anew.
+   * @default false
+   */
   readonly readOnly?: boolean | undefined;
   /** @internal The file operations to use; for tests that make them fail. */
   readonly fs?: FileSystem | undefined;

@@ -36,7 +36,7 @@ function copy(value: unknown, path: (string | number)[], maxDepth: number): unkn
     case 'object':
       return value === null ? null : copyContainer(value, path, maxDepth);
     default:
-      throw refuse(path, `a ${typeof value} is not a JSON value`);
+      throw refuse(path, `${typeof value} is not a JSON value`);
   }
 }
 
@@ -52,7 +52,7 @@ function copyContainer(value: object, path: (string | number)[], maxDepth: numbe
     return Object.freeze(result);
   }
   const tag = Object.prototype.toString.call(value);
-  if (tag !== '[object Object]') throw refuse(path, `a ${tag.slice(8, -1)} is not a JSON value`);
+  if (tag !== '[object Object]') throw refuse(path, `${tag.slice(8, -1)} is not a JSON value`);
   const result: Record<string, unknown> = {};
   // Of the ways to go through an object this one makes no list of its keys.
   for (const key in value) {

@@ -24,7 +24,7 @@ export function understand<T>({ response, text }: Answer, read: (answer: unknown
   }
   // Elkar's own account of an error.
   const { error_type: error, details } = Object(json) as Json;
-  const said = error ? `${error}, ${JSON.stringify(details)}` : text;
+  const said = error ? `${error}${details ? `, ${JSON.stringify(details)}` : ''}` : text;
   const message = `the answer is ${status}: ${said.replace(/\s+/g, ' ').slice(0, 200)}`;
   throw fail(codeOf(status, error), message, { status, retryAfterMs: retryAfter(headers), cause });
 }

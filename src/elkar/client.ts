@@ -126,7 +126,7 @@ export class ElkarClientStore implements TaskStore {
 
   listTasks(query: ListQuery = {}): Promise<TaskPage> {
     return this.#call('listTasks', undefined, query, async (call) => {
-      if (!this.capabilities.list) throw unsupported('listTasks');
+      if (!this.capabilities.list) throw unsupported('listTasks', "; Holdfast's endpoint can: pass server: 'holdfast'");
       const { signal: _, ...asked } = query;
       check(listQueryShape, asked);
       const callerId = asked.allCallers ? {} : { callerId: this.#key('-', 'incoming', asked.callerId).callerId };
@@ -263,6 +263,6 @@ function readPage(answer: unknown): TaskPage {
   return answer as TaskPage;
 }
 
-function unsupported(operation: string): TaskStoreError {
-  return new TaskStoreError('UNSUPPORTED', 'this server cannot do that', { operation });
+function unsupported(operation: string, why = ''): TaskStoreError {
+  return new TaskStoreError('UNSUPPORTED', `this server cannot do that${why}`, { operation });
 }

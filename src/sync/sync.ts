@@ -1,6 +1,6 @@
 /** The life of sync in one context: who leads, when to push, what others are told. */
 import { inTime } from '../core/deadline.ts';
-import { TaskStoreError, toTaskStoreError } from '../core/errors.ts';
+import { inCall, TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
 import type { StorePort, Touched } from '../store-port.ts';
@@ -77,7 +77,11 @@ export class ElkarSync implements TaskSync {
   flush(options: FlushOptions = {}): Promise<void> {
     if (options.taskId === undefined) this.#say('hurry');
     else void this.#loop?.fill();
-    return flush(this.#context, options, this, () => this.#nextChange());
+    return named(
+      'flush',
+      options.taskId,
+      flush(this.#context, options, this, () => this.#nextChange()),
+    );
   }
 
   pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
@@ -95,7 +99,11 @@ export class ElkarSync implements TaskSync {
       this.#publish();
     };
     // Its time is that of sync itself.
-    return inTime(bringIn, 0, ended, options.signal, (_, end) => this.#ends.add(end));
+    return named(
+      'pull',
+      taskId,
+      inTime(bringIn, 0, ended, options.signal, (_, end) => this.#ends.add(end)),
+    );
   }
 
   pause(): void {
@@ -113,11 +121,11 @@ export class ElkarSync implements TaskSync {
   }
 
   retry(taskId: string, options?: SyncTaskOptions): Promise<void> {
-    return this.#release(retry, taskId, options);
+    return named('retry', taskId, this.#release(retry, taskId, options));
   }
 
   discard(taskId: string, options?: SyncTaskOptions): Promise<void> {
-    return this.#release(discard, taskId, options);
+    return named('discard', taskId, this.#release(discard, taskId, options));
   }
 
   async stop(): Promise<void> {
@@ -267,10 +275,17 @@ export class ElkarSync implements TaskSync {
   }
 }
 
+function named<T>(operation: string, taskId: string | undefined, work: Promise<T>): Promise<T> {
+  return work.catch((error) => {
+    throw inCall(error, operation, taskId ?? error.taskId);
+  });
+}
+
 function packed(error: TaskStoreError | undefined) {
   return error && { ...error, message: error.message };
 }
 
 function unpacked(error: TaskStoreError | undefined) {
-  return error && new TaskStoreError(error.code, error.message, { ...error, operation: undefined });
+  // Its message names the operation already.
+  return error && Object.assign(new TaskStoreError(error.code, error.message), error);
 }

@@ -18,7 +18,7 @@ export class ReadOnlyJsonFile implements Backend {
   readonly #meta: ReadonlyMap<string, unknown>;
 
   private constructor(file: string, table: TaskTable, meta: ReadonlyMap<string, unknown>) {
-    this.info = { kind: 'json-file', survives: 'power-cut', location: file };
+    this.info = { kind: 'json-file', survives: 'power-cut', location: file, isReadOnly: true };
     this.#table = table;
     this.#meta = meta;
   }
