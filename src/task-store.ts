@@ -118,7 +118,7 @@ export interface ExportOptions extends CallOptions {
   readonly callerId?: string | undefined;
 }
 
-/** JSON lines, in pieces cut anywhere, or stored tasks one by one. */
+/** JSON lines, in pieces cut anywhere (lines without their newlines are not told apart), or stored tasks one by one. */
 export type ImportSource = string | Iterable<string | StoredTask> | AsyncIterable<string | StoredTask | Uint8Array>;
 
 export interface ImportOptions extends CallOptions {
@@ -242,7 +242,10 @@ export interface TaskStore extends AsyncDisposable {
    */
   upsertTask(params: TaskSendParams, options?: UpsertOptions): Promise<StoredTask>;
 
-  /** @returns the task, or undefined where this caller has none */
+  /**
+   * The task is the caller's own to change, but for what is in it: messages, parts, the status and metadata are frozen.
+   * @returns the task, or undefined where this caller has none
+   */
   getTask(taskId: string, options?: ReadOptions): Promise<StoredTask | undefined>;
 
   /**
@@ -281,8 +284,8 @@ export interface TaskStore extends AsyncDisposable {
 
   /**
    * Calls `listener` with every change, those of one context in order; of those that several make to one task `revision`
-   * tells the order. Of a tab or worker that is killed, the last moment may stay unheard of until the task is read. Ends
-   * with the returned function.
+   * tells the order. Of a tab or worker that is killed, the last moment may stay unheard of until the task is read. What a
+   * listener throws is reported as an uncaught error, which ends a Node process. Ends with the returned function.
    */
   subscribe(listener: (change: TaskChange) => void): () => void;
 

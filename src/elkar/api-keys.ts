@@ -5,7 +5,7 @@ export type Authorize = (apiKey: string) => string | undefined | Promise<string 
  * An `authorize` over a fixed list of keys, each with the name of its agent. Every key is compared, each in a time that
  * does not depend on how much of it was right.
  *
- * @example createElkarHandler({ store, authorize: apiKeys({ [process.env.API_KEY]: 'my-agent' }) })
+ * @example createElkarHandler({ store, authorize: apiKeys({ [process.env.API_KEY ?? fail()]: 'my-agent' }) })
  */
 export function apiKeys(agents: Readonly<Record<string, string>>): Authorize {
   const entries = Object.entries(agents);
