@@ -42,7 +42,7 @@ export class SyncWorld {
   readonly #held: (() => void)[] = [];
   readonly faults: Fault[] = [];
   /** So many of the next calls of the storage fail. */
-  readonly refusals = { pending: 0, setMeta: 0 };
+  readonly refusals = { pending: 0, setMeta: 0, commit: 0 };
   #now = Date.parse('2026-01-01T00:00:00Z');
   #ids = 0;
   #busy = 0;
@@ -212,7 +212,10 @@ export class SyncWorld {
         const kept = (this.#kept ??= await memory().open(context));
         return {
           info: kept.info,
-          commit: guard((...args: Parameters<Backend['commit']>) => kept.commit(...args)),
+          commit: guard(async (...args: Parameters<Backend['commit']>) => {
+            refuse('commit');
+            return kept.commit(...args);
+          }),
           read: guard((...args: Parameters<Backend['read']>) => kept.read(...args)),
           list: guard((...args: Parameters<Backend['list']>) => kept.list(...args)),
           pending: guard(async (...args: Parameters<Backend['pending']>) => {
