@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -326,4 +327,40 @@ test('serve ends well, its store closed, from the moment at which it says that i
     expect(await exited).toBe(0);
     expect(existsSync(join(cwd, `${store}.lock`))).toBe(false);
   }
+});
+
+test('prune refuses a day that its month does not have, which would be taken for a later one', async () => {
+  await makeStore();
+  const { status, stderr } = await run('prune', '--older-than', '2026-02-31');
+  expect([status, stderr]).toEqual([2, expect.stringContaining('--older-than')]);
+});
+
+test('the cursor that list shows can be pasted into a shell, whatever the ids', async () => {
+  await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+  for (const id of ["it's 1", "it's 2"]) await store.upsertTask(ask(id));
+  await store.close();
+  const { stderr } = await run('list', '--limit', '1');
+  const word = stderr.trim().replace('There are more: --cursor ', '');
+  const cursor = execFileSync('sh', ['-c', `printf %s ${word}`], { encoding: 'utf8' });
+  const rest = await run('list', '--json', '--cursor', cursor);
+  expect(JSON.parse(rest.stdout).tasks).toMatchObject([{ id: "it's 1" }]);
+});
+
+test('what is no file is not imported, nor is a store made for it', async () => {
+  mkdirSync(join(cwd, 'folder'));
+  expect((await run('import', 'folder', '--store', 'new.json')).status).toBe(2);
+  expect(existsSync(join(cwd, 'new.json'))).toBe(false);
+});
+
+test('an export that fails leaves the file that is there as it was', async () => {
+  await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+  for (let i = 0; i < 50; i++) await store.upsertTask(ask(`t${i}`, 'x'.repeat(1_000)));
+  await store.close();
+  expect((await run('export', 'backup.ndjson')).status).toBe(0);
+  const backup = readFileSync(join(cwd, 'backup.ndjson'), 'utf8');
+  // Of files over 8 kB this process may write no more.
+  const limited = await runCli(['export', 'backup.ndjson'], { cwd, shell: "ulimit -f 8; trap '' XFSZ" });
+  expect(limited.status).not.toBe(0);
+  expect(readFileSync(join(cwd, 'backup.ndjson'), 'utf8')).toBe(backup);
+  expect(existsSync(join(cwd, 'backup.ndjson.part'))).toBe(false);
 });

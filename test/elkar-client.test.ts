@@ -365,3 +365,24 @@ it('refuses what Elkar cannot do', async () => {
   expect(() => store.subscribe()).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
   expect(requests).toEqual([]);
 });
+
+describe('what rides in metadata', () => {
+  it('does not make an answer a late duplicate of the message whose metadata it passes on', async () => {
+    const { store, handle, rows } = connect();
+    await store.upsertTask(send('t1', 'one'));
+    const [asked] = (rows[0]?.task.history ?? []) as { metadata: object }[];
+    const answer = { ...say('an answer', 'agent'), metadata: asked?.metadata };
+    const headers = { 'x-api-key': 'secret', 'content-type': 'application/json' };
+    const body = JSON.stringify({ new_messages: [answer], caller_id: 'holdfast' });
+    await handle(new Request('http://elkar.example/api/tasks/t1', { method: 'PUT', headers, body }));
+    expect(textsOf(await store.getTask('t1'))).toEqual(['one', 'an answer']);
+  });
+
+  it('brings the metadata of an outgoing task back as they were last changed', async () => {
+    const { store } = connect();
+    const task = { id: 'o', status: { state: 'working' as const }, metadata: { a: 1 }, history: [say('one')] };
+    await store.upsertTaskForClient(task, 'https://a.example');
+    await store.updateTask('o', { taskType: 'outgoing', metadata: { b: 2 }, newMessages: [say('two')] });
+    expect((await store.getTaskForClient('o'))?.task.metadata).toEqual({ b: 2 });
+  });
+});

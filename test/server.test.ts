@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Artifact, StoredTask } from '../src/core/task.ts';
+import { ElkarClientStore } from '../src/elkar.ts';
 import { type OpenOptions, openTaskStore } from '../src/memory.ts';
 import { apiKeys, createElkarHandler, type ElkarHandlerOptions, equalsInConstantTime } from '../src/server.ts';
 import type { ListQuery, TaskStore } from '../src/task-store.ts';
@@ -567,4 +568,64 @@ it('compares keys whole', () => {
     undefined,
     undefined,
   ]);
+});
+
+describe('through the client', () => {
+  async function connected() {
+    const { store, handle } = await endpoint();
+    const options = { baseUrl: 'http://localhost/api', apiKey: 'key-a', server: 'holdfast' } as const;
+    const connect: typeof fetch = (url, init) => handle(new Request(url, init));
+    return { store, client: new ElkarClientStore({ ...options, fetch: connect }) };
+  }
+
+  it('unknown keys that look like another spelling of ours come back as they were', async () => {
+    const { client } = await connected();
+    const file = { uri: 'u', mime_type: 'a/b' };
+    const parts = [{ type: 'file' as const, file, metadata: { holdfast: 'mine' } }];
+    const task = {
+      id: 't',
+      session_id: 5,
+      status: { state: 'working' as const, timestamp: '2026-01-01T00:00:00.000Z' },
+      history: [{ role: 'user' as const, parts }],
+      artifacts: [{ index: 0, parts, last_chunk: 'x', metadata: { holdfast: 'mine' } }],
+    };
+    expect((await client.upsertTaskForClient(task, 'https://a.example')).task).toEqual(task);
+    await client.upsertTask({ id: 'open', message: { role: 'user', parts: [] } });
+    const artifact = { index: 0, parts: [], last_chunk: true };
+    expect((await client.updateTask('open', { artifactsUpdates: [artifact] })).task.artifacts).toEqual([artifact]);
+  });
+
+  it('a key named __proto__ is kept, and is the prototype of nothing', async () => {
+    const { store, client } = await connected();
+    const task = JSON.parse(
+      '{"id":"t","status":{"state":"working"},"__proto__":{"admin":true},"artifacts":[{"parts":[],"__proto__":{"k":1}}]}',
+    );
+    await client.upsertTaskForClient(task, 'https://a.example');
+    const stored = (await store.getTaskForClient('t', { callerId: '["agent-a","holdfast"]' }))?.task;
+    expect((stored as { admin?: boolean }).admin).toBeUndefined();
+    for (const value of [stored, stored?.artifacts?.[0]]) expect(Object.hasOwn(value ?? {}, '__proto__')).toBe(true);
+    let lines = '';
+    for await (const line of store.exportTasks()) lines += line;
+    expect(lines).toContain('"__proto__":{"admin":true}');
+  });
+
+  it('the largest historyLength is one like any other', async () => {
+    const { client } = await connected();
+    await client.upsertTask({ id: 't', message: { role: 'user', parts: [] } });
+    const stored = await client.getTask('t', { historyLength: Number.MAX_SAFE_INTEGER });
+    expect(stored?.task.history).toHaveLength(1);
+  });
+});
+
+it('subscribers of one agent, however many, leave those of another alone', async () => {
+  const { call } = await endpoint();
+  const asB = { 'x-api-key': 'key-b' };
+  for (const headers of [{}, asB]) await call('POST', '/tasks', { send_task_params: params('t') }, headers);
+  await call('POST', '/task-events/subscribers', { task_id: 't', subscriber_id: 'mine' });
+  await call('POST', '/task-events/enqueue', { task_id: 't', event: { n: 1 } });
+  for (let i = 0; i <= 10_000; i++) {
+    await call('POST', '/task-events/subscribers', { task_id: 't', subscriber_id: `${i}` }, asB);
+  }
+  const { records } = await call('POST', '/task-events/dequeue', { task_id: 't', subscriber_id: 'mine' });
+  expect(records).toHaveLength(1);
 });

@@ -256,7 +256,9 @@ class Play {
         const isLoose = this.loose.has(taskId);
         if (isLoose) this.told.add(taskId);
         else expect(error.code, error.message).toBe('REMOTE_REJECTED');
-        await (isLoose && round > 0 ? sync?.discard(taskId) : sync?.retry(taskId));
+        const release = isLoose && round > 0 ? sync?.discard(taskId) : sync?.retry(taskId);
+        // What was replaced can only be given up.
+        await (isLoose ? release?.catch(() => {}) : release);
       }
       for (const id of this.said.keys()) {
         const pulled = sync?.pull(id);

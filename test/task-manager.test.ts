@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { openTaskStore } from '../src/memory.ts';
 import type { TaskHandler } from '../src/task-manager.ts';
+import type { TaskChange } from '../src/task-store.ts';
 import { ask, brief, card, chunk, collect, gate, openManager, says, unwatched } from './support/agent.ts';
 
 const ann = { callerId: 'ann' };
@@ -548,3 +550,98 @@ function assemble(events: Awaited<ReturnType<typeof collect>>): string[] {
   }
   return texts;
 }
+
+describe('what is handed over', () => {
+  test('is taken when the call is made: a chunk may be filled again and again, a message changed afterwards', async () => {
+    const { manager } = await openManager({
+      sendTaskHandler: async (task) => {
+        const part = { type: 'text' as const, text: '' };
+        for (const text of ['a', 'b', 'c']) {
+          part.text = text;
+          void task.upsertArtifacts([{ index: 0, parts: [part] }]);
+        }
+      },
+    });
+    const message = says('as said', 'user');
+    const sending = manager.sendTask({ id: 't1', message });
+    message.parts = [{ type: 'text', text: 'changed later' }];
+    const { artifacts, history } = await sending;
+    expect(artifacts?.[0]?.parts.map(({ text }) => text)).toEqual(['a', 'b', 'c']);
+    expect(history).toEqual([says('as said', 'user')]);
+  });
+
+  test('and is refused, where nobody waits for it, without ending the process', async () => {
+    const [begun, over] = [gate(), gate()];
+    const { manager } = await openManager({
+      sendTaskHandler: async (task) => {
+        begun.open();
+        await once(task.signal, 'abort');
+        void task.setStatus('working');
+        void task.upsertArtifacts([{ index: 0, parts: [Number.NaN as never] }]);
+        await new Promise(setImmediate);
+        over.open();
+      },
+    });
+    const sending = manager.sendTask(ask('t1'));
+    await begun.opened;
+    await manager.cancelTask({ id: 't1' });
+    expect((await sending).status.state).toBe('canceled');
+    await over.opened;
+  });
+});
+
+describe('the turn that a message begins', () => {
+  test('ends for whoever resubscribed before it, while nobody was at the task', async () => {
+    const store = await openTaskStore();
+    await store.upsertTask(ask('t1'));
+    await store.updateTask('t1', { status: { state: 'working' } });
+    const { manager } = await openManager({ store, sendTaskHandler: (task) => task.setStatus('working') });
+    const stream = manager.resubscribeToTask({ id: 't1' });
+    await stream.ready;
+    const read = collect(stream);
+    await manager.sendTask(ask('t1', 'go on'));
+    expect(brief(await read).at(-1)).toBe('working');
+  });
+
+  test('is not ended by news of before it that come late', async () => {
+    const store = await openTaskStore();
+    await store.upsertTask(ask('t1'));
+    await store.updateTask('t1', { status: { state: 'input-required' } });
+    const listeners: ((change: TaskChange) => void)[] = [];
+    const subscribe = store.subscribe.bind(store);
+    store.subscribe = (listener) => {
+      listeners.push(listener);
+      return subscribe(listener);
+    };
+    const late = { type: 'updated', source: 'elsewhere', taskId: 't1', taskType: 'incoming', revision: 2 } as const;
+    const { manager } = await openManager({
+      store,
+      sendTaskHandler: async (task) => {
+        for (const tell of listeners) {
+          tell({ ...late, status: { state: 'input-required' }, messages: [], artifacts: [] });
+        }
+        await task.setStatus('completed');
+      },
+    });
+    expect((await manager.sendTask(ask('t1', 'an answer'))).status.state).toBe('completed');
+  });
+
+  test('is not ended by a question that somebody asks while the message is being stored: it is the answer', async () => {
+    const store = await openTaskStore();
+    await store.upsertTask(ask('t1'));
+    const { manager } = await openManager({ store, sendTaskHandler: (task) => task.setStatus('completed') });
+    const sending = manager.sendTask(ask('t1', 'an answer'));
+    await store.updateTask('t1', { status: { state: 'input-required' } });
+    expect((await sending).status.state).toBe('completed');
+  });
+});
+
+test('over a store that does not tell of changes, the first of two chunks of one change begins the artifact', async () => {
+  const { manager } = await openManager({
+    store: unwatched(await openTaskStore()),
+    sendTaskHandler: (task) => task.upsertArtifacts([chunk('a'), chunk('b')]),
+  });
+  const events = await collect(manager.sendTaskStreaming(ask('t1')));
+  const appends = events.flatMap((event) => ('artifact' in event ? [event.artifact.append ?? false] : []));
+  expect(appends).toEqual([false, true]);
+});

@@ -10,11 +10,10 @@ export interface KnownTask {
   readonly version: Version;
 }
 
-export class KnownTasks extends Map<string, KnownTask> {
-  /** The one that was set longest ago makes room. */
-  override set(key: string, task: KnownTask): this {
-    this.delete(key);
-    for (const oldest of this.keys()) if (this.size >= MAX_TASKS) this.delete(oldest);
-    return super.set(key, task);
-  }
+export type KnownTasks = Map<string, KnownTask>;
+
+/** The one that was set longest ago makes room. */
+export function remember(known: KnownTasks, key: string, task: KnownTask): void {
+  known.delete(key);
+  if (known.set(key, task).size > MAX_TASKS) known.delete(known.keys().next().value as string);
 }

@@ -6,7 +6,7 @@ import { selectAll, selectNothing, selectView } from '../core/record.ts';
 import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 import { Codec } from './codec.ts';
-import { KnownTasks } from './known-tasks.ts';
+import { type KnownTasks, remember } from './known-tasks.ts';
 import { type ListRequest, listPage } from './list-tasks.ts';
 import { conflict } from './merge.ts';
 import { type Fields, isSame } from './plain.ts';
@@ -48,7 +48,7 @@ class A2ATaskStore {
   readonly #port: StorePort;
   readonly #scoped: ScopedPort;
   readonly #codecs: Readonly<Record<Version, Codec>>;
-  readonly #known = new KnownTasks();
+  readonly #known: KnownTasks = new Map();
   readonly #seen = new Seen();
   /** States that were not stored, or not yet, each with what its saver saw before: a later save adds to that. */
   readonly #unsaved = new WeakMap<View, View | undefined>();
@@ -110,7 +110,7 @@ class A2ATaskStore {
     if (known && isKnown(record.head)) return known.view;
     const version = versionFor(record.head);
     const view = viewOf(record, this.#codecs[version]);
-    this.#known.set(name, { view, version });
+    remember(this.#known, name, { view, version });
     return view;
   }
 
@@ -130,7 +130,10 @@ class A2ATaskStore {
       if (isExpected && record) {
         const { head } = record;
         this.#unsaved.delete(next);
-        this.#known.set(name, { view: { ...view, head, from: isMerged ? undefined : next }, version: codec.version });
+        remember(this.#known, name, {
+          view: { ...view, head, from: isMerged ? undefined : next },
+          version: codec.version,
+        });
         return;
       }
       current = await this.#read(key, () => codec.version);

@@ -23,7 +23,8 @@ const MAX_PAGE = 1_000;
 export class Routes {
   readonly #store: TaskStore;
   readonly #bodyLimit: number;
-  readonly #events = new TaskEvents();
+  /** Of each agent his own: none makes the others' subscribers give way. */
+  readonly #events = new Map<string, TaskEvents>();
 
   constructor(store: TaskStore, bodyLimit: number) {
     this.#store = store;
@@ -49,7 +50,7 @@ export class Routes {
     const taskId = idInPath(url);
     const callerId = inQuery(url, 'caller_id');
     const length = inQuery(url, 'history_length');
-    if (length !== undefined && !/^\d{1,10}$/.test(length)) {
+    if (length !== undefined && !/^\d{1,16}$/.test(length)) {
       throw new Refusal(
         400,
         'Failed to deserialize query string: history_length: expected a whole number of 0 or more',
@@ -124,7 +125,10 @@ export class Routes {
   async subscribe(agent: string, request: Request): Promise<null> {
     const body = await readBody(request, this.#bodyLimit);
     const subscriberId = textIn(body, 'subscriber_id', true);
-    this.#events.subscribe(await this.#topic(agent, body), subscriberId);
+    const topic = await this.#topic(agent, body);
+    const events = this.#events.get(agent) ?? new TaskEvents();
+    this.#events.set(agent, events);
+    events.subscribe(topic, subscriberId);
     return null;
   }
 
@@ -132,7 +136,7 @@ export class Routes {
     const body = await readBody(request, this.#bodyLimit);
     check(object({ event: object({}) }), body);
     const topic = await this.#topic(agent, body);
-    this.#events.enqueue(topic, {
+    this.#events.get(agent)?.enqueue(topic, {
       id: crypto.randomUUID(),
       task_id: textIn(body, 'task_id', true),
       event_data: body.event,
@@ -146,7 +150,7 @@ export class Routes {
     const limit = body.limit ?? 100;
     check(object({ limit: count }), { limit });
     const topic = topicOf(agent, textIn(body, 'caller_id'), textIn(body, 'task_id', true));
-    return { records: this.#events.dequeue(topic, subscriberId, limit as number) };
+    return { records: this.#events.get(agent)?.dequeue(topic, subscriberId, limit as number) ?? [] };
   }
 
   /** Of a task that is there. */

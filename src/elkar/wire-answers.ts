@@ -38,7 +38,8 @@ export function readTaskResponse(answer: unknown): RemoteTask {
     ...tag.keys,
   };
   if (tag.noSession) delete task.sessionId;
-  if (tag.metadata) task.metadata ??= tag.metadata;
+  // Elkar keeps those that an outgoing task came with, and none that came later.
+  if (tag.metadata) task.metadata = tag.metadata;
   check(taskShape, task);
   return { rowId: row.id, task, tag, row, createdAt, updatedAt };
 }

@@ -14,7 +14,7 @@ import type {
   TaskStatus,
   UpdateTaskParams,
 } from '../core/task.ts';
-import { decode, sentAs, split, tagOf, toCamelCase, withTag } from './wire-items.ts';
+import { decode, isKnown, type Model, sentAs, split, tagOf, takeTag, toCamelCase, withTag } from './wire-items.ts';
 import { decodePushNotification } from './wire-push.ts';
 
 // Requests. Of the wrong shape they come out in the wrong shape, for the checks of the core to name.
@@ -27,9 +27,9 @@ export function readSendParams(wire: unknown): TaskSendParams {
   const params: Json = {};
   for (const [key, value] of Object.entries(wire)) {
     const name = toCamelCase(key);
-    const isKnown = paramsKeys.includes(name);
-    if (isKnown && value !== null) params[name] = value;
-    else if (!isKnown) Object.defineProperty(params, key, { value, enumerable: true, writable: true });
+    const isNamed = paramsKeys.includes(name);
+    if (isNamed && value !== null) params[name] = value;
+    else if (!isNamed) Object.defineProperty(params, key, { value, enumerable: true, writable: true });
   }
   if (params.pushNotification !== undefined) params.pushNotification = readPushNotification(params.pushNotification);
   return { ...params, message: readMessage(params.message) } as TaskSendParams;
@@ -123,15 +123,31 @@ export function writeTaskResponse(stored: StoredTask, rowId: string, callerId: s
 
 function writeTask(task: Task): Json {
   const { status, history, artifacts, ...body } = task;
+  const { said, untold: keys } = apart('task', body);
   return withTag(
     {
-      ...body,
+      ...said,
       status: writeStatus(status),
       ...(history && { history: history.map(writeMessage) }),
       ...(artifacts && { artifacts: artifacts.map(writeArtifact) }),
     },
-    {},
+    { keys },
   );
+}
+
+/** The fields of an item, and apart those that readers would take for another spelling of one of ours: they go into the tag. */
+function apart(model: Model, item: Json): { said: Json; untold: Json | undefined } {
+  const isTaken = ([name]: [string, unknown]) => !isKnown(model, name) && isKnown(model, toCamelCase(name));
+  const untold = Object.entries(item).filter(isTaken);
+  const said = Object.entries(item).filter((field) => !isTaken(field));
+  return { said: Object.fromEntries(said), untold: untold.length > 0 ? Object.fromEntries(untold) : undefined };
+}
+
+/** `item` with these fields told in its tag; what the tag holds already stands in what is stored. */
+function tell(item: Json, name: 'keys' | 'file', untold: Json | undefined): Json {
+  if (!untold) return item;
+  const told = { ...item };
+  return withTag(told, { ...takeTag(told), [name]: untold });
 }
 
 /** Python's model knows Elkar's states only. */
@@ -148,12 +164,14 @@ function writeMessage(message: Message): Message {
 }
 
 function writeArtifact({ index = 0, ...artifact }: Artifact): Json {
-  const { known, keys } = split('artifacts', { index, ...artifact });
-  return { ...keys, ...known, parts: artifact.parts.map(writePart) };
+  const { said, untold } = apart('artifacts', { index, ...artifact });
+  const { known, keys } = split('artifacts', said);
+  return tell({ ...keys, ...known, parts: artifact.parts.map(writePart) }, 'keys', untold);
 }
 
 function writePart(part: Part): Part {
   if (part.type !== 'file') return part;
-  const { known, keys } = split('file', part.file);
-  return { ...part, file: { ...keys, ...known } };
+  const { said, untold } = apart('file', part.file);
+  const { known, keys } = split('file', said);
+  return tell({ ...part, file: { ...keys, ...known } }, 'file', untold) as Part;
 }

@@ -58,7 +58,7 @@ const models = {
   file: ['name', 'mimeType', 'bytes', 'uri'],
 };
 
-type Model = keyof typeof models;
+export type Model = keyof typeof models;
 
 /** States that Elkar refuses, and what is sent in their place. */
 export const sentAs: { readonly [state: string]: TaskState } = {
@@ -66,7 +66,7 @@ export const sentAs: { readonly [state: string]: TaskState } = {
   'auth-required': 'input-required',
 };
 
-function isKnown(model: Model, name: string): boolean {
+export function isKnown(model: Model, name: string): boolean {
   return models[model].includes(name);
 }
 
@@ -75,7 +75,7 @@ function isKnown(model: Model, name: string): boolean {
 /** What the items of a request are to carry; by the items themselves. */
 export type Tags = Map<unknown, Tag>;
 
-/** What stands in a field of this name: an item, or a list of them. */
+/** What stands in a field of this name: an item, or a list of them. The tags are for one request; some are added to. */
 export function encode(model: Model, value: unknown, tags: Tags = new Map()): unknown {
   if (Array.isArray(value)) return value.map((item) => encode(model, item, tags));
   if (!isObject(value)) return value;
@@ -83,15 +83,14 @@ export function encode(model: Model, value: unknown, tags: Tags = new Map()): un
   const { file, state, message } = known;
   const lost: Tag = {
     keys,
-    file: isObject(file) ? split('file', file).keys : undefined,
+    file: file ? split('file', file as Json).keys : undefined,
     state: sentAs[state as string] && (state as string),
   };
   if (lost.state) known.state = sentAs[lost.state];
   // What is lost of a status stands in it, where our endpoint keeps it, and in its message, where Elkar does.
   const tag = tags.get(message);
-  const inner =
-    keys || lost.state ? new Map(tags).set(message, { ...tag, task: { ...tag?.task, status: lost } }) : tags;
-  for (const name in known) if (Object.hasOwn(models, name)) known[name] = encode(name as Model, known[name], inner);
+  if (keys || lost.state) tags.set(message, { ...tag, task: { ...tag?.task, status: lost } });
+  for (const name in known) if (Object.hasOwn(models, name)) known[name] = encode(name as Model, known[name], tags);
   return model === 'file' ? known : withTag(known, { ...lost, ...tags.get(value) });
 }
 
@@ -117,10 +116,10 @@ export function split(model: Model, item: Json): { known: Json; keys: Json | und
 export function withTag(item: Json, tag: Tag): Json {
   const metadata = item.metadata as Json | undefined;
   const own = metadata && Object.hasOwn(metadata, TAG) ? { own: metadata[TAG] } : undefined;
-  const said = Object.entries({ ...tag, ...own }).filter(([, value]) => value !== undefined);
-  if (said.length === 0) return item;
-  if (metadata && Object.keys(metadata).length === 0) said.push(['empty', true]);
-  return { ...item, metadata: { ...metadata, [TAG]: Object.fromEntries(said) } };
+  const said = { ...tag, ...own };
+  if (Object.values(said).every((value) => value === undefined)) return item;
+  const empty = metadata && Object.keys(metadata).length === 0 ? true : undefined;
+  return { ...item, metadata: { ...metadata, [TAG]: { ...said, empty } } };
 }
 
 // Coming in.
@@ -133,12 +132,18 @@ export function tagOf(item: unknown): Tag {
   return tags.get(item as object) ?? {};
 }
 
-/** A request that arrives after it was given up, and repeated, doubles its items; the first of each op counts. */
+/**
+ * A request that arrives after it was given up, and repeated, doubles its items; the first of each op counts. What is not the
+ * same was made of another item, metadata and all, by somebody who knows nothing of ops: it has none.
+ */
 function withoutDoubles(items: unknown[]): unknown[] {
-  const seen = new Set<string>();
+  const seen = new Map<string, unknown>();
   return items.filter((item) => {
     const { op } = tagOf(item);
-    return op === undefined || (!seen.has(op) && seen.add(op));
+    if (op === undefined) return true;
+    const twin = seen.get(op);
+    if (!twin) return seen.set(op, item);
+    return JSON.stringify(twin) !== JSON.stringify(item) && tags.delete(item as object);
   });
 }
 
@@ -162,7 +167,7 @@ export function decode<T>(model: Model, wire: unknown): T {
     }),
   );
   const tag = model === 'file' ? {} : takeTag(item);
-  if (isObject(item.file)) item.file = { ...item.file, ...tag.file };
+  if (tag.file) item.file = { ...(item.file as Json), ...tag.file };
   const whole = { ...item, ...(model === 'status' ? putBack(item, tag) : tag.keys) };
   tags.set(whole, tag);
   return whole as T;
@@ -173,7 +178,7 @@ export function toCamelCase(name: string): string {
 }
 
 /** Takes the tag out of the metadata of an item, which are then as they were before. */
-function takeTag(item: Json): Tag {
+export function takeTag(item: Json): Tag {
   const { metadata } = item;
   if (!isObject(metadata) || !isObject(metadata[TAG])) return {};
   const { [TAG]: tag, ...kept } = metadata as Json & { [TAG]: Tag };

@@ -56,10 +56,10 @@ export function updateBody(callerId: string, params: UpdateTaskParams, tags: Tag
 
 /** Body of `POST /client-side/tasks`: the whole task. */
 export function clientTaskBody(task: Task, agentUrl: string, callerId: string): Json {
-  const { status, history, artifacts, metadata, sessionId } = task;
+  const { status, history, artifacts, sessionId } = task;
   const { timestamp } = status;
   const { keys } = split('task', task);
-  const lost = { agentUrl, timestamp, keys, metadata, noSession: sessionId === undefined || undefined };
+  const lost = { agentUrl, timestamp, keys, noSession: sessionId === undefined || undefined };
   const whole = { sessionId: task.id, ...task, artifacts: artifacts?.map(withIndex) };
   // The first message is sure to keep its metadata; a task without one has only its own.
   const first = history?.[0];

@@ -8,17 +8,7 @@ import { absorb, type Sent } from './absorb.ts';
 import type { SyncContext } from './context.ts';
 import { plan, selectUnsent } from './plan.ts';
 import { blameFor } from './schedule.ts';
-import {
-  conflict,
-  type Decide,
-  errorOf,
-  type Note,
-  note,
-  progressOf,
-  type SyncState,
-  stateOf,
-  wasReplaced,
-} from './state.ts';
+import { type Decide, errorOf, type Note, note, progressOf, type SyncState, stateOf } from './state.ts';
 
 /** A task on its way. */
 export interface PushedTask {
@@ -42,7 +32,6 @@ export async function pushStep(context: SyncContext, task: PushedTask): Promise<
   if (head.pendingSince === undefined || errorOf(head, context.identity)) return head;
   const state = stateOf(head);
   assertFree(context, state);
-  if (isIncoming && wasReplaced(state)) throw conflict('it was replaced, and the remote can only be added to');
   // What goes whole may go again.
   const isInDoubt = isIncoming && (state.unsure || state.target);
   return isInDoubt ? ask(context, head) : pushNext(context, task, record);

@@ -2,7 +2,7 @@
 import { countsOf, type TaskKey } from '../core/head.ts';
 import type { StorePort } from '../store-port.ts';
 import type { BlockedTask } from '../task-store.ts';
-import { errorOf, foreignError, markOf, note, type SyncState, start, unseenOf } from './state.ts';
+import { conflictOf, errorOf, markOf, note, type SyncState, start, unseenOf } from './state.ts';
 
 /** More heads than any store has. */
 const ALL = 2 ** 31;
@@ -16,7 +16,7 @@ export async function listBlocked(port: StorePort, identity: string): Promise<Bl
 export function retry(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
   return note(port, key, (state, head) => {
     const { blocked } = state;
-    const error = foreignError(head, identity);
+    const error = conflictOf(head, identity);
     if (error) throw error;
     return (
       blocked && [blocked.code === 'REMOTE_REJECTED' ? { ...state, blocked: undefined } : { ...anew(state), identity }]
@@ -28,15 +28,17 @@ export function retry(port: StorePort, key: TaskKey, identity: string): Promise<
 export function discard(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
   return note(port, key, (state, head) => {
     if (!errorOf(head, identity)) return undefined;
-    if (!state.blocked || state.rowId === undefined) return [anew(state), 0];
+    const { identity: owner = identity, rowId } = state;
+    if (owner !== identity || rowId === undefined) return [anew(state), 0];
     const status = markOf(head.body.status);
     const tails = countsOf(head).map((count, n) => {
       const { local, remote, own } = state.tails[n] ?? start;
-      // Numbers of ops are never given again.
-      return { local: count, remote, own: own + Math.max(0, count - local) };
+      return { local: count, remote, own: own + count - local };
     });
     const known = state.known?.map((known) => ({ ...known, mark: status }));
-    const settled = { target: undefined, blocked: undefined, isReplaced: undefined };
+    // What was sent of a task that was replaced since is nobody's of this side any more.
+    const uid = state.isReplaced ? undefined : state.uid;
+    const settled = { target: undefined, blocked: undefined, isReplaced: undefined, uid };
     return [{ ...state, tails, status, known, unseen: unseenOf(head), ...settled }, 0];
   });
 }

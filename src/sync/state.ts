@@ -129,7 +129,7 @@ export function remember(known: readonly KnownStatus[] = [], status: KnownStatus
 }
 
 /** Whether what was sent has nothing to do any more with what is here: the remote can only be added to. */
-export function wasReplaced({ isReplaced, uid }: SyncState): boolean {
+export function wasReplaced({ isReplaced, uid }: Pick<SyncState, 'isReplaced' | 'uid'>): boolean {
   return !!isReplaced && uid !== undefined;
 }
 
@@ -147,13 +147,15 @@ export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(h
 /** Why sync leaves a task with pending changes alone; undefined: it does not. */
 export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefined {
   const { blocked: b } = stateOf(head);
-  return foreignError(head, ours) ?? (b && new TaskStoreError(b.code, b.message, { ...b, ...head.key }));
+  return conflictOf(head, ours) ?? (b && new TaskStoreError(b.code, b.message, { ...b, ...head.key }));
 }
 
-/** Of a task that is another identity's: its own remote alone is asked of it. */
-export function foreignError({ key, sync }: TaskHead, ours: string): TaskStoreError | undefined {
-  const { identity = ours } = sync ?? {};
-  return identity === ours ? undefined : new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, key);
+/** Why the remote is not even asked: the task is another identity's, or not the one any more that it was given. */
+export function conflictOf({ key, sync }: TaskHead, ours: string): TaskStoreError | undefined {
+  const { identity = ours, ...state } = (sync ?? {}) as Partial<SyncState>;
+  if (identity !== ours) return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, key);
+  if (key.taskType === 'outgoing' || !wasReplaced(state)) return undefined;
+  return new TaskStoreError('CONFLICT', 'it was replaced, and the remote can only be added to', key);
 }
 
 /** What a request that the remote has taken moves on. */

@@ -14,7 +14,7 @@ import { pullUnfinished } from './poll.ts';
 import { ask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { foreignError, readHead, stateOf } from './state.ts';
+import { conflictOf, readHead, stateOf } from './state.ts';
 
 /** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
@@ -88,7 +88,7 @@ export class ElkarSync implements TaskSync {
     const bringIn = async (signal: AbortSignal) => {
       for (let answer: TaskHead | undefined; !answer; ) {
         const head = await this.#find(taskId, options);
-        const error = foreignError(head, this.#context.identity);
+        const error = conflictOf(head, this.#context.identity);
         if (error) throw error;
         // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
         const isPushing = this.#loop ? this.#loop.isPushing(head.key) : this.#status.state === 'pushing';

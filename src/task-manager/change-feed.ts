@@ -37,8 +37,12 @@ export class ChangeFeed {
     { status, artifactsUpdates = [] }: UpdateTaskParams,
   ): void {
     if (this.#store.capabilities.watch) return;
-    const partCount = (index: number) =>
-      task.artifacts?.find((artifact) => artifact.index === index)?.parts.length ?? 0;
+    /** How many parts stand before those of this update: all but its own and those of later updates of the same artifact. */
+    const partsBefore = (index: number, from: number) => {
+      const added = artifactsUpdates.slice(from).filter((later) => (later.index ?? 0) === index);
+      const there = task.artifacts?.find((artifact) => artifact.index === index)?.parts.length ?? 0;
+      return there - added.flatMap(({ parts }) => parts).length;
+    };
     this.#tell({
       ...key,
       ...(callerId !== undefined && { callerId }),
@@ -46,10 +50,10 @@ export class ChangeFeed {
       source: 'local',
       ...(status && { status: task.status }),
       messages: [],
-      artifacts: artifactsUpdates.map(({ index = 0, ...artifact }) => ({
+      artifacts: artifactsUpdates.map(({ index = 0, ...artifact }, i) => ({
         ...artifact,
         index,
-        append: partCount(index) > artifact.parts.length,
+        append: partsBefore(index, i) > 0,
       })),
     });
   }

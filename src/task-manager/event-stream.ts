@@ -100,7 +100,8 @@ export class EventStream implements TaskEventStream {
     const { append: _, parts, ...header } = event.artifact;
     // One by one: a hundred thousand arguments are more than a call takes.
     for (const part of parts) last.artifact.parts.push(part);
-    Object.assign(last.artifact, header);
+    for (const [key, value] of Object.entries(header))
+      Object.defineProperty(last.artifact, key, { value, enumerable: true, configurable: true, writable: true });
     return true;
   }
 }

@@ -1,5 +1,6 @@
 /** The task manager over a store: who may do what when, and who hears of it. What a change means is the store's rule. */
 import type { TaskKey } from '../core/head.ts';
+import { copyJson } from '../core/json.ts';
 import { finishedStates, type Task, type TaskSendParams } from '../core/task.ts';
 import type { TaskStore } from '../task-store.ts';
 import { A2AError } from './a2a-error.ts';
@@ -57,8 +58,8 @@ export class TaskManagerWithStore implements TaskManager {
 
   async sendTask(params: TaskSendParams, context: RequestContext = {}): Promise<Task> {
     const { sendTaskHandler, sendTaskStreamingHandler } = this.#options;
-    await this.#send(params, context, sendTaskHandler ?? sendTaskStreamingHandler);
-    return this.getTask({ id: params.id, historyLength: params.historyLength }, context);
+    const { id, historyLength } = await this.#send(params, context, sendTaskHandler ?? sendTaskStreamingHandler);
+    return this.getTask({ id, historyLength }, context);
   }
 
   sendTaskStreaming(params: TaskSendParams, context: RequestContext = {}): TaskEventStream {
@@ -92,9 +93,10 @@ export class TaskManagerWithStore implements TaskManager {
   ): Promise<TaskPushNotificationConfig> {
     this.#requirePush();
     const key = keyOf({ id }, context);
+    const pushNotification = copyJson(pushNotificationConfig);
     await this.#tasks.inOrder(key, async () => {
       await this.#tasks.readHead(key);
-      await this.#tasks.update(key, { pushNotification: pushNotificationConfig });
+      await this.#tasks.update(key, { pushNotification });
     });
     return this.getTaskPushNotification({ id }, context);
   }
@@ -119,7 +121,7 @@ export class TaskManagerWithStore implements TaskManager {
           const { stored, revision } = found(await readSnapshot(this.#tasks.store, key, { historyLength }));
           return { events: replayTask(stored.task, turn !== undefined && !turn.isOver), revision };
         });
-        turn?.over.then(() => stream.end(turn.error));
+        this.#turns.endWithTurn(key, stream);
       });
     });
   }
@@ -144,16 +146,19 @@ export class TaskManagerWithStore implements TaskManager {
     return stream;
   }
 
+  /** Answers its own copy of the message: the caller's may be changed while this waits for its turn. */
   async #send(
-    params: TaskSendParams,
+    given: TaskSendParams,
     context: RequestContext,
     handler: TaskHandler | undefined,
     streaming: Pick<TurnRequest, 'stream' | 'accepted'> = {},
-  ): Promise<void> {
+  ): Promise<TaskSendParams> {
     this.#assertOpen();
+    const params = copyJson(given);
     if (!handler) throw new A2AError('unsupportedOperation', 'This agent handles no messages');
     if (params.pushNotification) this.#requirePush();
     await this.#turns.take({ key: keyOf(params, context), params, context, handler, ...streaming });
+    return params;
   }
 
   #assertOpen(): void {

@@ -1,7 +1,14 @@
 /** One message being handled: its writes, one after the other, until it is over. */
 import { TaskStoreError } from '../core/errors.ts';
 import type { TaskKey } from '../core/head.ts';
-import type { StoredTask, TaskSendParams, TaskState, UpdateTaskParams } from '../core/task.ts';
+import { copyJson } from '../core/json.ts';
+import {
+  finishedStates,
+  type StoredTask,
+  type TaskSendParams,
+  type TaskState,
+  type UpdateTaskParams,
+} from '../core/task.ts';
 import type { TaskChange } from '../task-store.ts';
 import { endsTurn } from './events.ts';
 import type { TaskAccess } from './task-access.ts';
@@ -14,6 +21,9 @@ export class Turn {
   error: unknown;
   readonly #abort = new AbortController();
   #finish: () => void = () => {};
+  /** What was heard until the message was stored. */
+  #early: TaskChange[] | undefined = [];
+  #since = 0;
   #endedBy: TaskState | 'returned' | undefined;
 
   constructor() {
@@ -42,18 +52,35 @@ export class Turn {
     this.#finish();
   }
 
+  /**
+   * The message is stored. Changes up to this revision, whenever they are heard of, came before it; of what came while it was
+   * being stored, only an end of the task ends the turn: to whatever else somebody asked, the message is the answer.
+   */
+  begin(revision: number): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    this.#since = revision;
+    for (const change of early)
+      if (change.revision && change.status && finishedStates.has(change.status.state)) this.hear(change);
+  }
+
   /** A change of the task by anybody may be what ends the turn. */
-  hear({ type, status }: TaskChange): void {
-    if (type === 'deleted') this.end('canceled');
+  hear(change: TaskChange): void {
+    const { type, status, revision = Number.POSITIVE_INFINITY } = change;
+    if (this.#early) this.#early.push(change);
+    else if (revision <= this.#since) return;
+    else if (type === 'deleted') this.end('canceled');
     else if (status && endsTurn(status.state)) this.end(status.state);
   }
 
   modifier(params: TaskSendParams, stored: StoredTask, tasks: TaskAccess, key: TaskKey): TaskModifier {
-    const update = (change: UpdateTaskParams) =>
-      tasks.inOrder(key, async () => {
+    const update = (given: UpdateTaskParams) => {
+      const change = copyNow(given);
+      return tasks.inOrder(key, async () => {
         this.#assertRunning(key.taskId);
-        await tasks.update(key, change);
+        await tasks.update(key, change());
       });
+    };
     return {
       params,
       stored,
@@ -70,5 +97,17 @@ export class Turn {
     if (this.#endedBy === 'canceled') throw this.signal.reason;
     const why = this.#endedBy === 'returned' ? 'its handler has returned' : `the task is '${this.#endedBy}'`;
     throw new TaskStoreError('CONFLICT', `the turn is over: ${why}`, { taskId, operation: 'TaskModifier' });
+  }
+}
+
+/** A copy made at once, since a handler may fill one chunk again and again without waiting. What cannot be copied is refused later. */
+function copyNow<T>(value: T): () => T {
+  try {
+    const copy = copyJson(value);
+    return () => copy;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
   }
 }

@@ -33,6 +33,8 @@ export class Turns {
   readonly #onError: HandlerErrorListener;
   readonly #queue = new KeyedQueue();
   readonly #current = new Map<string, Turn>();
+  /** Streams that end with a turn of their task. */
+  readonly #readers = new Map<string, Set<EventStream>>();
   /** Handlers at work; some outlast their turn. */
   readonly #handling = new Set<Promise<void>>();
   /** Turns that have been asked for and are not over. */
@@ -47,6 +49,17 @@ export class Turns {
   /** The turn that the task is in. */
   current(key: TaskKey): Turn | undefined {
     return this.#current.get(encodeKey(key));
+  }
+
+  /** The stream ends with the turn that the task is in, or else with the next. */
+  endWithTurn(key: TaskKey, stream: EventStream): void {
+    const name = encodeKey(key);
+    const readers = this.#readers.get(name) ?? new Set();
+    this.#readers.set(name, readers.add(stream));
+    stream.onEnd(() => {
+      readers.delete(stream);
+      if (readers.size === 0 && this.#readers.get(name) === readers) this.#readers.delete(name);
+    });
   }
 
   /** Resolves when the turn is over. Rejects where it did not begin, or its failure could not even be stored. */
@@ -65,13 +78,12 @@ export class Turns {
   }
 
   async #take(request: TurnRequest): Promise<void> {
-    const { key, stream, accepted } = request;
+    const { key, accepted } = request;
     const turn = new Turn();
     const unfollow = this.#tasks.feed.follow(key, (change) => turn.hear(change));
-    if (stream) turn.over.then(() => stream.end(turn.error));
     try {
       if (this.#stopReason) throw new A2AError('internalError', 'The agent is shutting down');
-      const stored = await this.#tasks.inOrder(key, () => this.#begin(request));
+      const stored = await this.#tasks.inOrder(key, () => this.#begin(request, turn));
       this.#current.set(encodeKey(key), turn);
       if (this.#stopReason) turn.abort(this.#stopReason);
       accepted?.();
@@ -83,23 +95,28 @@ export class Turns {
       throw error;
     } finally {
       turn.end('returned');
-      this.#current.delete(encodeKey(key));
+      // A message that was refused began no turn; others wait for one still.
+      if (this.#current.delete(encodeKey(key)))
+        for (const reader of this.#readers.get(encodeKey(key)) ?? []) reader.end(turn.error);
       unfollow();
     }
   }
 
   /** Stores the message, unless the task is finished. */
-  async #begin({ key, params, stream }: TurnRequest): Promise<StoredTask> {
+  async #begin({ key, params, stream }: TurnRequest, turn: Turn): Promise<StoredTask> {
     const before = await readSnapshot(this.#tasks.store, key, headView);
     const state = before?.stored.task.status.state;
     if (state && finishedStates.has(state)) {
       throw new A2AError('unsupportedOperation', `The task is ${state} and takes no more messages`);
     }
+    const revision = before?.revision ?? 0;
     if (stream) {
-      const revision = before?.revision ?? 0;
       await followTask(this.#tasks.feed, key, stream, async () => ({ events: [], revision }));
+      this.endWithTurn(key, stream);
     }
-    return this.#tasks.upsert(key, params, { isNew: !before, isStreaming: stream !== undefined });
+    const stored = await this.#tasks.upsert(key, params, { isNew: !before, isStreaming: stream !== undefined });
+    turn.begin(revision);
+    return stored;
   }
 
   /** Never rejects but where the failure cannot be stored either. */

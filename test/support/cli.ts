@@ -34,16 +34,19 @@ export interface CliOptions {
   readonly input?: string;
   /** Where its standard output goes; a pipe by default. */
   readonly stdout?: number;
+  /** Commands of a shell that then becomes the program. */
+  readonly shell?: string;
 }
 
 /** A process that is killed at the end of the test, if it is still there. */
 export async function startProgram(
   source: string,
   args: readonly string[],
-  { cwd, env, stdout }: CliOptions = {},
+  { cwd, env, stdout, shell = ':' }: CliOptions = {},
 ): Promise<ChildProcess> {
   const { HOLDFAST_API_KEY: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [await program(source), ...args], {
+  const command = [process.execPath, await program(source), ...args];
+  const child = spawn('sh', ['-c', `${shell}; exec "$0" "$@"`, ...command], {
     cwd,
     env: { ...inherited, ...env },
     stdio: ['pipe', stdout ?? 'pipe', 'pipe'],

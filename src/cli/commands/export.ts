@@ -1,4 +1,4 @@
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { defineCommand, exit } from '../command.ts';
 import { assertNoStore, storeHelp, storeOption, withStoreToRead } from '../store-file.ts';
@@ -33,10 +33,24 @@ Examples
         }
       }
       if (file === undefined) for await (const line of lines()) await terminal.write(line);
-      else await pipeline(lines, createWriteStream(file));
+      else await replace(file, (path) => pipeline(lines, createWriteStream(path, { flush: true })));
       progress.end();
       terminal.note(`${toNumber(tasks)} tasks exported`);
       return exit.ok;
     });
   },
 });
+
+/** What is there stays until all of the new file is written. Pipes and devices are written to as they are. */
+async function replace(file: string, write: (path: string) => Promise<void>): Promise<void> {
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (there && !there.isFile()) return write(file);
+  const path = there ? realpathSync(file) : file;
+  const part = `${path}.part`;
+  try {
+    await write(part);
+    renameSync(part, path);
+  } finally {
+    rmSync(part, { force: true });
+  }
+}

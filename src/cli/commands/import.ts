@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { openTaskStore } from '../../json-file.ts';
 import { defineCommand, exit, UsageError } from '../command.ts';
 import { jsonHelp, jsonOption, storeHelp, storeOption, useStore } from '../store-file.ts';
@@ -22,7 +22,9 @@ Examples
   options: { ...storeOption, ...jsonOption, replace: { type: 'boolean' } },
   arguments: [1, 1],
   async run({ values, positionals: [file = ''] }, terminal) {
+    // Before a store is made for it.
     if (file !== '-' && !existsSync(file)) throw new UsageError(`no file ${file}`);
+    if (file !== '-' && statSync(file).isDirectory()) throw new UsageError(`${file} is a folder`);
     return useStore(await openTaskStore({ path: values.store }), async (store) => {
       let bytes = 0;
       const progress = terminal.progress(() => `${toSize(bytes)} read`);

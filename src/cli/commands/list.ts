@@ -51,7 +51,7 @@ Examples
       if (values.json) terminal.printJson(page);
       else {
         for (const line of toTable([header, ...page.tasks.map(toRow)])) terminal.print(line);
-        if (page.nextCursor) terminal.note(`There are more: --cursor '${page.nextCursor}'`);
+        if (page.nextCursor) terminal.note(`There are more: --cursor '${page.nextCursor.replaceAll("'", '%27')}'`);
       }
       return exit.ok;
     });

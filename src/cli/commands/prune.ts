@@ -40,7 +40,9 @@ const units: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m
 function toTime(text: string | undefined): Date {
   const [, count, unit = ''] = /^(\d+)([dhm])$/.exec(text ?? '') ?? [];
   // A bare number would be taken for a year, 3000 for one that everything is older than.
-  const isTime = /^\d{4}-\d\d-\d\d/.test(text ?? '');
+  const day = /^\d{4}-\d\d-\d\d/.exec(text ?? '')?.[0];
+  // A day that its month does not have would be taken for one of the next.
+  const isTime = day !== undefined && new Date(day).toJSON()?.startsWith(day);
   const time = isTime ? new Date(text ?? '') : new Date(Date.now() - Number(count) * (units[unit] ?? 0));
   if (Number.isNaN(time.getTime()))
     throw new UsageError('--older-than: expected an age (30d, 12h, 15m) or a time (2026-01-31)');
