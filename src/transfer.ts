@@ -12,7 +12,8 @@ import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOpt
 const BATCH = 500;
 
 export async function* exportTasks(port: StorePort, { callerId, signal }: ExportOptions): AsyncGenerator<string> {
-  for await (const { key } of oldestFirst(port, {})) {
+  const list: StorePort['list'] = (query) => port.run('exportTasks', undefined, () => port.list(query));
+  for await (const { key } of oldestFirst({ ...port, list }, {})) {
     signal?.throwIfAborted();
     if (callerId !== undefined && key.callerId !== callerId) continue;
     const record = await port.run('exportTasks', key.taskId, () => port.read(key, selectAll));
@@ -40,7 +41,11 @@ export async function importTasks(
 
   // Gathered first and begun together: a failure is heard at once, however long the source takes over what comes next.
   const batch: StoredTask[] = [];
-  const flush = () => Promise.all(batch.splice(0).map(take));
+  const flush = async () => {
+    // All of them have ended when one's failure is told: nothing is changed behind the caller's back.
+    const results = await Promise.allSettled(batch.splice(0).map(take));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  };
   for await (const item of linesOf(source)) {
     signal?.throwIfAborted();
     line++;

@@ -74,8 +74,9 @@ export class Entry implements Listed, Named {
     return () => {
       messages.length = messageCount;
       parts.length = partCounts.length;
-      partCounts.forEach((count, slot) => {
-        if (parts[slot]) parts[slot].length = count;
+      // Of a slot that had no parts here there is no count: its list may have come since.
+      parts.forEach((tail, slot) => {
+        tail.length = partCounts[slot] ?? 0;
       });
       Object.assign(this, { head, base, messages, parts, removed, change });
     };

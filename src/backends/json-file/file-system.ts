@@ -58,12 +58,15 @@ export function modeOf(fs: FileSystem, file: string): number {
   }
 }
 
+/** Node reads no 2 GiB at a time. */
+const READ = 2 ** 30;
+
 /** Reads exactly these bytes. A file that ends before them is not the one it was taken for. */
 export function readFully(fs: FileSystem, fd: number, start: number, length: number): Buffer<ArrayBuffer> {
   const buffer = Buffer.allocUnsafe(length);
   let done = 0;
   while (done < length) {
-    const read = fs.readSync(fd, buffer, done, length - done, start + done);
+    const read = fs.readSync(fd, buffer, done, Math.min(length - done, READ), start + done);
     if (read === 0) throw new TaskStoreError('STORE_CORRUPT', `the file ends before byte ${start + length}`);
     done += read;
   }

@@ -23,6 +23,9 @@ const RESERVE = 256 * 1024;
 /** A buffer larger than this is not kept. */
 const LARGE = 4 * 1024 * 1024;
 
+/** Records that take more than this together get a line each: a reader makes one text of a line, and texts have a limit. */
+const LONGEST_LINE = 64 * 1024 * 1024;
+
 const NEWLINE = Buffer.from('\n');
 
 /** One journal file, open for writing: the changes since one generation of the file. */
@@ -86,22 +89,29 @@ export class Journal {
     }
   }
 
-  /** Appends records as one line; after a failure the journal is as it was. */
+  /** Appends records, as one line unless they are very long; after a failure the journal is as it was. */
   write(records: readonly string[]): void {
-    const space = frameSpace(records);
-    if (space > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(2 * space);
-    const length = putFrame(this.#buffer, records, this.synced === this.#saidSynced ? undefined : this.synced);
-    this.#saidSynced = this.synced;
+    const start = this.end;
     try {
-      const written = this.#fs.writeSync(this.#fd, this.#buffer, 0, length, this.end);
-      if (written < length) writeFully(this.#fs, this.#fd, this.#buffer.subarray(written, length), this.end + written);
+      if (records.length === 1 || frameSpace(records) <= LONGEST_LINE) this.#writeLine(records);
+      else for (const record of records) this.#writeLine([record]);
     } catch (error) {
-      this.cutTo(this.end);
+      this.cutTo(start);
       throw ioError(error, 'the change could not be written');
     }
     if (this.#buffer.length > LARGE) this.#buffer = Buffer.allocUnsafe(64 * 1024);
-    this.end += length;
     if (this.#reserves && this.#reserved - this.end < RESERVE / 16) this.#reserve();
+  }
+
+  #writeLine(records: readonly string[]): void {
+    const space = frameSpace(records);
+    // Node writes no text into a buffer of more than 2 GiB, and says nothing.
+    if (space > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(space > LARGE ? space : 2 * space);
+    const length = putFrame(this.#buffer, records, this.synced === this.#saidSynced ? undefined : this.synced);
+    this.#saidSynced = this.synced;
+    const written = this.#fs.writeSync(this.#fd, this.#buffer, 0, length, this.end);
+    if (written < length) writeFully(this.#fs, this.#fd, this.#buffer.subarray(written, length), this.end + written);
+    this.end += length;
   }
 
   /** Brings to the disk what was written before the call. */
@@ -132,8 +142,8 @@ export class Journal {
 
   /** Ends it and its file: the changes are in the file itself. */
   async remove(): Promise<void> {
-    await removeLater(this.#fs, this.file);
     await closeLater(this.#fs, this.#fd);
+    await removeLater(this.#fs, this.file);
   }
 
   /** What the journal calls a task: its key and a number at first, from then on the number alone. */
@@ -149,6 +159,8 @@ export class Journal {
     try {
       this.#fs.ftruncateSync(this.#fd, end);
       this.#reserved = end;
+      // Changes may go on in another journal, which would be no proof that this one was written whole.
+      if (!this.broken) this.#fs.fdatasyncSync(this.#fd);
     } catch {
       // Half a record may stand at the end now: nothing may be written behind it.
       this.broken = true;
@@ -179,24 +191,26 @@ export interface ReadJournal {
   readonly cut: boolean;
 }
 
-/**
- * Reads a journal, record by record; answers undefined where there is none (or one whose creation was interrupted, which
- * holds nothing). Rejects with `STORE_CORRUPT`.
- */
-export async function readJournal(
-  fs: FileSystem,
-  file: string,
-  generation: number,
-  apply: (record: JournalRecord) => void,
-): Promise<ReadJournal | undefined> {
+/** A journal's bytes; none where there is none. */
+export function loadJournal(fs: FileSystem, file: string): Buffer {
   const fd = openExisting(fs, file);
-  if (fd === undefined) return undefined;
-  let bytes: Buffer;
+  if (fd === undefined) return Buffer.alloc(0);
   try {
-    bytes = readFully(fs, fd, 0, fs.fstatSync(fd).size);
+    return readFully(fs, fd, 0, fs.fstatSync(fd).size);
   } finally {
     fs.closeSync(fd);
   }
+}
+
+/**
+ * Goes through a journal, record by record; answers undefined where it holds nothing, not even its header: its creation was
+ * interrupted. Rejects with `STORE_CORRUPT`.
+ */
+export async function readJournal(
+  bytes: Buffer,
+  generation: number,
+  apply: (record: JournalRecord) => void,
+): Promise<ReadJournal | undefined> {
   let at = 0;
   let sliceEnd = performance.now() + 8;
   for (let found = readFrame(bytes, at); found; found = readFrame(bytes, at)) {

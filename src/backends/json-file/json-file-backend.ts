@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inCall, TaskStoreError } from '../../core/errors.ts';
-import { encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
+import { type Change, encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
-import type { Backend, BackendInfo, Committed, Decide } from '../backend.ts';
+import type { Backend, BackendInfo, Committed, Decide, Decision } from '../backend.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Entry } from './entry.ts';
 import { ioError, nextTurn } from './file-system.ts';
@@ -55,16 +55,24 @@ export class JsonFileBackend implements Backend {
     const name = encodeKey(key);
     const found = this.#table.find(name);
     const before = found?.head;
-    const decision = decide(before);
+    let decision: Decision;
+    let refusal: { readonly why: unknown } | undefined;
+    try {
+      decision = decide(before);
+    } catch (why) {
+      refusal = { why };
+    }
     if (decision === undefined || (decision === 'remove' && !before)) {
+      const record = found?.toRecord(select);
       const { failures } = this.#log;
       await this.#untilSettled(name);
       // What it was decided on may have been taken back.
       if (failures !== this.#log.failures) return this.commit(key, decide, select);
-      return { before, decision: undefined, record: found?.toRecord(select) };
+      if (refusal) throw refusal.why;
+      return { before, decision: undefined, record };
     }
     const entry = found ? this.#table.toChange(found) : this.#table.create(name, (decision as { head: TaskHead }).head);
-    const record = JSON.stringify(toRecord(this.#log.journal.nameOf(entry, name), before, decision));
+    const record = this.#toText(entry, name, before, decision);
     if (!this.#strict) this.#log.writeNow(record);
     const undo = this.#strict ? this.#undoOf(entry) : undefined;
     this.#table.apply(entry, decision);
@@ -162,6 +170,16 @@ export class JsonFileBackend implements Backend {
     if (change > this.#log.settled) await this.#log.whenSettled();
   }
 
+  #toText(entry: Entry, name: string, before: TaskHead | undefined, decision: Change | 'remove'): string {
+    try {
+      return JSON.stringify(toRecord(this.#log.journal.nameOf(entry, name), before, decision));
+    } catch (error) {
+      // Longer than a text may be. The name it was given is not in the journal.
+      entry.names = undefined;
+      throw ioError(error, 'the change is too long');
+    }
+  }
+
   #undoOf(entry: Entry): () => void {
     if (!this.#table.hasChanged(entry)) return () => this.#table.unplace(entry);
     const restore = entry.checkpoint();
@@ -223,8 +241,12 @@ export class JsonFileBackend implements Backend {
     const table = this.#table;
     const generation = (journals.at(-1) as Journal).generation + 1;
     const next = last ? undefined : await Journal.create(fs, file, generation, durability === 'strict');
+    const goOn = () => {
+      if (next && this.#log.journal !== next) journals.push((this.#log.journal = next));
+    };
     const fold = await this.#log.atQuietPoint(() => {
-      if (next) journals.push((this.#log.journal = next));
+      // Of what stands in a broken one anything may come back: nothing goes on behind it before the file has everything.
+      if (!this.#log.journal.broken) goOn();
       this.#metaChanged = false;
       const { other } = table.snapshot.index.header;
       return new Fold(table.snapshot, table.beginFolding(), { generation, meta: Object.fromEntries(meta), other });
@@ -236,9 +258,11 @@ export class JsonFileBackend implements Backend {
     } catch (error) {
       await this.#log.atQuietPoint(() => table.cancelFolding());
       this.#metaChanged = true;
+      if (this.#log.journal !== next) await next?.remove().catch(() => {});
       throw error;
     }
     await this.#log.atQuietPoint(() => {
+      goOn();
       const before = table.snapshot;
       table.finishFolding(db.data as Snapshot, (entry) => fold.rowOf(entry));
       before.retire();

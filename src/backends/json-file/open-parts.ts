@@ -1,6 +1,6 @@
 import { Low } from 'lowdb';
 import type { Durability } from '../backend.ts';
-import { type FileSystem, ioError, removeFile } from './file-system.ts';
+import { type FileSystem, ioError, removeFile, syncFolder } from './file-system.ts';
 import { Journal } from './journal.ts';
 import { FileLock } from './lock.ts';
 import { journalPath } from './paths.ts';
@@ -45,6 +45,8 @@ export async function openParts(file: string, settings: JsonFileSettings): Promi
     const meta = new Map(Object.entries(snapshot.index.header.meta));
     const replayed = await replay(fs, file, table, meta, (journal, error) => setAside(fs, journal, error));
     removeFile(fs, `${file}.tmp`);
+    // Whoever wrote the file that holds them may have ended before its name was there to stay.
+    if (replayed.stale.length > 0) await syncFolder(fs, file);
     for (const generation of replayed.stale) removeFile(fs, journalPath(file, generation));
     const journals = await openJournals(fs, file, snapshot, replayed.journals, durability);
     if (adapter.scanned) await adapter.writeIndex(snapshot.index);

@@ -1,7 +1,7 @@
-import { TaskStoreError } from '../../core/errors.ts';
+import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
 import type { FileSystem } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
-import { readJournal } from './journal.ts';
+import { loadJournal, readJournal } from './journal.ts';
 import { decodeKey, type JournalRecord, toChange } from './journal-record.ts';
 import { KnownNames } from './names.ts';
 import { journalGenerations, journalPath } from './paths.ts';
@@ -29,27 +29,36 @@ export async function replay(
   const stale = generations.filter((generation) => generation < first);
   let metaChanged = false;
   const journals: { generation: number; end: number; cut: boolean }[] = [];
-  for (const generation of generations.slice(stale.length)) {
-    const journal = journalPath(file, generation);
+  const fresh = generations
+    .slice(stale.length)
+    .map((generation) => ({ generation, journal: journalPath(file, generation) }));
+  // The newest first: while another process writes, one that has changes proves that those before it get no more.
+  const loaded = fresh.toReversed().map(({ journal }) => loadJournal(fs, journal));
+  for (const { generation, journal } of fresh) {
+    const bytes = loaded.pop() as Buffer;
     const names = new KnownNames();
     const before = journals.at(-1);
+    const expected = before ? before.generation + 1 : first;
+    let holdsChanges = false;
     try {
-      const read = await readJournal(fs, journal, generation, (record) => {
+      const read = await readJournal(bytes, generation, (record) => {
         // A journal is created while changes still go to the one before, but takes none until all of those are on the disk.
         if (before?.cut) throw new TaskStoreError('STORE_CORRUPT', 'the journal before this one has lost its end');
+        holdsChanges = true;
         metaChanged ||= 'meta' in record;
         applyRecord(table, meta, names, record);
       });
-      if (!read) {
+      // Whoever could not go on in one may have left it, and removed the one before.
+      if (!read || (generation !== expected && !holdsChanges)) {
         stale.push(generation);
         continue;
       }
-      if (generation !== (before ? before.generation + 1 : first)) {
+      if (generation !== expected) {
         throw new TaskStoreError('STORE_CORRUPT', `the journal belongs to another file, not to generation ${first}`);
       }
       journals.push({ generation, ...read });
     } catch (error) {
-      throw onError(journal, error);
+      throw onError(journal, toTaskStoreError(error, 'STORE_CORRUPT', 'the journal does not fit its file'));
     }
   }
   return { journals, stale, metaChanged };

@@ -70,7 +70,7 @@ class Scan {
   #header(value: unknown): void {
     const { format, generation = 0, meta = {} } = (value ?? {}) as Partial<IndexHeader>;
     if (format !== 1) throw corrupt(`the file has format ${format}, this version reads format 1`);
-    if (!Number.isSafeInteger(generation) || typeof meta !== 'object')
+    if (!Number.isSafeInteger(generation) || generation < 0 || typeof meta !== 'object' || !meta)
       throw corrupt('the file has a broken "holdfast"');
     this.generation = generation;
     this.meta = meta;

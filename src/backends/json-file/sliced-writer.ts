@@ -30,7 +30,7 @@ export class SlicedWriter {
   }
 
   text(text: string): void {
-    this.#reserve(text.length * 3);
+    this.#reserve(text.length > CHUNK ? Buffer.byteLength(text) : text.length * 3);
     const written = this.#buffer.write(text, this.#filled);
     this.#filled += written;
     this.position += written;
@@ -104,7 +104,7 @@ export class SlicedWriter {
   /** Makes room; what was gathered stays, to be written by the next `pause` or `flush`. */
   #reserve(bytes: number): void {
     if (this.#filled + bytes <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#filled + bytes));
+    const larger = Buffer.allocUnsafe(this.#filled + bytes + CHUNK);
     this.#buffer.copy(larger, 0, 0, this.#filled);
     this.#buffer = larger;
   }

@@ -3,7 +3,7 @@
  * The head's fields come first, then `history`, then `artifacts`, so that the head and any stretch of a long tail can be
  * read without the rest, given the line's *layout*.
  */
-import { TaskStoreError } from '../../core/errors.ts';
+import { invalidArgument, TaskStoreError } from '../../core/errors.ts';
 import type { ArtifactHead, TaskHead, TaskKey } from '../../core/head.ts';
 import { isoTime } from '../../core/reduce.ts';
 import { check } from '../../core/shape.ts';
@@ -70,6 +70,7 @@ export function parseLine(text: string): ParsedTask {
 export function parseForeignLine(text: string): ParsedTask {
   const line = JSON.parse(text) as StoredLine;
   check(storedTaskShape, line);
+  if (line.task.id !== line.id) throw invalidArgument([{ path: ['task', 'id'], message: 'expected its own id' }]);
   const { revision = 1, pendingSince = 0, sync = {} } = line;
   if (!Number.isSafeInteger(revision) || typeof pendingSince !== 'number' || typeof sync !== 'object') {
     throw new TaskStoreError('INVALID_ARGUMENT', 'revision and pendingSince are numbers, sync is an object');
