@@ -37,6 +37,8 @@ export class ElkarSync implements TaskSync {
   #isStopped = false;
   #isGathering = false;
   #isWatching = false;
+  /** It has taken the lead, and will have it in a moment: how the leader before fares is of no interest any more. */
+  #isTaking = false;
   #heard: SyncStatus | undefined;
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
   /** The status that was told last. */
@@ -112,7 +114,11 @@ export class ElkarSync implements TaskSync {
 
   resume(): void {
     // The leader asks its own key again, which may be older than the one that whoever resumes has got.
-    if (!this.#loop && isKeyRefused(this.#status)) this.#election?.steal();
+    if (this.#election && !this.#loop && isKeyRefused(this.#status)) {
+      this.#isTaking = true;
+      this.#heard = undefined;
+      this.#election.steal();
+    }
     this.#say('resume');
   }
 
@@ -156,6 +162,7 @@ export class ElkarSync implements TaskSync {
   async #lead(): Promise<void> {
     this.#end = new AbortController();
     const { signal } = this.#end;
+    this.#isTaking = false;
     try {
       const term = await settleIdentity(this.#context, !!this.#election);
       if (signal.aborted) return;
@@ -248,8 +255,9 @@ export class ElkarSync implements TaskSync {
 
   #hear(word: Word): void {
     const loop = this.#loop;
-    if (typeof word === 'object') this.#heard = { ...word, lastError: unpacked(word.lastError) };
-    else if (word === 'answer') {
+    if (typeof word === 'object') {
+      if (!this.#isTaking) this.#heard = { ...word, lastError: unpacked(word.lastError) };
+    } else if (word === 'answer') {
       if (loop) this.#say(this.#status);
       return;
     } else {
