@@ -14,8 +14,8 @@ export class ChangeHub extends Listeners<TaskChange> {
     const wakes = this.#wakes.get(name) ?? new Set();
     this.#wakes.set(name, wakes.add(wake));
     return () => {
-      wakes.delete(wake);
-      if (wakes.size === 0) this.#wakes.delete(name);
+      // Another watch may have come since this one was ended first.
+      if (wakes.delete(wake) && wakes.size === 0) this.#wakes.delete(name);
     };
   }
 

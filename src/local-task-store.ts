@@ -6,7 +6,15 @@ import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { untilAborted } from './core/abort.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
-import { type Change, type KeyOptions, keyOf, newsOf, type TaskHead, type TaskKey } from './core/head.ts';
+import {
+  type ArtifactHead,
+  type Change,
+  type KeyOptions,
+  keyOf,
+  newsOf,
+  type TaskHead,
+  type TaskKey,
+} from './core/head.ts';
 import { Listeners } from './core/listeners.ts';
 import {
   type SelectRange,
@@ -285,7 +293,8 @@ export class LocalTaskStore implements TaskStore {
     // Another may have been opened with sync.
     if (!notices[0] && !this.sync) this.#tracking = undefined;
     for (const notice of notices) {
-      this.#hub.wake(notice.key, notice.type === 'deleted');
+      // One that was deleted may have been made anew; whoever watches looks.
+      this.#hub.wake(notice.key, false);
       this.#pending.tell(notice);
       // A failed read must not end the telling of what follows; watchers will meet the failure themselves.
       if (this.#hub.size > 0) this.#telling = this.#telling.then(() => this.#retell(notice)).catch(() => {});
@@ -293,7 +302,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   /** Another context said which items it added; they are read from the storage it shares with this one. */
-  async #retell({ key, type, messages, parts, ...news }: Notice): Promise<void> {
+  async #retell({ key, id, type, messages, parts, ...news }: Notice): Promise<void> {
     const select: SelectRange = () => ({
       messages,
       parts: (slot) => {
@@ -301,12 +310,14 @@ export class LocalTaskStore implements TaskStore {
         return added ? [added.from, added.to] : [0, 0];
       },
     });
-    const record = type === 'deleted' ? undefined : await this.#backend.read(key, select);
+    const found = type === 'deleted' ? undefined : await this.#backend.read(key, select);
+    // Another may have taken its place by now.
+    const record = found?.id === id ? found : undefined;
     this.#hub.tell({
       ...changeOf(key, 'elsewhere', type, record && news),
       ...(record && {
         messages: record.messages(),
-        artifacts: parts.flatMap(({ slot, from }) => toChunk(record.head, slot, record.parts(slot), from > 0)),
+        artifacts: parts.map(({ slot, from, header }) => toChunk(header, record.parts(slot), from > 0)),
       }),
     });
   }
@@ -368,11 +379,8 @@ function changeOf(
 }
 
 /** An artifact with some of its parts. `append` says where they go, whatever was said of it when the artifact began. */
-function toChunk(head: TaskHead, slot: number, parts: readonly Part[], follows: boolean): Artifact[] {
-  const artifact = head.artifacts?.[slot];
-  if (!artifact) return [];
-  const { append: _, ...header } = artifact.header;
-  return [{ ...header, ...(follows && { append: true }), parts: [...parts] }];
+function toChunk({ append: _, ...header }: ArtifactHead['header'], parts: readonly Part[], follows: boolean): Artifact {
+  return { ...header, ...(follows && { append: true }), parts: [...parts] };
 }
 
 function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
@@ -381,6 +389,9 @@ function toTaskChange(before: TaskHead | undefined, change: Change, source: Task
   return {
     ...changeOf(head.key, source, before ? 'updated' : 'created', newsOf(before, head)),
     messages,
-    artifacts: parts.flatMap(({ slot, parts }) => toChunk(head, slot, parts, !!earlier?.[slot]?.partCount)),
+    artifacts: parts.map(({ slot, parts }) => {
+      const { header } = (head.artifacts as ArtifactHead[])[slot] as ArtifactHead;
+      return toChunk(header, parts, !!earlier?.[slot]?.partCount);
+    }),
   };
 }

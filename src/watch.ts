@@ -14,7 +14,7 @@ export interface WatchSource {
 export function watchTask(source: WatchSource, signal: AbortSignal | undefined): AsyncIterableIterator<StoredTask> {
   let news = true;
   let ended = false;
-  let seenRevision = 0;
+  let seen: string | undefined;
   let notify = () => {};
   let ignore: (() => void) | undefined;
   let turn: Promise<unknown> = Promise.resolve();
@@ -47,10 +47,12 @@ export function watchTask(source: WatchSource, signal: AbortSignal | undefined):
         end();
         throw error;
       });
-      if (!ended && record && record.head.revision !== seenRevision) {
-        seenRevision = record.head.revision;
-        return { done: false, value: source.toStoredTask(record) };
-      }
+      if (ended) break;
+      const version = record && `${record.id} ${record.head.revision}`;
+      if (version === seen) continue;
+      seen = version;
+      if (record) return { done: false, value: source.toStoredTask(record) };
+      end();
     }
     return { done: true, value: undefined };
   };

@@ -11,7 +11,7 @@
  * - The cost of a commit does not grow with the task's tails nor with the number of tasks.
  * - What a backend is given is frozen and may be kept; what it hands out is never changed afterwards.
  */
-import type { Change, TaskHead, TaskKey } from '../core/head.ts';
+import type { ArtifactHead, Change, TaskHead, TaskKey } from '../core/head.ts';
 import type { HeadQuery } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { TaskStatus } from '../core/task.ts';
@@ -47,6 +47,8 @@ export interface Committed {
 /** A change another context (a tab, a worker) made to the same storage. */
 export interface Notice {
   readonly key: TaskKey;
+  /** Of the record that has what was added; what is read of another is none of this change. */
+  readonly id: number | undefined;
   readonly type: 'created' | 'updated' | 'deleted';
   readonly revision: number;
   readonly updatedAt: string;
@@ -54,7 +56,15 @@ export interface Notice {
   readonly status: TaskStatus | undefined;
   /** Which items the change added; `from` is 0 where it replaced the task. */
   readonly messages: readonly [from: number, to: number];
-  readonly parts: readonly { readonly slot: number; readonly from: number; readonly to: number }[];
+  readonly parts: readonly NoticedParts[];
+}
+
+export interface NoticedParts {
+  readonly slot: number;
+  readonly from: number;
+  readonly to: number;
+  /** Of the artifact, by then. */
+  readonly header: ArtifactHead['header'];
 }
 
 export interface Backend {

@@ -17,6 +17,8 @@ export type SelectRange = (head: TaskHead) => TailRange;
  */
 export interface TaskRecord {
   readonly head: TaskHead;
+  /** Of the tails: they begin anew under another. Where several contexts may write. */
+  readonly id?: number;
   readonly messages: () => Message[];
   readonly parts: (slot: number) => Part[];
 }

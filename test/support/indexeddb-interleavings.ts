@@ -339,17 +339,7 @@ export function testInterleavings(): void {
     const [one, other] = [await open(name), await open(name)];
     for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('first') });
     await texts(other);
-    const restore = patchStoring(
-      (original) =>
-        function (this: IDBObjectStore, value, ...key) {
-          const { transaction } = this;
-          // As browsers do it: the request is taken, and the transaction ends.
-          Object.defineProperty(transaction, 'commit', { value: () => {} });
-          Object.defineProperty(transaction, 'error', { value: new DOMException('', 'QuotaExceededError') });
-          queueMicrotask(() => transaction.abort());
-          return original.call(this, value, ...key);
-        },
-    );
+    const restore = fillDisk();
     expect(await one.deleteTask('t')).toBe(true);
     restore();
     await other.close();
@@ -357,6 +347,24 @@ export function testInterleavings(): void {
       expect(await texts(store)).toBe(undefined);
       expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['u']);
     }
+  });
+
+  it('a task taken out on a full disk is told to be, though the end of that was not seen', async () => {
+    const name = newName();
+    const [one, other] = [await open(name), await open(name)];
+    for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('first') });
+    await texts(other);
+    const restore = fillDisk();
+    let isLost = false;
+    onWrite((tx) => {
+      if (isLost || !tx.objectStoreNames.contains('tasks')) return;
+      isLost = true;
+      Object.defineProperty(tx, 'oncomplete', { set: () => {} });
+      tx.addEventListener('complete', (event) => tx.onabort?.(event));
+    });
+    expect(await one.deleteTask('t')).toBe(true);
+    restore();
+    await expect.poll(() => texts(other)).toBe(undefined);
   });
 
   it('memory has its limit while a stream never pauses', async () => {
@@ -385,4 +393,20 @@ export function testInterleavings(): void {
     for (const id of [...ids, 't0']) await reader.getTask(id);
     expect(looks()).toBe(2);
   });
+}
+
+/** From here on, until the returned function is called, nothing can be stored any more. */
+function fillDisk(): () => void {
+  return patchStoring(
+    (original) =>
+      function (this: IDBObjectStore, value, ...key) {
+        const { transaction } = this;
+        // As browsers do it: the request is taken, and the transaction ends.
+        Object.defineProperty(transaction, 'commit', { value: () => {}, configurable: true });
+        const error = new DOMException('', 'QuotaExceededError');
+        Object.defineProperty(transaction, 'error', { value: error, configurable: true });
+        queueMicrotask(() => transaction.abort());
+        return original.call(this, value, ...key);
+      },
+  );
 }

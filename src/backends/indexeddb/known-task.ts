@@ -221,9 +221,9 @@ export class KnownTask {
 
   /** What a caller gets; looks into the tails when asked, which by then hold the range. */
   toRecord(head: TaskHead, range: TailRange): TaskRecord {
-    const { tails } = this;
+    const { id, tails } = this;
     const items = (number: number) => JSON.parse(`[${tails[number]?.slice(...wanted(range, number)) ?? ''}]`);
-    return { head, messages: () => items(0), parts: (slot) => items(slot + 1) };
+    return { head, id, messages: () => items(0), parts: (slot) => items(slot + 1) };
   }
 }
 

@@ -4,7 +4,7 @@
  * are never walked with a cursor, which costs several times as much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
-import { compareNewest, type HeadQuery, type ListedHead, takeHeads, takePending } from '../../core/query.ts';
+import { compareNewest, type HeadQuery, takeHeads, takePending, toListed } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type TaskRow } from './schema.ts';
 import type { Overlay } from './view.ts';
@@ -21,41 +21,34 @@ export async function listHeads(tx: IDBTransaction, query: HeadQuery, overlay: P
   const pages =
     sessionId === undefined
       ? (await stretchesOf(place, query)).map((stretch) =>
-          currentRows(overlay, limit, (limit) => pageOf(place, stretch, { ...query, limit })),
+          currentHeads(overlay, limit, (limit) => pageOf(place, stretch, { ...query, limit })),
         )
       : // A session has few tasks.
-        [currentRows(overlay, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
-  const rows = (await Promise.all(pages)).flat();
+        [currentHeads(overlay, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
+  const heads = (await Promise.all(pages)).flat();
   const current = takeHeads((await overlay).newestFirst, query);
-  const listed = [...rows.map(toListed), ...current].sort(compareNewest);
+  const listed = [...heads.map(toListed), ...current].sort(compareNewest);
   return takeHeads(listed, query).map(({ head }) => head);
-}
-
-function toListed(row: TaskRow): ListedHead {
-  const { key, place, session } = row;
-  const head = headOf(row);
-  const [scope, state] = place;
-  return { key, scope, updatedAt: head.updatedAt, state, sessionId: session, head };
 }
 
 /** Those with something pending, the oldest first. */
 export async function pendingHeads(tx: IDBTransaction, limit: number, overlay: Promise<Overlay>): Promise<TaskHead[]> {
   const index = tx.objectStore('tasks').index('pending');
-  const rows = await currentRows(overlay, limit, (limit) => answerOf(index.getAll(null, limit)));
-  return takePending([...rows.map(headOf), ...(await overlay).newestFirst.map(({ head }) => head)], limit);
+  const heads = await currentHeads(overlay, limit, (limit) => answerOf(index.getAll(null, limit)));
+  return takePending([...heads, ...(await overlay).newestFirst.map(({ head }) => head)], limit);
 }
 
-/** The first rows, but for those that are out of date; more are asked for where too many are. */
-async function currentRows(
+/** The heads of the first rows, but for those that are out of date; more are asked for where too many are. */
+async function currentHeads(
   overlay: Promise<Overlay>,
   limit: number,
   rowsOf: (limit: number) => Promise<TaskRow[]>,
-): Promise<TaskRow[]> {
+): Promise<TaskHead[]> {
   for (let more = 0; ; more = more * 8 + 8) {
     const rows = await rowsOf(limit + more);
     const { names } = await overlay;
     const found = rows.filter(({ key }) => !names.has(key));
-    if (found.length >= limit || rows.length < limit + more) return found;
+    if (found.length >= limit || rows.length < limit + more) return found.map(headOf);
   }
 }
 

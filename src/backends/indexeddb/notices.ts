@@ -1,20 +1,21 @@
 /** Tells other contexts on the same database what was committed here: which items were added, not the items. */
-import { newsOf } from '../../core/head.ts';
+import { type ArtifactHead, newsOf } from '../../core/head.ts';
 import type { Committed, Notice } from '../backend.ts';
 
-export function toNotice({ before, decision }: Committed): Notice | undefined {
+export function toNotice({ before, decision, record }: Committed): Notice | undefined {
   const change = decision === 'remove' ? undefined : decision;
   const head = decision === 'remove' ? before : change?.head;
   if (!head || change?.quiet) return undefined;
   const { key, messageCount = 0, artifacts } = head;
   return {
     key,
+    id: record?.id,
     type: change ? (before ? 'updated' : 'created') : 'deleted',
     ...newsOf(before, head),
     messages: change ? [messageCount - change.messages.length, messageCount] : [0, 0],
     parts: (change?.parts ?? []).map(({ slot, parts: { length } }) => {
-      const to = artifacts?.[slot]?.partCount ?? 0;
-      return { slot, from: to - length, to };
+      const { partCount: to, header } = (artifacts as ArtifactHead[])[slot] as ArtifactHead;
+      return { slot, from: to - length, to, header };
     }),
   };
 }

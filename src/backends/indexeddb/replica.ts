@@ -59,17 +59,7 @@ export class Replica {
   }
 
   forget(db?: IDBDatabase): void {
-    this.view = {
-      db,
-      last: NOTHING,
-      known: new Map(),
-      log: [],
-      length: 0,
-      overlay: undefined,
-      names: undefined,
-      weight: 0,
-      isSwept: false,
-    };
+    this.view = { db, last: NOTHING, known: new Map(), log: [], length: 0, weight: 0 };
   }
 
   /** Whether changes of these tasks may be made up from what is known, to be refused where another context wrote. */

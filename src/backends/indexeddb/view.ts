@@ -37,13 +37,13 @@ export interface View {
   /** How many characters there are in the log. */
   length: number;
   /** What lists need of the log; undefined since it last changed. */
-  overlay: Overlay | undefined;
+  overlay?: Overlay | undefined;
   /** Of all tasks there are, and maybe of some that are gone; null where they are too many, undefined where that is not known. */
-  names: Set<string> | null | undefined;
+  names?: Set<string> | null;
   /** How many characters of tasks have come into memory, be they still there or not. */
   weight: number;
   /** Whether this context has looked for what others left in the journal. */
-  isSwept: boolean;
+  isSwept?: true;
 }
 
 export function isMore({ log, length }: View, limit: typeof SHORT): boolean {

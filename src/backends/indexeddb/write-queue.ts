@@ -160,6 +160,7 @@ export class WriteQueue {
 
   /** Where there is no room for a record: what deletes a task may do without. Fails with the error of the record. */
   async #erase(commit: Commit, full: unknown): Promise<void> {
+    let tried: Outcome['results'] | undefined;
     try {
       const outcome = await this.#connection.transact(
         () => TASK_STORES,
@@ -168,10 +169,14 @@ export class WriteQueue {
           const view = await this.#replica.catchUp(tx, [commit.name]);
           const { results, written } = this.#decide(byName([commit]), view);
           for (const [name, { task }] of written) if (task || !(await erase(tx, view, name))) throw full;
-          return results;
+          // Where nothing is found after a try whose end was not seen, that has taken effect.
+          if (!tried || written.size > 0) tried = results;
+          return tried;
         },
       );
       this.#answer([commit], outcome);
+      // Until they are told, others build on it.
+      this.#tell();
     } finally {
       this.#replica.forget();
     }

@@ -1,0 +1,89 @@
+/** What is heard in one context of what was done in another. */
+import { expect, it } from 'vitest';
+import type { Message, Part, Task } from '../src/core/task.ts';
+import type { TaskChange } from '../src/index.browser.ts';
+import { newName, open, undoAfterEach } from './support/indexeddb-tools.ts';
+
+undoAfterEach();
+
+const say = (text: string): Message => ({ role: 'agent', parts: [{ type: 'text', text }] });
+const part = (text: string): Part => ({ type: 'text', text });
+const textsOf = (changes: readonly TaskChange[]) =>
+  changes.flatMap(({ messages }) => messages.map(({ parts }) => parts[0]?.text));
+
+/** Two contexts, with what the listeners of each have heard. */
+async function openTwo() {
+  const name = newName();
+  const [one, other] = [await open({ name }), await open({ name })];
+  const [own, heard]: [TaskChange[], TaskChange[]] = [[], []];
+  one.subscribe((change) => own.push(change));
+  other.subscribe((change) => heard.push(change));
+  return { one, other, own, heard };
+}
+
+it('each chunk is heard with its own header, though more have come when it is read', async () => {
+  const { one, own, heard } = await openTwo();
+  const chunk = (text: string, more = {}) =>
+    one.updateTask('t', { artifactsUpdates: [{ index: 0, parts: [part(text)], ...more }] });
+  await one.upsertTask({ id: 't', message: say('first') });
+  await Promise.all([chunk('1', { name: 'a' }), chunk('2'), chunk('3', { lastChunk: true, name: 'z' })]);
+  await expect.poll(() => heard).toHaveLength(4);
+  expect(heard).toEqual(own.map((change) => ({ ...change, source: 'elsewhere' })));
+});
+
+it('no change is heard with the items of a task that was made, or put, in its place', async () => {
+  const { one, heard } = await openTwo();
+  const task = (...texts: string[]): Task => ({ id: 'o', status: { state: 'working' }, history: texts.map(say) });
+  await Promise.all([
+    one.upsertTask({ id: 't', message: say('old 1') }),
+    one.updateTask('t', { newMessages: [say('old 2')] }),
+    one.deleteTask('t'),
+    one.upsertTask({ id: 't', message: say('new 1') }),
+    one.updateTask('t', { newMessages: [say('new 2')] }),
+    one.upsertTaskForClient(task('a'), 'https://a.example'),
+    one.updateTask('o', { taskType: 'outgoing', newMessages: [say('a2')] }),
+    one.upsertTaskForClient(task('b', 'b2', 'b3'), 'https://a.example'),
+  ]);
+  await expect.poll(() => heard).toHaveLength(8);
+  expect(heard.map(({ type }) => type).slice(0, 5)).toEqual(['created', 'updated', 'deleted', 'created', 'updated']);
+  const texts = textsOf(heard);
+  for (const text of ['new 1', 'new 2', 'b', 'b2', 'b3']) expect(texts.filter((each) => each === text)).toEqual([text]);
+});
+
+it('a watch outlives the late news that an earlier task of this id was deleted, and ends with its own', async () => {
+  const { one, other } = await openTwo();
+  for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('old') });
+  // While one task grows, what is done to others is told a moment later.
+  let isGrowing = true;
+  const growth = (async () => {
+    while (isGrowing) await one.updateTask('u', { newMessages: [say('more')] });
+  })();
+  await expect.poll(async () => (await one.getTask('u'))?.task.history?.length).toBeGreaterThan(20);
+  await one.deleteTask('t');
+  await other.upsertTask({ id: 't', message: say('new') });
+  const watched = other.watch('t');
+  expect((await watched.next()).value?.task.history).toHaveLength(1);
+  const news = watched.next();
+  isGrowing = false;
+  await growth;
+  await expect.poll(async () => (await other.getTask('u'))?.task.history?.length).toBeGreaterThan(20);
+  await other.updateTask('t', { newMessages: [say('news')] });
+  expect(await news).toMatchObject({ done: false });
+  const end = watched.next();
+  await one.deleteTask('t');
+  expect(await end).toMatchObject({ done: true });
+});
+
+it('a watch that is ended again leaves another of the same task alone', async () => {
+  const { one } = await openTwo();
+  await one.upsertTask({ id: 't', message: say('first') });
+  const ended = one.watch('t');
+  await ended.next();
+  await ended.return?.();
+  const watched = one.watch('t');
+  await watched.next();
+  await ended.return?.();
+  const news = watched.next();
+  await one.updateTask('t', { newMessages: [say('news')] });
+  expect(await news).toMatchObject({ done: false });
+});
