@@ -1,5 +1,6 @@
 /** What a save writes, who sees it, and what happens where two save at once. */
 import { type TaskStore as SdkTaskStore, ServerCallContext } from '@a2a-js/sdk/server';
+import { InMemoryPushNotificationStore as InMemoryPushNotificationStore03 } from 'a2a-sdk-03/server';
 import { expect, test } from 'vitest';
 import { toA2ATaskStore, toPushNotificationStore } from '../src/a2a.ts';
 import { TaskStoreError } from '../src/core/errors.ts';
@@ -400,4 +401,29 @@ test('a bad task, a closed store, a store of another machine: errors with codes'
     expect(unsupported).toBeInstanceOf(TaskStoreError);
     expect(unsupported).toMatchObject({ code: 'UNSUPPORTED' });
   }
+});
+
+test("push configurations of the SDK's 0.3, whose calls have no context, are kept as its own store keeps them", async () => {
+  const stores = [
+    new InMemoryPushNotificationStore03(),
+    toPushNotificationStore(await openTaskStore()) as unknown as InMemoryPushNotificationStore03,
+  ];
+  const seen = await Promise.all(
+    stores.map(async (store) => {
+      const steps: unknown[] = [];
+      // The SDK hands out the list that it goes on with.
+      const look = async () => steps.push(structuredClone(await store.load('t')));
+      await store.save('t', { url: 'https://a.example' });
+      await store.save('t', { id: 'second', url: 'https://b.example', token: 'k' });
+      await look();
+      await store.save('t', { url: 'https://c.example' });
+      await look();
+      await store.delete('t', 'second');
+      await look();
+      await store.delete('t');
+      await look();
+      return [...steps, await store.load('none')];
+    }),
+  );
+  expect(seen[1]).toEqual(seen[0]);
 });

@@ -1,4 +1,4 @@
-/** The `PushNotificationStore` of the SDK's 1.x over a store of ours. */
+/** The SDK's `PushNotificationStore` over a store of ours; of 0.3, whose calls have no context, and of 1.x. */
 import type { PushNotificationStore as SdkPushNotificationStore } from '@a2a-js/sdk/server';
 import { encodeKey } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
@@ -33,28 +33,31 @@ class A2APushNotificationStore {
     this.#scoped = scoped;
   }
 
-  save(taskId: string, context: CallContext, config: Fields): Promise<void> {
-    config.id ||= this.#scoped.port.environment.newId();
-    const wireVersion = context.requestedVersion || '0.3';
+  save(taskId: string, ...[given, last]: [context: CallContext, config: Fields] | [config: Fields]): Promise<void> {
+    const [context, config] = last ? [given as CallContext, last] : [undefined, given as Fields];
+    // As in the SDK: without contexts a task has one configuration, unless they are named.
+    config.id ||= context ? this.#scoped.port.environment.newId() : taskId;
+    const wireVersion = context?.requestedVersion || '0.3';
     const entry = copyJson({ config: toPlain(config) as Fields, wireVersion });
     return this.#change('save', taskId, context, config.id, [entry]);
   }
 
-  async load(taskId: string, context: CallContext): Promise<Fields[]> {
+  async load(taskId: string, context?: CallContext): Promise<Fields[]> {
     return (await this.loadWithMetadata(taskId, context)).map(({ config }) => config);
   }
 
-  async loadWithMetadata(taskId: string, context: CallContext): Promise<Entry[]> {
+  async loadWithMetadata(taskId: string, context?: CallContext): Promise<Entry[]> {
     const read = () => this.#scoped.port.getMeta(this.#nameOf(taskId, context));
     return structuredClone(fromPlain((await this.#scoped.port.run('load', taskId, read)) ?? [])) as Entry[];
   }
 
   /** The one named after the task by default, as in the SDK. */
-  delete(taskId: string, context: CallContext, configId = taskId): Promise<void> {
+  delete(taskId: string, given?: CallContext | string, last = taskId): Promise<void> {
+    const [context, configId] = typeof given === 'string' ? [undefined, given] : [given, last];
     return this.#change('delete', taskId, context, configId, []);
   }
 
-  #change(operation: string, taskId: string, context: CallContext, id: unknown, added: readonly Entry[]) {
+  #change(operation: string, taskId: string, context: CallContext | undefined, id: unknown, added: readonly Entry[]) {
     const { port } = this.#scoped;
     const name = this.#nameOf(taskId, context);
     const change = async () => {
@@ -65,7 +68,7 @@ class A2APushNotificationStore {
     return port.run(operation, taskId, () => this.#scoped.inTurn(name, change));
   }
 
-  #nameOf(taskId: string, context: CallContext): string {
+  #nameOf(taskId: string, context: CallContext | undefined): string {
     return `a2a-push:${encodeKey(this.#scoped.keyOf(taskId, context))}`;
   }
 }

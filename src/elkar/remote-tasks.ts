@@ -184,14 +184,10 @@ export class RemoteTasks {
   }
 }
 
-/** May have taken effect; a server that asks for rest (429, 503) has done nothing. */
+/** May have taken effect; a server that asks to be left alone for a while has done nothing. */
 function isUncertain(error: unknown): boolean {
-  return (
-    error instanceof TaskStoreError &&
-    error.code === 'REMOTE_UNREACHABLE' &&
-    error.status !== 429 &&
-    error.status !== 503
-  );
+  if (!(error instanceof TaskStoreError) || error.code !== 'REMOTE_UNREACHABLE') return false;
+  return error.status !== 429 && error.retryAfterMs === undefined;
 }
 
 function hasOp({ task: { history = [], artifacts = [] } }: RemoteTask, op: string): boolean {

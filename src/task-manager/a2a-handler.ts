@@ -116,7 +116,8 @@ async function call(
   if (stream) return { stream };
   const answer = calls.get(method)?.(manager, params, context);
   if (answer) return { result: await answer };
-  throw new A2AError('methodNotFound', `No such method: ${method.slice(0, 80)}`);
+  const hint = method.startsWith('message/') ? ' (this is the A2A of Elkar: tasks/send, tasks/sendSubscribe)' : '';
+  throw new A2AError('methodNotFound', `No such method: ${method.slice(0, 80)}${hint}`);
 }
 
 /** What JSON-RPC calls a notification, a request without an id, is told nothing: no result, no error, no stream. */

@@ -131,10 +131,15 @@ export class Turns {
         if (!turn.isOver) await this.#tasks.update(key, { status: failure });
       });
       await failing.finally(() => {
-        if (!turn.signal.aborted || error !== turn.signal.reason) this.#onError(error, key);
+        if (!turn.signal.aborted || !isAbort(error, turn.signal)) this.#onError(error, key);
       });
     }
   }
+}
+
+/** What a handler, or what it called, throws because the signal told it to end. */
+function isAbort(error: unknown, { reason }: AbortSignal): boolean {
+  return error === reason || (error instanceof Error && error.name === 'AbortError');
 }
 
 function keepUntilSettled(set: Set<Promise<void>>, promise: Promise<void>): void {
