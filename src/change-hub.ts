@@ -24,9 +24,13 @@ export class ChangeHub extends Listeners<TaskChange> {
     for (const wake of this.#wakes.get(encodeKey(key)) ?? []) wake(gone);
   }
 
+  wakeAll(gone: boolean): void {
+    for (const wakes of this.#wakes.values()) for (const wake of [...wakes]) wake(gone);
+  }
+
   /** Ends every watch. */
   close(): void {
-    for (const wakes of this.#wakes.values()) for (const wake of [...wakes]) wake(true);
+    this.wakeAll(true);
     this.clear();
   }
 }

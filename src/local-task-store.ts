@@ -290,8 +290,11 @@ export class LocalTaskStore implements TaskStore {
   }
 
   #hear(notices: readonly Notice[]): void {
-    // Another may have been opened with sync.
-    if (!notices[0] && !this.sync) this.#tracking = undefined;
+    if (!notices[0]) {
+      // Another may have been opened with sync.
+      if (!this.sync) this.#tracking = undefined;
+      this.#hub.wakeAll(false);
+    }
     for (const notice of notices) {
       // One that was deleted may have been made anew; whoever watches looks.
       this.#hub.wake(notice.key, false);

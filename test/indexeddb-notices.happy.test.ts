@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { Message, Part, Task } from '../src/core/task.ts';
 import type { TaskChange } from '../src/index.browser.ts';
-import { newName, open, undoAfterEach } from './support/indexeddb-tools.ts';
+import { newName, open, patch, undoAfterEach } from './support/indexeddb-tools.ts';
 
 undoAfterEach();
 
@@ -86,4 +86,18 @@ it('a watch that is ended again leaves another of the same task alone', async ()
   const news = watched.next();
   await one.updateTask('t', { newMessages: [say('news')] });
   expect(await news).toMatchObject({ done: false });
+});
+
+it('a page that was put away, and is shown again, looks at what it watches', async () => {
+  const { one, other } = await openTwo();
+  await one.upsertTask({ id: 't', message: say('first') });
+  const watched = other.watch('t');
+  await watched.next();
+  const news = watched.next();
+  const silence = patch(BroadcastChannel.prototype, 'postMessage', () => () => {});
+  await one.updateTask('t', { newMessages: [say('unheard of')] });
+  await one.close();
+  silence();
+  globalThis.dispatchEvent(new Event('pageshow'));
+  expect((await news).value?.task.history).toHaveLength(2);
 });

@@ -60,7 +60,7 @@ it('a journal that nothing was written to, and that cannot be removed, keeps no 
   };
   const again = await open(copy, { fs: disk.fs });
   expect(texts(await again.getTask('a'))).toEqual(['one']);
-  await expect(again.close()).rejects.toMatchObject(io);
+  await again.close();
   disk.onChange = () => {};
   expect(await left(copy)).toEqual([['one'], []]);
 });

@@ -81,7 +81,7 @@ export interface Backend {
   setMeta(name: string, value: unknown): Promise<void>;
   /**
    * Calls `listener` with what other contexts commit to the same storage; with nothing where they set a value beside the
-   * tasks. Ends with the returned function.
+   * tasks, or may have done what was not heard. Ends with the returned function.
    */
   listen(listener: (notices: readonly Notice[]) => void): () => void;
   /** Lets what is under way finish, then lets go of the storage. Called once, with no call after it. */

@@ -88,8 +88,11 @@ class IndexedDbBackend implements Backend {
       if (data.some(isGone)) this.#replica.forget();
       listener(data);
     };
-    this.#channel?.addEventListener('message', hear);
-    return () => this.#channel?.removeEventListener('message', hear);
+    const end = new AbortController();
+    this.#channel?.addEventListener('message', hear, end);
+    // A page that was put away, and is shown again, has heard nothing in the meantime.
+    globalThis.addEventListener?.('pageshow', () => listener([]), end);
+    return () => end.abort();
   }
 
   async close(): Promise<void> {

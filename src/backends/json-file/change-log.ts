@@ -103,8 +103,9 @@ export class ChangeLog {
 
   async close(): Promise<void> {
     await this.whenSettled();
-    clearTimeout(this.#syncTimer);
+    // Its end may set the timer again.
     await this.#syncing;
+    clearTimeout(this.#syncTimer);
   }
 
   /** A failed sync is no reason to stop: it marks the journal as broken, and memory has everything that was acknowledged. */

@@ -23,7 +23,6 @@ export type FileSystem = Pick<
   | 'unlink'
   | 'unlinkSync'
   | 'readdirSync'
-  | 'mkdirSync'
   | 'copyFileSync'
 >;
 

@@ -98,15 +98,15 @@ function isDigit(byte = 0): boolean {
 
 export type JournalEnd =
   /** Everything up to here is intact; `cut` tells that an unfinished write follows. */
-  { readonly end: number; readonly cut: boolean } | { readonly corruptAt: number };
+  { readonly cut: boolean } | { readonly corruptAt: number };
 
 /** What to make of the place where `readFrame` found no line. */
 export function judgeEnd(bytes: Buffer, at: number): JournalEnd {
-  if (at >= bytes.length || isBlank(bytes, at)) return { end: Math.min(at, bytes.length), cut: false };
+  if (at >= bytes.length || isBlank(bytes, at)) return { cut: false };
   const later = nextFrame(bytes, at + 1);
-  if (!later) return isComplete(bytes, at) ? { corruptAt: at } : { end: at, cut: true };
+  if (!later) return isComplete(bytes, at) ? { corruptAt: at } : { cut: true };
   const hasHole = bytes.subarray(at, later.start).includes(0);
-  return hasHole && later.synced <= at ? { end: at, cut: true } : { corruptAt: at };
+  return hasHole && later.synced <= at ? { cut: true } : { corruptAt: at };
 }
 
 function isBlank(bytes: Buffer, from: number): boolean {

@@ -140,10 +140,10 @@ export class Journal {
     this.#fs.closeSync(this.#fd);
   }
 
-  /** Ends it and its file: the changes are in the file itself. */
+  /** Ends it and its file: the changes are in the file itself. One that cannot be removed is by the next opening. */
   async remove(): Promise<void> {
     await closeLater(this.#fs, this.#fd);
-    await removeLater(this.#fs, this.file);
+    await removeLater(this.#fs, this.file).catch(() => {});
   }
 
   /** What the journal calls a task: its key and a number at first, from then on the number alone. */

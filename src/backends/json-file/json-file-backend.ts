@@ -258,7 +258,7 @@ export class JsonFileBackend implements Backend {
     } catch (error) {
       await this.#log.atQuietPoint(() => table.cancelFolding());
       this.#metaChanged = true;
-      if (this.#log.journal !== next) await next?.remove().catch(() => {});
+      if (this.#log.journal !== next) await next?.remove();
       throw error;
     }
     await this.#log.atQuietPoint(() => {
