@@ -100,8 +100,8 @@ function settle<T>(stored: object, value: T): T {
 
 function toTask(record: TaskRecord, view: TaskView): Task {
   const { body, messageCount, artifacts } = record.head;
-  // Spread: `Object.assign` would set the prototype by a key of the name `__proto__`.
-  const task: Task = { ...body };
+  // A spread that gets another property takes an engine several times as long; but it sets no prototype.
+  const task: Task = Object.hasOwn(body, '__proto__') ? { ...body } : Object.assign({}, body);
   if (messageCount !== undefined) task.history = record.messages();
   if (artifacts && view.includeArtifacts !== false) {
     task.artifacts = artifacts.map(({ header }, slot) => ({ ...header, parts: record.parts(slot) }));
