@@ -16,10 +16,13 @@ async function place() {
   const name = crypto.randomUUID();
   const store = await openInMemory();
   const handle = createElkarHandler({ store, authorize: apiKeys({ ann: 'ann', bob: 'bob' }) });
-  const remote = { store, isDown: false };
+  /** `reached` is called with each request before it arrives. */
+  const remote = { store, isDown: false, reached: async (_: Request) => {} };
   const reach: typeof fetch = async (url, init) => {
     if (remote.isDown) throw new TypeError('network');
-    return handle(new Request(url, init));
+    const request = new Request(url, init);
+    await remote.reached(request);
+    return handle(request);
   };
   const tabs: Tab[] = [];
   const openTab = async (apiKey: SyncOptions['apiKey'], options: Partial<SyncOptions> = {}) => {
@@ -73,6 +76,33 @@ describe('a tab that does not push', () => {
     await first.updateTask('t', { newMessages: [says('2')] });
     await vi.waitFor(() => expect(other.sync.status.state).toBe('offline'));
     await expect(other.sync.pull('t')).rejects.toMatchObject({ code: 'REMOTE_UNREACHABLE' });
+  });
+
+  it('pulls what another is just changing, without having that sent twice', async () => {
+    const { remote, openTab } = await place();
+    const first = await openTab('ann');
+    const other = await openTab('ann');
+    await first.upsertTask({ id: 't', message: says('1') });
+    await first.sync.flush();
+    let arrive = () => {};
+    const held = new Promise<void>((reached) => {
+      remote.reached = async ({ method }) => {
+        if (method !== 'PUT') return;
+        remote.reached = async () => {};
+        reached();
+        await new Promise<void>((resolve) => {
+          arrive = resolve;
+        });
+      };
+    });
+    await first.updateTask('t', { newMessages: [says('2')] });
+    await held;
+    await other.sync.pull('t');
+    arrive();
+    await other.sync.flush();
+    const [summary] = (await remote.store.listTasks({ allCallers: true })).tasks;
+    expect(summary?.messageCount).toBe(2);
+    expect((await other.getTask('t'))?.task.history).toHaveLength(2);
   });
 
   it('makes changes of its own identity, which the one that pushes leaves alone', async () => {

@@ -352,7 +352,7 @@ describe('pull', () => {
     const { world, store, sync } = await opened();
     await store.upsertTask({ id: 't1', message: says('1', 'user') });
     await world.run();
-    world.faults.push('hold', 'hold');
+    world.faults.push('hold', 'hold', 'hold');
     const asking = expect(sync.pull('t1')).rejects.toMatchObject({ code: 'STORE_CLOSED' });
     await store.updateTask('t1', { newMessages: [says('2')] });
     await world.run(1);

@@ -166,7 +166,8 @@ function replace(head: TaskHead | undefined, task: Task, agentUrl: string | unde
   if (!head) return step(head, whole, context);
   const { messageCount: _, artifacts: __, sync, ...kept } = head;
   // What sync has counted is gone, and what it has sent is not to be taken for what stands here now.
-  const noted = sync && { sync: { ...sync, seq: (Number(sync.seq) || 0) + 1, isReplaced: true } };
+  const isWhole = context.key.taskType === 'outgoing';
+  const noted = sync && { sync: isWhole ? sync : { ...sync, replacedAt: head.revision } };
   return { ...step({ ...kept, ...noted }, whole, context), reset: true };
 }
 
@@ -241,7 +242,8 @@ function step(head: TaskHead | undefined, change: Step, { key, now, tracking }: 
   if (agentUrl !== undefined) next.agentUrl = agentUrl;
   if (next.pendingSince === undefined && (tracking || next.sync)) {
     next.pendingSince = now;
-    next.sync = { ...tracking, ...next.sync };
+    // What was here before, or all pushed as another's, is compared with the remote first.
+    if (tracking && next.sync?.identity !== tracking.identity) next.sync = { ...tracking, unsure: head && true };
   }
   return { head: next, messages, parts: extensions ?? none, reset: false, quiet: false };
 }

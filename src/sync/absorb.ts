@@ -40,6 +40,7 @@ export function absorb(
   now: number,
   sent: Sent | undefined,
   full: TaskRecord | undefined,
+  isPull: boolean,
 ): Note | 'read' | undefined {
   const before = stateOf(head);
   const record = full?.head.revision === head.revision ? full : undefined;
@@ -51,8 +52,9 @@ export function absorb(
   const { headers, theirs } = bySlot(head, remote.task);
   const read = theirs.map((items, n) => {
     const ours = record ? itemsOf(record, n) : [];
-    const from = before.unsure ? adopt(ours, items) : before.tails[n];
-    return readTail(ours, items, from, opOf(before.uid, n, ''));
+    const known = before.tails[n];
+    const from = before.unsure && (n || !known) ? adopt(ours, items, known) : known;
+    return readTail(ours, items, from, opOf(before.uid, n, ''), `${before.was}.`);
   });
   const tails = read.map(({ tail }) => tail);
   const { taken, ...status } = settleStatus(head.body.status, remote.task.status, before, tails[0]?.own ?? 0);
@@ -61,8 +63,10 @@ export function absorb(
     ...status,
     rowId,
     tails,
-    target: undefined,
+    // Whoever sent it has no answer yet.
+    target: isPull ? before.target : undefined,
     unsure: undefined,
+    replacedAt: undefined,
     unseen: (sent ? before.target : before)?.unseen,
   };
   if (sent && progressOf(state) === progressOf(before)) throw conflict(lost);
@@ -126,6 +130,7 @@ function readTail(
   items: readonly object[] | undefined,
   from: Tail | null | undefined,
   prefix: string,
+  was: string,
 ) {
   const { remote, ...known } = from ?? start;
   let { local, own } = known;
@@ -140,18 +145,22 @@ function readTail(
     const number = Number(op.slice(prefix.length));
     if (isOwn && number > own) throw conflict(lost);
     // One before was discarded here, arrived all the same, and stands in the acknowledged part of this side's tail.
-    if (isOwn && number < own) continue;
+    if ((isOwn && number < own) || op.startsWith(was)) continue;
     woven.push(isOwn ? (ours[next++] as object) : copyJson(item));
     isForeign ||= !isOwn;
     local++;
     own += Number(isOwn);
   }
-  const tail = items ? { local, remote: there.length, own } : null;
+  const tail = items || from ? { local, remote: there.length, own } : null;
   return { ours, woven: [...woven, ...ours.slice(next)], tail, isForeign };
 }
 
-/** Of a task that may be on the remote already: what both begin with is the same, without ops to tell. */
-function adopt(ours: readonly object[], theirs: readonly object[] = []): Tail {
+/**
+ * Of a task that may be on the remote already: what both begin with is the same, without ops to tell. Where ours was given up
+ * so far, all of it is settled.
+ */
+function adopt(ours: readonly object[], theirs: readonly object[] = [], given?: Tail | null): Tail {
+  if (given) return { ...given, remote: theirs.length };
   const end = ours.findIndex((item, i) => i >= theirs.length || markOf(item) !== markOf(theirs[i] as object));
   const count = end < 0 ? ours.length : end;
   // What both sides have behind that would be doubled.

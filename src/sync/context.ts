@@ -21,7 +21,7 @@ export interface SyncContext extends Settings {
   readonly onChange: () => void;
   /** The remote has answered as Elkar does. */
   readonly onAnswer: () => void;
-  /** Of this leader, where others can come after it. */
+  /** Of this leader, over those of leaders before it; undefined: it pulls, and does not push. */
   readonly term?: number;
   readonly signal?: AbortSignal | undefined;
 }

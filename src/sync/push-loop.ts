@@ -26,7 +26,7 @@ interface PendingTask extends PushedTask, Patient {
 }
 
 export class PushLoop {
-  readonly #context: SyncContext;
+  readonly #context: SyncContext & { readonly signal: AbortSignal };
   readonly #remote: Patient = { failures: 0 };
   /** Those whose changes have waited longest first. */
   readonly #tasks = new Map<string, PendingTask>();
@@ -57,14 +57,9 @@ export class PushLoop {
     };
   }
 
-  isPushing(key: TaskKey): boolean {
-    return this.#tasks.get(encodeKey(key))?.work !== undefined;
-  }
-
   /** Nothing forbids to ask the remote. */
   get isFree(): boolean {
-    const { signal, pause } = this.#context;
-    return !(signal?.aborted || pause.by || this.#remote.wait);
+    return !(this.#context.pause.by || this.#remote.wait || this.#context.signal.aborted);
   }
 
   /** A task has something pending. */
@@ -106,7 +101,7 @@ export class PushLoop {
 
   /** Starts as many pushes as may go. */
   async fill(): Promise<void> {
-    if (this.#isFilling) return;
+    if (this.#isFilling || this.#context.signal.aborted) return;
     this.#isFilling = true;
     try {
       if (this.#isDirty && !this.isFree) await this.#refill();
@@ -200,7 +195,7 @@ export class PushLoop {
       this.#look(task, await pushStep(this.#context, task));
       task.failures = 0;
     } catch (error) {
-      if (!this.#context.signal?.aborted) await this.#fail(task, error);
+      if (!this.#context.signal.aborted) await this.#fail(task, error);
     }
     this.#busy--;
     task.work = undefined;

@@ -26,6 +26,8 @@ export interface PushedTask {
 export async function pushStep(context: SyncContext, task: PushedTask): Promise<TaskHead | undefined> {
   const { key, limit } = task;
   const isIncoming = key.taskType === 'incoming';
+  // What is not in the record was changed later.
+  const at = context.port.environment.now();
   const record = await context.port.read(key, isIncoming ? selectUnsent(limit) : selectAll);
   if (!record) return undefined;
   const { head } = record;
@@ -34,10 +36,10 @@ export async function pushStep(context: SyncContext, task: PushedTask): Promise<
   assertFree(context, state);
   // What goes whole may go again.
   const isInDoubt = isIncoming && (state.unsure || state.target);
-  return isInDoubt ? ask(context, head) : pushNext(context, task, record);
+  return isInDoubt ? ask(context, head) : pushNext(context, task, record, at);
 }
 
-/** Asks the remote what it has, and brings in what is new there; answers as `pushStep`. */
+/** Asks the remote what it has, and brings in what is new there; answers as `pushStep`. Outside of a term, what is sent stays in doubt. */
 export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHead | undefined> {
   const { taskId, taskType } = head.key;
   const route = taskType === 'incoming' ? '/tasks' : '/client-side/tasks';
@@ -49,16 +51,20 @@ export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHea
     });
   } catch (error) {
     if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId !== undefined) throw error;
-    return noteFields(context, head, { target: undefined, unsure: undefined });
+    return context.term === undefined ? head : noteFields(context, head, { target: undefined, unsure: undefined });
   }
 }
 
-async function pushNext(context: SyncContext, task: PushedTask, record: TaskRecord): Promise<TaskHead | undefined> {
+async function pushNext(
+  context: SyncContext,
+  task: PushedTask,
+  record: TaskRecord,
+  at: number,
+): Promise<TaskHead | undefined> {
   const { port, identity, id, claimMs, term } = context;
   const { key, limit, maxBytes } = task;
   const { taskId } = key;
   const { head } = record;
-  const at = port.environment.now();
   const state = stateOf(head);
   const { uid = port.environment.newId() } = state;
   const next = plan(record, uid, callerOf(context, key), maxBytes);
@@ -70,7 +76,7 @@ async function pushNext(context: SyncContext, task: PushedTask, record: TaskReco
   if (next.isHungry) task.limit = Math.min(4096, limit * 8);
   assertSendable(request.body, taskId);
   const target = { by: id, until: at + claimMs, unseen };
-  const noted = await noteFields(context, head, { target, known, uid, identity, term, isReplaced: undefined });
+  const noted = await noteFields(context, head, { target, known, uid, identity, term, replacedAt: undefined });
   if (!noted) return undefined;
   try {
     return await exchange(context, noted, request, { head, at });
@@ -108,13 +114,13 @@ async function exchange(
   request: WireRequest,
   sent?: Sent,
 ): Promise<TaskHead | undefined> {
-  const { port, wire, signal, onAnswer } = context;
+  const { port, wire, signal, onAnswer, term } = context;
   const remote = await wire.request({ ...request, signal });
   onAnswer();
   for (let full: TaskRecord | undefined; ; ) {
     let news: Note | 'read' | undefined;
     const decide: Decide = (_, now) => {
-      news = absorb(now, remote, port.environment.now(), sent, full);
+      news = absorb(now, remote, port.environment.now(), sent, full, term === undefined);
       return news !== 'read' && news;
     };
     const select: SelectRange = (now) => (news === 'read' ? selectAll : selectNothing)(now);
@@ -131,11 +137,12 @@ async function noteFields(context: SyncContext, head: TaskHead, fields: Partial<
   return (await noteAt(context, head, decide))?.head;
 }
 
-/** Writes what `decide` answers, if sync's state of the task is still as in `head`; undefined: it is not. */
+/** Writes what `decide` answers, if sync's state of the task is still as in `head`, and the task the same; undefined: it is not. */
 async function noteAt({ port }: SyncContext, head: TaskHead, decide: Decide, select?: SelectRange) {
+  const before = stateOf(head);
   let isOurs = false;
   const decideOurs: Decide = (state, now) => {
-    isOurs = state.seq === stateOf(head).seq;
+    isOurs = state.seq === before.seq && state.replacedAt === before.replacedAt;
     return isOurs && decide(state, now);
   };
   const { record } = await note(port, head.key, decideOurs, select);

@@ -28,18 +28,21 @@ export function retry(port: StorePort, key: TaskKey, identity: string): Promise<
 export function discard(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
   return note(port, key, (state, head) => {
     if (!errorOf(head, identity)) return undefined;
-    const { identity: owner = identity, rowId } = state;
+    const { identity: owner = identity, rowId, replacedAt, uid } = state;
     if (owner !== identity || rowId === undefined) return [anew(state), 0];
+    const given = { ...state, target: undefined, blocked: undefined, replacedAt: undefined };
+    // What the remote has of it whole is what was taken last.
+    if (key.taskType === 'outgoing') return [given, 0];
     const status = markOf(head.body.status);
     const tails = countsOf(head).map((count, n) => {
-      const { local, remote, own } = state.tails[n] ?? start;
-      return { local: count, remote, own: own + count - local };
+      const { remote, own } = state.tails[n] ?? start;
+      // Past the ops of whatever was on its way.
+      return { local: count, remote, own: own + count };
     });
-    const known = state.known?.map((known) => ({ ...known, mark: status }));
-    // What was sent of a task that was replaced since is nobody's of this side any more.
-    const uid = state.isReplaced ? undefined : state.uid;
-    const settled = { target: undefined, blocked: undefined, isReplaced: undefined, uid };
-    return [{ ...state, tails, status, known, unseen: unseenOf(head), ...settled }, 0];
+    const known = state.known?.map(({ print }) => ({ print, mark: status }));
+    // What was sent of a task that was replaced since is nobody's of this side any more; of its artifacts the remote will say how much.
+    const isOther = replacedAt && { was: uid, uid: undefined, unsure: true };
+    return [{ ...given, tails, status, known, unseen: unseenOf(head), ...isOther }, 0];
   });
 }
 

@@ -50,6 +50,8 @@ export interface SyncState {
   readonly identity?: string | undefined;
   /** Names this side in the ops of its items. Made before the first push. */
   readonly uid?: string | undefined;
+  /** The same before the task was replaced and given up. */
+  readonly was?: string | undefined;
   /** Of the remote's row; absent: the remote is not known to have the task. */
   readonly rowId?: string | undefined;
   /** As in `countsOf`; null or absent: the remote is not known to have it. */
@@ -63,8 +65,8 @@ export interface SyncState {
   readonly target?: Target | undefined;
   /** The task may be on the remote already: it was here before sync was, or was imported. */
   readonly unsure?: boolean | undefined;
-  /** It was replaced here; noted by the store itself. */
-  readonly isReplaced?: boolean | undefined;
+  /** The revision that was replaced here; noted by the store itself, but for outgoing tasks, which go whole. */
+  readonly replacedAt?: number | undefined;
   /** Set aside. */
   readonly blocked?:
     | { readonly code: TaskStoreErrorCode; readonly message: string; readonly status: number | undefined }
@@ -128,9 +130,9 @@ export function remember(known: readonly KnownStatus[] = [], status: KnownStatus
   return [...known.filter(({ mark }) => mark !== status.mark), status].slice(-8);
 }
 
-/** Whether what was sent has nothing to do any more with what is here: the remote can only be added to. */
-export function wasReplaced({ isReplaced, uid }: Pick<SyncState, 'isReplaced' | 'uid'>): boolean {
-  return !!isReplaced && uid !== undefined;
+/** Whether what the remote has, or may have, has nothing to do any more with what is here: it can only be added to. */
+function wasReplaced({ replacedAt, uid, rowId }: SyncState): boolean {
+  return !!(replacedAt && (uid ?? rowId));
 }
 
 /** Whether the remote is still to get something. */
@@ -151,11 +153,12 @@ export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefine
 }
 
 /** Why the remote is not even asked: the task is another identity's, or not the one any more that it was given. */
-export function conflictOf({ key, sync }: TaskHead, ours: string): TaskStoreError | undefined {
-  const { identity = ours, ...state } = (sync ?? {}) as Partial<SyncState>;
-  if (identity !== ours) return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, key);
-  if (key.taskType === 'outgoing' || !wasReplaced(state)) return undefined;
-  return new TaskStoreError('CONFLICT', 'it was replaced, and the remote can only be added to', key);
+export function conflictOf(head: TaskHead, ours: string): TaskStoreError | undefined {
+  const state = stateOf(head);
+  const { identity = ours } = state;
+  if (identity !== ours) return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, head.key);
+  if (!wasReplaced(state)) return undefined;
+  return new TaskStoreError('CONFLICT', 'it was replaced, and the remote can only be added to', head.key);
 }
 
 /** What a request that the remote has taken moves on. */

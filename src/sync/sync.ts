@@ -14,7 +14,7 @@ import { pullUnfinished } from './poll.ts';
 import { ask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { conflictOf, readHead, stateOf } from './state.ts';
+import { conflictOf, readHead } from './state.ts';
 
 /** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
@@ -88,16 +88,12 @@ export class ElkarSync implements TaskSync {
 
   pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
     const bringIn = async (signal: AbortSignal) => {
-      for (let answer: TaskHead | undefined; !answer; ) {
-        const head = await this.#find(taskId, options);
+      let head: TaskHead;
+      do {
+        head = await this.#find(taskId, options);
         const error = conflictOf(head, this.#context.identity);
         if (error) throw error;
-        // A request that is out brings in what is new with its answer; asked meanwhile, the remote may not have it yet.
-        const isPushing = this.#loop ? this.#loop.isPushing(head.key) : this.#status.state === 'pushing';
-        const isOut = stateOf(head).target && isPushing;
-        if (isOut) await this.#nextChange();
-        else answer = await ask({ ...this.#context, signal }, head);
-      }
+      } while (!(await ask({ ...this.#context, signal }, head)));
       this.#publish();
     };
     // Its time is that of sync itself.
@@ -183,6 +179,8 @@ export class ElkarSync implements TaskSync {
     this.#end.abort(ended());
     // The next leader has a key of its own.
     if (pause.by !== 'user') pause.by = undefined;
+    // What this one said last, the others may have taken for the next leader's word.
+    this.#say('answer');
     this.#publish();
     await loop?.stop();
   }
@@ -285,7 +283,7 @@ export class ElkarSync implements TaskSync {
 
 function named<T>(operation: string, taskId: string | undefined, work: Promise<T>): Promise<T> {
   return work.catch((error) => {
-    throw inCall(error, operation, taskId ?? error.taskId);
+    throw inCall(error, operation, taskId ?? error?.taskId);
   });
 }
 
