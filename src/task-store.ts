@@ -278,7 +278,7 @@ export interface TaskStore extends AsyncDisposable {
   /**
    * The task as it is, then each time it has changed, in this context or another; a slow reader gets the latest, not a
    * backlog. Waits where there is no such task yet; ends when the task is deleted, the store closed, the signal aborted
-   * or the loop left.
+   * or the loop left. What a tab or worker did in the moment before it was killed may be seen with the next change only.
    */
   watch(taskId: string, options?: WatchOptions): AsyncIterableIterator<StoredTask>;
 

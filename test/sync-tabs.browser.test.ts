@@ -43,14 +43,22 @@ async function place() {
 describe('a tab that does not push', () => {
   it('hears why nothing is pushed, as an error of ours, and its flush ends with it', async () => {
     const { openTab } = await place();
-    const reason = { status: 401, notToBeCloned() {} };
-    await openTab(() => Promise.reject(reason));
+    await openTab('refused');
     const other = await openTab('ann');
     await other.upsertTask({ id: 't', message: says('1') });
     await vi.waitFor(() => expect(other.sync.status).toMatchObject({ state: 'paused', leader: false }));
     expect(other.sync.status.lastError).toMatchObject({ name: 'TaskStoreError', code: 'UNAUTHORIZED' });
     await expect(other.sync.flush()).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
     await expect(other.updateTask('t', {}, { until: 'remote' })).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  });
+
+  it('hears why the one that pushes has no key, whatever its function for it has thrown', async () => {
+    const { openTab } = await place();
+    await openTab(() => Promise.reject({ notToBeCloned() {} }));
+    const other = await openTab('ann');
+    await other.upsertTask({ id: 't', message: says('1') });
+    await vi.waitFor(() => expect(other.sync.status).toMatchObject({ state: 'offline', leader: false }));
+    expect(other.sync.status.lastError).toMatchObject({ name: 'TaskStoreError', code: 'UNAUTHORIZED' });
   });
 
   it('takes the lead when it resumes with a key that may be newer', async () => {

@@ -182,6 +182,22 @@ describe('failures', () => {
     expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
   });
 
+  test('a key that cannot be had, for want of a network, is asked for again', async () => {
+    const { elkar, world } = elkarWorld();
+    let isDown = true;
+    const apiKey = async () => {
+      if (isDown) throw new TypeError('network');
+      return 'secret';
+    };
+    const store = await world.open({ apiKey });
+    await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
+    await world.run(3);
+    expect(store.sync?.status).toMatchObject({ state: 'offline', pendingTasks: 1 });
+    isDown = false;
+    await world.run();
+    expect(elkar.requests).toEqual(['POST /api/tasks']);
+  });
+
   test('Retry-After is waited for, whatever happens meanwhile', async () => {
     const { elkar, world, store, sync } = await opened();
     world.faults.push('429');

@@ -21,7 +21,8 @@ export function delayAfter(failures: number, { retryAfterMs = 0 }: TaskStoreErro
 export type Blame = 'key' | 'remote' | 'task' | 'request';
 
 export function blameFor({ code, status }: TaskStoreError): Blame {
-  if (code === 'UNAUTHORIZED') return 'key';
+  // Where the remote has not said so, it is whoever gives the key that failed, maybe for want of a network.
+  if (code === 'UNAUTHORIZED') return status ? 'key' : 'remote';
   if (['REMOTE_REJECTED', 'CONFLICT', 'TASK_NOT_FOUND', 'INVALID_ARGUMENT'].includes(code)) return 'request';
   // A server that fails at one task with 500 may well take the others; so may a store that cannot be written.
   return code === 'REMOTE_UNREACHABLE' && status !== 500 ? 'remote' : 'task';

@@ -7,7 +7,17 @@ export class AnswerForm {
 
   constructor(send: (text: string) => Promise<void>, announcer: Announcer) {
     const input = el('input', { id: 'answer', autocomplete: 'off', required: true });
-    const answer = (text: string) => announcer.guard(() => send(text))();
+    // One answer to one question: the form is hidden as soon as it is stored.
+    let isSending = false;
+    const answer = (text: string) => {
+      if (isSending) return;
+      isSending = true;
+      announcer.guard(() =>
+        send(text).finally(() => {
+          isSending = false;
+        }),
+      )();
+    };
     const onsubmit = (event: Event) => {
       event.preventDefault();
       if (input.value.trim() === '') return;

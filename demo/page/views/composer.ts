@@ -102,8 +102,12 @@ export class Composer {
       this.#text.focus();
       return;
     }
-    await this.#options.onText({ role: 'user', parts: [{ type: 'text', text }] }, titleOf(text));
+    // At once: a second click must not send it again, and what is typed meanwhile is the next text.
     this.#text.value = '';
+    await this.#options.onText({ role: 'user', parts: [{ type: 'text', text }] }, titleOf(text)).catch((error) => {
+      this.#text.value ||= text;
+      throw error;
+    });
   }
 
   async #sendFile(file: File): Promise<void> {
