@@ -72,7 +72,8 @@ it.each(['strict', 'relaxed'] as const)('a disk that fails at random loses nothi
 function chanceOf(what: string, file: string, folder: string, rates: { file: number; journal: number }): number {
   if (file.endsWith('.json.tmp')) return what === 'rename' ? rates.file : rates.file / 5;
   if (file === folder) return rates.file / 3;
-  if (!file.includes('.journal.') || what === 'sync') return 0;
+  // A refused change that cannot even be cut off again may be there the next time.
+  if (!file.includes('.journal.') || what === 'sync' || what === 'truncate') return 0;
   return what === 'open' ? rates.file / 3 : rates.journal;
 }
 

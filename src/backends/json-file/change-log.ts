@@ -10,12 +10,8 @@ const RELAXED_SYNC_MS = 100;
  */
 const QUICK_SYNC_MS = 1;
 
-/**
- * The write begins while others of the same turn are still being made, once as many wait as are made during a sync: about
- * so many in a millisecond. Fewer had better share it.
- */
-const MADE_PER_MS = 200;
-const FEWEST = 32;
+/** With so many waiting, the write begins while others of the same turn are still being made. */
+const MANY = 64;
 
 /** Changes that share one write and one sync. */
 class Batch {
@@ -74,8 +70,7 @@ export class ChangeLog {
     this.submitted++;
     const { records, undos, saved } = this.#next;
     undos.push(undo);
-    const many = Math.max(FEWEST, MADE_PER_MS * this.#syncMs);
-    if (records.push(record) >= many && this.#scheduled) this.#run();
+    if (records.push(record) === MANY && this.#scheduled) this.#run();
     else this.#start();
     return saved;
   }
