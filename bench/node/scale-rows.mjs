@@ -61,7 +61,7 @@ export function scaleRows({ quick }) {
       unit: 'MB',
       rounds: 1,
       contestants: { 'first half': async () => (await peaks())[0], 'second half': async () => (await peaks())[1] },
-      goals: [{ of: 'second half', against: 'first half', atMost: 1.3 }],
+      goals: [{ of: 'second half', against: 'first half', atMost: 1.2 }],
     },
   ];
 }

@@ -164,10 +164,10 @@ function replace(head: TaskHead | undefined, task: Task, agentUrl: string | unde
     agentUrl,
   };
   if (!head) return step(head, whole, context);
-  const { messageCount: _, artifacts: __, sync, ...kept } = head;
-  // What sync has counted is gone, and what it has sent is not to be taken for what stands here now.
-  const isWhole = context.key.taskType === 'outgoing';
-  const noted = sync && { sync: isWhole ? sync : { ...sync, replacedAt: head.revision } };
+  const { messageCount: _, artifacts: __, ...kept } = head;
+  // What sync has counted is gone, and what it has sent is not to be taken for what stands here now; outgoing tasks go whole.
+  const isCounted = kept.sync && context.key.taskType === 'incoming';
+  const noted = isCounted && { sync: { ...kept.sync, replacedAt: head.revision } };
   return { ...step({ ...kept, ...noted }, whole, context), reset: true };
 }
 

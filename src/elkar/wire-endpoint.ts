@@ -137,10 +137,13 @@ function writeTask(task: Task): Json {
 
 /** The fields of an item, and apart those that readers would take for another spelling of one of ours: they go into the tag. */
 function apart(model: Model, item: Json): { said: Json; untold: Json | undefined } {
-  const isTaken = ([name]: [string, unknown]) => !isKnown(model, name) && isKnown(model, toCamelCase(name));
-  const untold = Object.entries(item).filter(isTaken);
-  const said = Object.entries(item).filter((field) => !isTaken(field));
-  return { said: Object.fromEntries(said), untold: untold.length > 0 ? Object.fromEntries(untold) : undefined };
+  const isTaken = (name: string) => !isKnown(model, name) && isKnown(model, toCamelCase(name));
+  // Nearly all have none.
+  if (!Object.keys(item).some(isTaken)) return { said: item, untold: undefined };
+  const [said, untold] = [false, true].map((isWanted) =>
+    Object.fromEntries(Object.entries(item).filter(([name]) => isTaken(name) === isWanted)),
+  );
+  return { said: said as Json, untold };
 }
 
 /** `item` with these fields told in its tag; what the tag holds already stands in what is stored. */

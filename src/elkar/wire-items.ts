@@ -167,7 +167,7 @@ export function decode<T>(model: Model, wire: unknown): T {
     }),
   );
   const tag = model === 'file' ? {} : takeTag(item);
-  if (tag.file) item.file = { ...(item.file as Json), ...tag.file };
+  if (tag.file && isObject(item.file)) item.file = { ...item.file, ...tag.file };
   const whole = { ...item, ...(model === 'status' ? putBack(item, tag) : tag.keys) };
   tags.set(whole, tag);
   return whole as T;
