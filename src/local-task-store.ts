@@ -281,7 +281,7 @@ export class LocalTaskStore implements TaskStore {
     if (!decision) return;
     const change = decision === 'remove' ? undefined : decision;
     const head = change ? change.head : before;
-    if (head?.pendingSince !== undefined) this.#pending.tell(head);
+    if (head?.pendingSince !== undefined) this.#pending.tell(change ? head : { ...head, type: 'deleted' });
     if (change?.quiet) return;
     if (this.#hub.size > 0) {
       this.#hub.tell(change ? toTaskChange(before, change, source) : changeOf(key, source, 'deleted'));

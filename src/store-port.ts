@@ -18,7 +18,7 @@ export interface TransactOptions {
 }
 
 /** A task that something was written of: its head, or a notice of another context's. */
-export type Touched = Pick<TaskHead, 'key' | 'revision'>;
+export type Touched = Pick<TaskHead, 'key' | 'revision'> & { readonly type?: TaskChange['type'] };
 
 export interface StorePort {
   readonly environment: Environment;

@@ -63,11 +63,11 @@ export class PushLoop {
   }
 
   /** A task has something pending. */
-  touch({ key, revision }: Touched): void {
+  touch({ key, revision, type }: Touched): void {
     const task = this.#taskOf(key, this.#now());
     task.revision = Math.max(task.revision, revision);
     // It may have been deleted, or taken up again.
-    if (this.#aside.has(task) || !this.isFree) this.#isDirty = true;
+    if (this.#aside.has(task) || (type === 'deleted' && !this.isFree)) this.#isDirty = true;
   }
 
   /** The remote has answered as Elkar does. */
