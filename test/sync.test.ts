@@ -401,6 +401,26 @@ describe('pull', () => {
     expect((await store.getTask('t1'))?.task.status.state).toBe('completed');
   });
 
+  test('a status that goes again over another one leaves its message where it is', async () => {
+    const { elkar, world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run();
+    world.faults.push('drop-answer');
+    await store.updateTask('t1', { status: { state: 'completed', message: says('2') } });
+    await world.run(1);
+    const status = { state: 'working', timestamp: '2026-02-01T00:00:00Z' };
+    await world.send('PUT', '/tasks/t1', { caller_id: 'holdfast', status });
+    await world.run();
+    const [row] = elkar.rows.map(({ task }) => task as unknown as Task);
+    expect(row?.status.state).toBe('completed');
+    expect(texts(row)).toEqual(['1', '2']);
+    const { length } = elkar.requests;
+    await sync.pull('t1');
+    await world.run();
+    expect(elkar.requests).toHaveLength(length + 1);
+    expect((await store.getTask('t1'))?.task.status).toMatchObject({ state: 'completed', message: says('2') });
+  });
+
   test('polls unfinished tasks where asked to, and writes nothing where nothing is new', async () => {
     const { elkar, world } = elkarWorld();
     const store = await world.open({ pollMs: 5000 });

@@ -10,7 +10,7 @@ import type { Json } from '../core/json.ts';
 import { type SelectRange, type TaskRecord, toStoredTask } from '../core/record.ts';
 import type { TaskStatus } from '../core/task.ts';
 import { clientTaskBody, createBody, updateBody } from '../elkar/wire.ts';
-import { type Tags, tagLater } from '../elkar/wire-items.ts';
+import { type Tag, type Tags, tagLater } from '../elkar/wire-items.ts';
 import type { WireRequest } from '../elkar/wire-request.ts';
 import {
   hasPending,
@@ -141,10 +141,9 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   const unseen = unseenOf(head);
   const isUnseen = state.unseen !== unseen;
   if (isUnseen && first) tags.set(first, { ...tags.get(first), task: { metadata } });
-  // Sent before, it takes its message along under the same op: the history's second copy counts as doubled.
-  const statusOwn = isWithMessage ? own : state.known?.findLast((known) => known.mark === mark)?.own;
-  const message = statusOwn === undefined ? undefined : status.message;
-  if (isSent) tags.set(message, { ...tags.get(isWithMessage && first), op: opOf(uid, 0, statusOwn) });
+  // A status that goes again, somebody else's having taken its place, goes without the message that has gone already.
+  const message = isWithMessage ? status.message : undefined;
+  if (message) tags.set(message, tags.get(first) as Tag);
   const update = {
     status: isSent ? { ...status, message } : undefined,
     newMessages: taken.slice(Number(isWithMessage)),
@@ -153,7 +152,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   };
   return {
     request: { route: '/tasks', taskId: head.key.taskId, body: updateBody(callerId, update, tags) },
-    known: isSent ? remember(state.known, { print: printOf(status), mark, own: statusOwn }) : state.known,
+    known: isSent ? remember(state.known, { print: printOf(status), mark, own: message && own }) : state.known,
     unseen,
     items,
     bytes,
