@@ -74,6 +74,24 @@ describe('a tab that does not push', () => {
     expect((await remote.store.listTasks({ allCallers: true })).tasks).toHaveLength(1);
   });
 
+  it('that comes while the other is paused is paused too, also when it leads', async () => {
+    const { remote, openTab } = await place();
+    const first = await openTab('ann');
+    first.sync.pause();
+    await first.upsertTask({ id: 't', message: says('1') });
+    await vi.waitFor(() => expect(first.sync.status.pendingTasks).toBe(1));
+    const other = await openTab('ann');
+    await vi.waitFor(() => expect(other.sync.status).toMatchObject({ state: 'paused', pendingTasks: 1 }));
+    await first.close();
+    await vi.waitFor(() => expect(other.sync.status).toMatchObject({ state: 'paused', leader: true }));
+    await other.updateTask('t', { newMessages: [says('2')] });
+    await expect(other.sync.flush({ timeoutMs: 100 })).rejects.toMatchObject({ code: 'REMOTE_UNREACHABLE' });
+    expect((await remote.store.listTasks({ allCallers: true })).tasks).toEqual([]);
+    other.sync.resume();
+    await other.sync.flush();
+    expect((await remote.store.listTasks({ allCallers: true })).tasks).toMatchObject([{ messageCount: 2 }]);
+  });
+
   it('pulls by itself where the remote is down, and says so', async () => {
     const { remote, openTab } = await place();
     const first = await openTab('ann');

@@ -97,7 +97,8 @@ export function reduce(head: TaskHead | undefined, command: Command, context: Re
   }
 }
 
-function existing(head: TaskHead | undefined): TaskHead {
+/** The head of a task that must be there. */
+export function existing(head: TaskHead | undefined): TaskHead {
   if (!head) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
   return head;
 }

@@ -3,6 +3,7 @@ import { inTime } from '../core/deadline.ts';
 import { inCall, TaskStoreError, toTaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
+import { existing } from '../core/reduce.ts';
 import type { StorePort, Touched } from '../store-port.ts';
 import type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { contextOf, type SyncContext } from './context.ts';
@@ -64,6 +65,7 @@ export class ElkarSync implements TaskSync {
     };
     if (isShared && locks) this.#election = elect(locks, name, lead, () => void this.#yield());
     else lead();
+    this.#say('answer');
     void this.#watchLeader();
     if (pollMs) void this.#poll(Math.max(1000, pollMs));
   }
@@ -142,9 +144,7 @@ export class ElkarSync implements TaskSync {
 
   async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
     if (this.#isStopped) throw ended();
-    const head = await readHead(this.#context.port, keyOf(taskId, options));
-    if (head) return head;
-    throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller', { taskId });
+    return existing(await readHead(this.#context.port, keyOf(taskId, options)));
   }
 
   async #release(how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
@@ -254,7 +254,11 @@ export class ElkarSync implements TaskSync {
   #hear(word: Word): void {
     const loop = this.#loop;
     if (typeof word === 'object') {
-      if (!this.#isTaking) this.#heard = { ...word, lastError: unpacked(word.lastError) };
+      if (!this.#isTaking && !loop) {
+        this.#heard = { ...word, lastError: unpacked(word.lastError) };
+        // It may have been paused before this context was here, and is to stay so when this one leads.
+        this.#context.pause.by = word.state === 'paused' && !isKeyRefused(word) ? 'user' : undefined;
+      }
     } else if (word === 'answer') {
       if (loop) this.#say(this.#status);
       return;
