@@ -9,7 +9,7 @@ import { elkarImitation } from './support/elkar-imitation.ts';
 import { type FaultyProxy, faultyProxy } from './support/faulty-proxy.ts';
 import { serveRequests } from './support/http.ts';
 import { scaled, seeded } from './support/long.ts';
-import { mulberry } from './support/sync-world.ts';
+import { mulberry } from './support/remote-world.ts';
 
 /** A clock that goes a hundred times as fast, so that no backoff takes long. */
 const speed = 100;

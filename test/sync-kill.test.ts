@@ -10,7 +10,7 @@ import { faultyProxy } from './support/faulty-proxy.ts';
 import { serveRequests } from './support/http.ts';
 import { scaled, seeded } from './support/long.ts';
 import { newFolder } from './support/places.ts';
-import { mulberry } from './support/sync-world.ts';
+import { mulberry } from './support/remote-world.ts';
 
 test('kills at random moments of pushing leave every change on the remote once, in order', async () => {
   const { seed } = seeded('kills while pushing');

@@ -153,7 +153,7 @@ async function noteAt({ port }: SyncContext, head: TaskHead, decide: Decide, sel
  * A leader of a later term has written, or another context's request is out: this one must leave the task alone. A claim
  * that lasts longer than one can was made before the clock was set back.
  */
-function assertFree({ id, port, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
+export function assertFree({ id, port, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
   const left = target && target.by !== id ? target.until - port.environment.now() : 0;
   const isClaimed = left > 0 && left <= claimMs;
   if (isClaimed || Number(term) > Number(ours)) throw new TaskStoreError('STORE_LOCKED', 'another tab pushes it');

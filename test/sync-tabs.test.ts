@@ -1,0 +1,73 @@
+/** Several contexts that push, or believe that they may: none sends what another has under way. */
+import { describe, expect, test } from 'vitest';
+import type { Task } from '../src/core/task.ts';
+import { elkarImitation } from './support/elkar-imitation.ts';
+import { says, textOf } from './support/sync-play.ts';
+import { TabsWorld } from './support/tabs-world.ts';
+
+async function place(hasLocks: boolean) {
+  const elkar = elkarImitation();
+  const world = new TabsWorld(elkar.handle, hasLocks);
+  const [first, second] = [await world.open(), await world.open()];
+  await first.store.upsertTask({ id: 't', message: says('1') });
+  await world.run(Number.POSITIVE_INFINITY, 1000);
+  const history = () => elkar.rows.flatMap(({ task }) => (task as unknown as Task).history?.map(textOf));
+  return { elkar, world, first, second, history };
+}
+
+describe('without locks', () => {
+  test('a request that is out keeps the others from the task, and no longer than it can be out', async () => {
+    const { elkar, world, first, second, history } = await place(false);
+    world.faults.push('hold-request');
+    await first.store.updateTask('t', { newMessages: [says('2')] });
+    await world.run(Number.POSITIVE_INFINITY, 1000);
+    const { length } = elkar.requests;
+    await second.store.updateTask('t', { newMessages: [says('3')] });
+    await world.run(Number.POSITIVE_INFINITY, 20_000);
+    expect(elkar.requests).toHaveLength(length);
+    await world.release();
+    await world.run(Number.POSITIVE_INFINITY, 20_000);
+    expect(history()).toEqual(['1', '2', '3']);
+
+    world.faults.push('drop-request');
+    await first.store.updateTask('t', { newMessages: [says('4')] });
+    await world.run(1);
+    await world.crash(first);
+    await world.run(Number.POSITIVE_INFINITY, 600_000);
+    expect(history()).toEqual(['1', '2', '3', '4']);
+  });
+});
+
+describe('with locks', () => {
+  test('a leader that was frozen, and succeeded, pushes nothing when it goes on', async () => {
+    const { world, first, second, history } = await place(true);
+    await first.store.updateTask('t', { newMessages: [says('2')] });
+    world.freeze(first);
+    world.faults.push('hold-request');
+    await world.run(Number.POSITIVE_INFINITY, 10_000);
+    expect(second.store.sync?.status).toMatchObject({ state: 'pushing', leader: true });
+    await world.thaw(first);
+    await world.run(Number.POSITIVE_INFINITY, 5000);
+    expect(first.store.sync?.status.leader).toBe(false);
+    await world.release();
+    await world.run(Number.POSITIVE_INFINITY, 5000);
+    expect(history()).toEqual(['1', '2']);
+    expect(second.store.sync?.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+  });
+
+  test('nor does it set aside what its successor has pushed', async () => {
+    const { world, first, second, history } = await place(true);
+    await first.store.updateTask('t', { newMessages: [says('2')] });
+    world.faults.push('hold-413');
+    await world.run(Number.POSITIVE_INFINITY, 100);
+    world.freeze(first);
+    await world.run(Number.POSITIVE_INFINITY, 10_000);
+    await world.release();
+    await world.thaw(first);
+    await world.run(Number.POSITIVE_INFINITY, 1000);
+    await second.store.updateTask('t', { newMessages: [says('3')] });
+    await world.run(Number.POSITIVE_INFINITY, 5000);
+    expect(await second.store.sync?.blocked()).toEqual([]);
+    expect(history()).toEqual(['1', '2', '3']);
+  });
+});
