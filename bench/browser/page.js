@@ -118,6 +118,11 @@ const works = {
     return (count / (performance.now() - start)) * 1000;
   },
   newest: async (store, { count }) => rate(count, () => store.newest('completed')),
+  newestLive: async (store, { count }) =>
+    rate(count, async (i) => {
+      await store.append(`t${(i * 7) % 1_000}`, message(i));
+      await store.newest('completed');
+    }),
 };
 
 /** What the safety of an append costs, by itself or as how many times the append without it. */

@@ -227,14 +227,14 @@ function rows(page, quick) {
     },
     {
       id: 'idb-newest',
-      title: `Newest 50 of ${filled.toLocaleString('en-US')} by state, from a store just opened`,
+      title: `Newest 50 of ${filled.toLocaleString('en-US')} by state, again and again, from a store just opened`,
       unit: 'ops/s',
       contestants: {
         ...each('newest', ['Holdfast', 'bare idb', 'Dexie'], { count: 100 * n, reopened: filled }),
         ...each('newest', ['localForage', 'idb-keyval', 'unstorage'], { count: 2, reopened: filled }),
         ...each('newest', ['TanStack DB'], { count: 20, reopened: filled }),
       },
-      notes: { 'bare idb': 'a cursor', 'TanStack DB': inMemory },
+      notes: { Holdfast: 'keeps what it has read', 'bare idb': 'a cursor', 'TanStack DB': inMemory },
       rounds: 3,
       goals: [
         goal('bare idb', 3.5),
@@ -243,6 +243,14 @@ function rows(page, quick) {
         goal('idb-keyval', 150),
         goal('unstorage', 150),
       ],
+    },
+    {
+      id: 'idb-newest-live',
+      title: `A message to one of ${filled.toLocaleString('en-US')} tasks, then the newest 50 by state`,
+      unit: 'ops/s',
+      contestants: each('newestLive', ['Holdfast', 'bare idb', 'Dexie'], { count: 100 * n, reopened: filled }),
+      notes: { 'bare idb': 'a cursor' },
+      goals: [goal('bare idb', 1), goal('Dexie', 1)],
     },
     {
       id: 'idb-open',

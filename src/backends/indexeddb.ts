@@ -5,12 +5,11 @@ import type { HeadQuery } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Backend, BackendContext, BackendFactory, BackendInfo, Committed, Decide, Notice } from './backend.ts';
 import { answerOf, Connection } from './indexeddb/connection.ts';
-import { listHeads, pendingHeads } from './indexeddb/listing.ts';
+import { type Look, listHeads, pendingHeads } from './indexeddb/listing.ts';
 import { toNotice } from './indexeddb/notices.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
 import { Replica } from './indexeddb/replica.ts';
 import { TASK_STORES } from './indexeddb/schema.ts';
-import { type Overlay, overlayOf } from './indexeddb/view.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
 
 /**
@@ -65,11 +64,11 @@ class IndexedDbBackend implements Backend {
   }
 
   list(query: HeadQuery): Promise<readonly TaskHead[]> {
-    return this.#look((tx, overlay) => listHeads(tx, query, overlay));
+    return this.#look((look) => listHeads(look, query));
   }
 
   pending(limit: number): Promise<readonly TaskHead[]> {
-    return this.#look((tx, overlay) => pendingHeads(tx, limit, overlay));
+    return this.#look((look) => pendingHeads(look, limit));
   }
 
   getMeta(name: string): Promise<unknown> {
@@ -83,8 +82,9 @@ class IndexedDbBackend implements Backend {
 
   listen(listener: (notices: readonly Notice[]) => void): () => void {
     const hear = ({ data }: MessageEvent<readonly Notice[]>) => {
-      // One that was erased stands in no record.
-      const isGone = ({ type, key }: Notice) => type === 'deleted' && this.#replica.view.known.get(encodeKey(key));
+      // One that was erased stands in no record, from which its end would be learned.
+      const isGone = ({ type, key }: Notice) =>
+        type === 'deleted' && this.#replica.view.known.get(encodeKey(key)) !== null;
       if (data.some(isGone)) this.#replica.forget();
       listener(data);
     };
@@ -103,17 +103,15 @@ class IndexedDbBackend implements Backend {
     await this.#connection.close();
   }
 
-  /** `body` asks for rows at once, and learns meanwhile which of them are out of date. */
-  #look<T>(body: (tx: IDBTransaction, overlay: Promise<Overlay>) => Promise<T>): Promise<T> {
+  #look<T>(body: (look: Look) => Promise<T>): Promise<T> {
     return this.#connection.transact(
       () => TASK_STORES,
       'readonly',
       async (tx) => {
-        const overlay = this.#replica.catchUp(tx).then((view) => {
-          this.#writes.touch(view);
-          return overlayOf(view);
-        });
-        const [answer] = await Promise.all([body(tx, overlay), overlay]);
+        const { pages } = this.#replica.view;
+        const view = this.#replica.catchUp(tx);
+        const [answer, now] = await Promise.all([body({ tx, pages, view }), view]);
+        this.#writes.touch(now);
         return answer;
       },
     );

@@ -7,7 +7,7 @@ import type { SyncContext } from './context.ts';
 import { errorOf, readHead } from './state.ts';
 
 /** While much is under way, what is left is looked for no more often than this, in ms. */
-const LOOK_MS = 200;
+const LOOK_MS = 500;
 
 /**
  * `nextChange` resolves when something may have changed; `sync` tells how it stands then. Once it is `settled`, the tasks

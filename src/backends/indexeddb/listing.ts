@@ -7,49 +7,74 @@ import { encodeScope, type TaskHead } from '../../core/head.ts';
 import { compareNewest, type HeadQuery, takeHeads, takePending, toListed } from '../../core/query.ts';
 import { answerOf } from './connection.ts';
 import { headOf, type TaskRow } from './schema.ts';
-import type { Overlay } from './view.ts';
+import { overlayOf, type Pages, TASK_WEIGHT, type View } from './view.ts';
 
 type Stretch = readonly [scope: string, state: string];
 
 /** Sorts after every number and text, and so ends what begins with the same fields. */
 const END: IDBValidKey = [];
 
-export async function listHeads(tx: IDBTransaction, query: HeadQuery, overlay: Promise<Overlay>): Promise<TaskHead[]> {
-  const { sessionId, limit } = query;
-  const tasks = tx.objectStore('tasks');
+/** A look at the database: rows are asked for at once, while it is learned which of them are out of date. */
+export interface Look {
+  readonly tx: IDBTransaction;
+  /** As they were when it began. */
+  readonly pages: View['pages'];
+  /** Resolves when all is known that is in the journal. */
+  readonly view: Promise<View>;
+}
+
+export async function listHeads(look: Look, query: HeadQuery): Promise<TaskHead[]> {
+  const { sessionId } = query;
+  const tasks = look.tx.objectStore('tasks');
   const place = tasks.index('place');
-  const pages =
-    sessionId === undefined
-      ? (await stretchesOf(place, query)).map((stretch) =>
-          currentHeads(overlay, limit, (limit) => pageOf(place, stretch, { ...query, limit })),
-        )
-      : // A session has few tasks.
-        [currentHeads(overlay, Number.POSITIVE_INFINITY, () => answerOf(tasks.index('session').getAll(sessionId)))];
-  const heads = (await Promise.all(pages)).flat();
-  const current = takeHeads((await overlay).newestFirst, query);
-  const listed = [...heads.map(toListed), ...current].sort(compareNewest);
+  const read = async (limit: number) => {
+    if (sessionId !== undefined) return [await answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId))];
+    const stretches = await stretchesOf(place, query);
+    return Promise.all(stretches.map((stretch) => pageOf(place, stretch, { ...query, limit })));
+  };
+  // A session has few tasks.
+  const limit = sessionId === undefined ? query.limit : Number.POSITIVE_INFINITY;
+  const heads = await currentHeads(look, limit, (limit) => recall(look, { ...query, limit }, () => read(limit)));
+  const listed = [...heads.map(toListed), ...overlayOf(await look.view).newestFirst].sort(compareNewest);
   return takeHeads(listed, query).map(({ head }) => head);
 }
 
 /** Those with something pending, the oldest first. */
-export async function pendingHeads(tx: IDBTransaction, limit: number, overlay: Promise<Overlay>): Promise<TaskHead[]> {
-  const index = tx.objectStore('tasks').index('pending');
-  const heads = await currentHeads(overlay, limit, (limit) => answerOf(index.getAll(null, limit)));
-  return takePending([...heads, ...(await overlay).newestFirst.map(({ head }) => head)], limit);
+export async function pendingHeads(look: Look, limit: number): Promise<TaskHead[]> {
+  const index = look.tx.objectStore('tasks').index('pending');
+  const heads = await currentHeads(look, limit, async (limit) => [
+    await answerOf<TaskRow[]>(index.getAll(null, limit)),
+  ]);
+  return takePending([...heads, ...overlayOf(await look.view).newestFirst.map(({ head }) => head)], limit);
 }
 
 /** The heads of the first rows, but for those that are out of date; more are asked for where too many are. */
 async function currentHeads(
-  overlay: Promise<Overlay>,
+  { view }: Look,
   limit: number,
-  rowsOf: (limit: number) => Promise<TaskRow[]>,
+  pagesOf: (limit: number) => Promise<Pages>,
 ): Promise<TaskHead[]> {
   for (let more = 0; ; more = more * 8 + 8) {
-    const rows = await rowsOf(limit + more);
-    const { names } = await overlay;
-    const found = rows.filter(({ key }) => !names.has(key));
-    if (found.length >= limit || rows.length < limit + more) return found.map(headOf);
+    const pages = await pagesOf(limit + more);
+    const { names } = overlayOf(await view);
+    const current = pages.map((rows) => rows.filter(({ key }) => !names.has(key)));
+    const isEnough = pages.every((rows, i) => rows.length < limit + more || (current[i]?.length ?? 0) >= limit);
+    // Parsed anew each time, since they are the caller's own.
+    if (isEnough) return current.flat().map(headOf);
   }
+}
+
+/** What was asked for before is not read again while nothing was folded. */
+async function recall({ pages, view }: Look, query: HeadQuery, read: () => Promise<Pages>): Promise<Pages> {
+  const name = JSON.stringify(query);
+  const kept = pages.get(name);
+  const rows = kept ? undefined : await read();
+  const now = await view;
+  if (kept && now.pages === pages) return kept;
+  const found = (rows ?? (await read())).map((rows) => rows.map(({ key, head }) => ({ key, head })));
+  now.pages.set(name, found);
+  now.weight += found.flat().reduce((weight, { key, head }) => weight + key.length + head.length, TASK_WEIGHT);
+  return found;
 }
 
 /** What there is of the scopes and states asked for: a leap each, from the first entry of one to that of the next. */

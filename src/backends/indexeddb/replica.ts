@@ -59,7 +59,7 @@ export class Replica {
   }
 
   forget(db?: IDBDatabase): void {
-    this.view = { db, last: NOTHING, known: new Map(), log: [], length: 0, weight: 0 };
+    this.view = { db, last: NOTHING, known: new Map(), log: [], length: 0, pages: new Map(), weight: 0 };
   }
 
   /** Whether changes of these tasks may be made up from what is known, to be refused where another context wrote. */
@@ -195,6 +195,7 @@ export class Replica {
     view.log = view.log.filter(({ header }) => header[0] > last);
     view.length = view.log.reduce((sum, { length }) => sum + length, 0);
     view.overlay = undefined;
+    view.pages = new Map();
   }
 }
 

@@ -1,7 +1,7 @@
 /** What a context knows, as of a record of the journal: the tasks it has seen lately, and all that is not folded yet. */
 import { compareNewest, type ListedHead } from '../../core/query.ts';
 import type { KnownTask } from './known-task.ts';
-import type { RecordHeader } from './schema.ts';
+import type { RecordHeader, TaskRow } from './schema.ts';
 
 /** All is forgotten when more characters than this have come into memory; each task counts a little itself. */
 const MAX_WEIGHT = 64 * 2 ** 20;
@@ -26,6 +26,9 @@ export interface Overlay {
   readonly newestFirst: readonly ListedHead[];
 }
 
+/** Rows of several stretches of an index; what lists need of them. */
+export type Pages = readonly (readonly Pick<TaskRow, 'key' | 'head'>[])[];
+
 /** Another takes its place where nothing can be built on it; who has one in a transaction may go on with it. */
 export interface View {
   readonly db: IDBDatabase | undefined;
@@ -38,6 +41,8 @@ export interface View {
   length: number;
   /** What lists need of the log; undefined since it last changed. */
   overlay?: Overlay | undefined;
+  /** The rows that lists have read, by query: good until something is folded, since all that changes is in the log. */
+  pages: Map<string, Pages>;
   /** Of all tasks there are, and maybe of some that are gone; null where they are too many, undefined where that is not known. */
   names?: Set<string> | null;
   /** How many characters of tasks have come into memory, be they still there or not. */
