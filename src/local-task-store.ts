@@ -25,7 +25,7 @@ import {
   toStoredTask,
 } from './core/record.ts';
 import { type Command, reduce, type Tracking } from './core/reduce.ts';
-import { check, validate } from './core/shape.ts';
+import { check, object, validate } from './core/shape.ts';
 import {
   type Artifact,
   callShape,
@@ -67,6 +67,8 @@ const same = <T>(result: T) => result;
 
 /** No options. */
 const none = {};
+
+const optionsShape = object({});
 
 export class LocalTaskStore implements TaskStore {
   declare readonly backend: TaskStore['backend'];
@@ -112,8 +114,8 @@ export class LocalTaskStore implements TaskStore {
   }
 
   upsertTask(params: TaskSendParams, options: UpsertOptions = none): Promise<StoredTask> {
-    const { callerId, isStreaming = false } = options;
     return this.#write('upsertTask', params?.id, options, () => {
+      const { callerId, isStreaming = false } = options;
       const valid = validate(taskSendParamsShape, params);
       const newSessionId = valid.sessionId ?? this.#environment.newId();
       return [
@@ -154,7 +156,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   listTasks(query: ListQuery = none): Promise<TaskPage> {
-    const { limit } = query;
+    const limit = query?.limit;
     const begin = () => {
       check(listQueryShape, query);
       return this.#backend.list(toHeadQuery(query));
@@ -189,6 +191,7 @@ export class LocalTaskStore implements TaskStore {
 
   exportTasks(options: ExportOptions = none): AsyncIterableIterator<string> {
     this.#assertOpen('exportTasks');
+    check(optionsShape, options);
     return exportTasks(this.port, options);
   }
 
@@ -339,14 +342,16 @@ export class LocalTaskStore implements TaskStore {
   async #run<R, T>(
     operation: string,
     taskId: string | undefined,
-    { signal }: CallOptions,
+    options: CallOptions,
     begin: () => Promise<R>,
     finish: (result: R) => T,
   ): Promise<T> {
     this.#assertOpen(operation, taskId);
+    const signal = options?.signal;
     signal?.throwIfAborted();
     this.#active++;
     try {
+      check(optionsShape, options);
       return finish(await (signal ? untilAborted(begin(), signal) : begin()));
     } catch (error) {
       throw inCall(error, operation, taskId);
@@ -358,7 +363,7 @@ export class LocalTaskStore implements TaskStore {
 
 /** Most calls come with a good id and nothing else. */
 function checkCall(taskId: string, options: object): void {
-  if (options !== none || typeof taskId !== 'string' || !taskId) check(callShape, { taskId, ...options });
+  if (options !== none || typeof taskId !== 'string' || !taskId) check(callShape, options && { taskId, ...options });
 }
 
 /** A change without its items. */

@@ -21,11 +21,17 @@ export async function* exportTasks(port: StorePort, { callerId, signal }: Export
   }
 }
 
+const sourceShape = is((source) => {
+  const { [Symbol.iterator]: each, [Symbol.asyncIterator]: later } = Object(source);
+  return each || later;
+}, 'text or lines');
+
 export async function importTasks(
   port: StorePort,
   source: ImportSource,
   { onConflict, signal }: ImportOptions,
 ): Promise<ImportResult> {
+  check(sourceShape, source);
   let imported = 0;
   let skipped = 0;
   let line = 0;

@@ -24,6 +24,33 @@ describe('arguments changed after the call', () => {
   });
 });
 
+describe('arguments that are none', () => {
+  it('are refused by name, whatever they are', async () => {
+    await using store = await openTaskStore();
+    // As from code without types.
+    const any = store as unknown as Record<string, (...args: unknown[]) => unknown>;
+    const refused: [call: string, ...args: unknown[]][] = [
+      ...[Symbol('id'), () => {}, 10n, 5, null].map((id): [string, unknown] => ['getTask', id]),
+      ...['getTask', 'getTaskForClient', 'deleteTask', 'watch'].map((call): [string, ...unknown[]] => [
+        call,
+        't',
+        null,
+      ]),
+      ['upsertTask', { id: 't', message: say('x') }, null],
+      ['updateTask', 't', {}, null],
+      ['listTasks', null],
+      ['exportTasks', null],
+      ['prune'],
+      ...[undefined, 5, new Blob(['x'])].map((source): [string, unknown] => ['importTasks', source]),
+      ['importTasks', '', null],
+    ];
+    for (const [call, ...args] of refused) {
+      const refusal = expect(async () => any[call]?.(...args), call).rejects;
+      await refusal.toMatchObject({ name: 'TaskStoreError', code: 'INVALID_ARGUMENT' });
+    }
+  });
+});
+
 describe('a page that did not come by https', () => {
   afterEach(() => vi.unstubAllGlobals());
 

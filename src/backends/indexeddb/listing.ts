@@ -58,9 +58,10 @@ async function currentHeads(
     const pages = await pagesOf(limit + more);
     const { names } = overlayOf(await view);
     const current = pages.map((rows) => rows.filter(({ key }) => !names.has(key)));
-    const isEnough = pages.every((rows, i) => rows.length < limit + more || (current[i]?.length ?? 0) >= limit);
+    const isEnough = (rows: Pages[number], i: number) =>
+      rows.length >= limit || (pages[i] as typeof rows).length < limit + more;
     // Parsed anew each time, since they are the caller's own.
-    if (isEnough) return current.flat().map(headOf);
+    if (current.every(isEnough)) return current.flat().map(headOf);
   }
 }
 
@@ -68,10 +69,9 @@ async function currentHeads(
 async function recall({ pages, view }: Look, query: HeadQuery, read: () => Promise<Pages>): Promise<Pages> {
   const name = JSON.stringify(query);
   const kept = pages.get(name);
-  const rows = kept ? undefined : await read();
+  if (kept && (await view).pages === pages) return kept;
+  const found = (await read()).map((rows) => rows.map(({ key, head }) => ({ key, head })));
   const now = await view;
-  if (kept && now.pages === pages) return kept;
-  const found = (rows ?? (await read())).map((rows) => rows.map(({ key, head }) => ({ key, head })));
   now.pages.set(name, found);
   now.weight += found.flat().reduce((weight, { key, head }) => weight + key.length + head.length, TASK_WEIGHT);
   return found;
