@@ -53,6 +53,35 @@ describe('the size of a request', () => {
     expect(task.history).toHaveLength(33);
     expect(task.artifacts?.map(({ parts }) => parts.length)).toEqual([30, 30]);
   });
+
+  test('is halved until the remote takes it', async () => {
+    const { handle, rows } = elkarImitation();
+    const refuse = async (request: Request) => (await request.clone().text()).length > 6_000;
+    const { bodies, world, store, sync } = await watched(async (request) =>
+      (await refuse(request)) ? new Response('length limit exceeded', { status: 413 }) : handle(request),
+    );
+    sync.pause();
+    await store.upsertTask({ id: 't1', message: says('1') });
+    await store.updateTask('t1', { newMessages: Array.from({ length: 60 }, () => says('a'.repeat(500))) });
+    sync.resume();
+    await world.run();
+    expect(taskOf(rows).history).toHaveLength(61);
+    expect(await sync.blocked()).toEqual([]);
+    expect(bodies.filter((body) => body.length > 6_000).length).toBeLessThan(6);
+    expect(bodies.length).toBeLessThan(24);
+  });
+
+  test('is large soon, however many small items there are', async () => {
+    const { handle, rows } = elkarImitation();
+    const { bodies, world, store, sync } = await watched(handle);
+    sync.pause();
+    await store.upsertTask({ id: 't1', message: says('1') });
+    await store.updateTask('t1', { newMessages: Array.from({ length: 4_000 }, (_, n) => says(`${n}`)) });
+    sync.resume();
+    await world.run();
+    expect(taskOf(rows).history).toHaveLength(4_001);
+    expect(bodies.length).toBeLessThanOrEqual(4);
+  });
 });
 
 describe('the order', () => {
@@ -158,4 +187,19 @@ test('a task without a message is set aside, since the remote knows none such', 
   await world.run();
   expect(await sync.blocked()).toMatchObject([{ taskId: 't1', error: { code: 'REMOTE_REJECTED' } }]);
   expect(requests.filter((request) => !request.startsWith('GET'))).toEqual([]);
+});
+
+test('tasks of several callers are theirs on the remote too', async () => {
+  const { handle, rows } = elkarImitation();
+  const { world, store } = await watched(handle);
+  for (const callerId of ['ann', 'bob', undefined]) {
+    await store.upsertTask({ id: `of ${callerId}`, message: says('1') }, { callerId });
+    await store.updateTask(`of ${callerId}`, { callerId, newMessages: [says('2')] });
+  }
+  await world.run();
+  expect(Object.fromEntries(rows.map(({ taskId, counterparty }) => [taskId, counterparty]))).toEqual({
+    'of ann': 'ann',
+    'of bob': 'bob',
+    'of undefined': 'holdfast',
+  });
 });
