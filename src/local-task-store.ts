@@ -351,7 +351,7 @@ export class LocalTaskStore implements TaskStore {
     signal?.throwIfAborted();
     this.#active++;
     try {
-      check(optionsShape, options);
+      if (!options) check(optionsShape, options);
       return finish(await (signal ? untilAborted(begin(), signal) : begin()));
     } catch (error) {
       throw inCall(error, operation, taskId);
