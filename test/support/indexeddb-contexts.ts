@@ -91,6 +91,36 @@ export function testContexts(): void {
     },
   );
 
+  it('one that has listed lists again what is there, whoever has changed and folded it since', async () => {
+    const name = `lists-${Date.now()}`;
+    const [one, other] = [await openOne(name), await openOne(name)];
+    for (const id of ['a', 'b', 'c', 'd']) await one.upsertTask({ id, message: say('first') });
+    await one.close();
+    const reader = await openOne(name);
+    const query = { state: ['submitted', 'working'], limit: 2 } as const;
+    const listed = async (store: TaskStore) => {
+      const { tasks } = await store.listTasks(query);
+      const all = await store.listTasks({ ...query, limit: 10 });
+      expect(all.tasks.slice(0, 2)).toEqual(tasks);
+      return all.tasks.map(({ id, status }) => `${id} ${status.state}`);
+    };
+    expect((await listed(reader)).sort()).toEqual(['a submitted', 'b submitted', 'c submitted', 'd submitted']);
+    // Not folded, folded by the other, folded by this one.
+    for (const round of [0, 1, 2]) {
+      await pause(2);
+      const store = round === 2 ? reader : other;
+      if (round > 0) await store.updateTask('d', { newMessages: [long('much', 200_000)] });
+      await pause(2);
+      await store.updateTask('b', { status: { state: 'working' } });
+      await store.updateTask('a', { status: { state: round === 1 ? 'working' : 'completed' } });
+      if (round > 0) await pause(250);
+      const found = await listed(reader);
+      expect(found).toEqual(await listed(await openOne(name)));
+      expect(found.filter((each) => each.startsWith('a'))).toEqual(round === 1 ? ['a working'] : []);
+      expect(found).toContain('b working');
+    }
+  });
+
   it('one that comes when all is folded goes on where the others are', async () => {
     const name = `all-folded-${Date.now()}`;
     const one = await openOne(name);
