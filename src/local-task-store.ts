@@ -140,7 +140,7 @@ export class LocalTaskStore implements TaskStore {
     options: WriteOptions & { callerId?: string | undefined } = none,
   ): Promise<StoredTask> {
     // No agentUrl must not pass for an optional one.
-    return this.#write('upsertTaskForClient', task?.id, { ...options, agentUrl: agentUrl ?? null }, () => {
+    return this.#write('upsertTaskForClient', task?.id, options && { ...options, agentUrl: agentUrl ?? null }, () => {
       const valid = validate(taskShape, task);
       const key = { callerId: options.callerId, taskType: 'outgoing', taskId: valid.id } as const;
       return [key, { type: 'replace', task: valid, agentUrl }, options];

@@ -38,6 +38,7 @@ describe('arguments that are none', () => {
       ]),
       ['upsertTask', { id: 't', message: say('x') }, null],
       ['updateTask', 't', {}, null],
+      ['upsertTaskForClient', { id: 't', status: { state: 'working' } }, 'https://a.example', null],
       ['listTasks', null],
       ['exportTasks', null],
       ['prune'],

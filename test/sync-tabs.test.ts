@@ -39,6 +39,22 @@ describe('without locks', () => {
 });
 
 describe('with locks', () => {
+  test('any number of flushes in a tab that does not push wait with one timer', async () => {
+    const { world, second } = await place(true);
+    world.faults.push(...Array<'drop-request'>(100).fill('drop-request'));
+    await second.store.updateTask('t', { newMessages: [says('2')] });
+    const flushed = Promise.all(Array.from({ length: 5 }, () => second.store.sync?.flush()));
+    await world.rest();
+    const { timers } = world;
+    for (let i = 0; i < 12; i++) {
+      await world.run(8);
+      expect(world.timers).toBeLessThanOrEqual(timers + 2);
+    }
+    world.faults.length = 0;
+    await world.run(Number.POSITIVE_INFINITY, 600_000);
+    await flushed;
+  });
+
   test('a leader that was frozen, and succeeded, pushes nothing when it goes on', async () => {
     const { world, first, second, history } = await place(true);
     await first.store.updateTask('t', { newMessages: [says('2')] });

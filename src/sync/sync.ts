@@ -28,6 +28,8 @@ export class ElkarSync implements TaskSync {
   readonly #listeners = new Listeners<SyncStatus>();
   /** Called at the next change of state, by whoever waits for one. */
   readonly #waiting: (() => void)[] = [];
+  /** There while they are to be called in a moment, whatever is heard. */
+  #look: (() => void) | undefined;
   /** What ends with sync. */
   readonly #ends = new Listeners<void>();
   /** Resolves when a lead of this context has begun. */
@@ -233,7 +235,12 @@ export class ElkarSync implements TaskSync {
 
   /** Where another context leads, its word may be missed, so the store is looked at again after a moment. */
   #nextChange(): Promise<void> {
-    if (!this.#loop) this.#context.later(250, () => this.#notify());
+    const look = () => {
+      this.#look = undefined;
+      this.#notify();
+    };
+    // One for all who wait: each of them comes back here whenever one is told.
+    if (!this.#loop) this.#look ??= this.#context.later(250, look);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 

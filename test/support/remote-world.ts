@@ -119,6 +119,7 @@ export class RemoteWorld {
     for (let ran = 0; ran < timers && this.#timers.size > 0; ran++) {
       const [id, { at, call }] = [...this.#timers].reduce((a, b) => (b[1].at < a[1].at ? b : a));
       if (at > end) break;
+      if (ran > 50_000) throw new Error('there is no end of timers');
       this.#timers.delete(id);
       this.#now = Math.max(this.#now, at);
       call();
