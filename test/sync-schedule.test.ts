@@ -74,6 +74,31 @@ test('a remote that is down is asked less and less often, though never less than
   expect(elkar.rows).toHaveLength(1);
 });
 
+test('a network that is back is tried at once, and a store that is closed does not want to know', async () => {
+  const { elkar, world, store, sync } = await pending(1);
+  world.faults.push(...many('drop-request', 9));
+  sync.resume();
+  await world.run(9);
+  world.faults.length = 0;
+  expect(sync.status.state).toBe('offline');
+  expect(await world.wake()).toBe(1);
+  expect(elkar.rows).toHaveLength(1);
+  await store.close();
+  expect(await world.wake()).toBe(0);
+});
+
+test('a task that was set aside goes up as soon as it is to be tried again', async () => {
+  const { elkar, world, sync } = await pending(1);
+  world.faults.push('413');
+  sync.resume();
+  await world.run();
+  expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 1, blockedTasks: 1 });
+  await sync.retry('t0');
+  await world.rest();
+  expect(elkar.rows).toHaveLength(1);
+  expect(sync.status).toMatchObject({ pendingTasks: 0, blockedTasks: 0 });
+});
+
 test('a server that fails at one task takes the others meanwhile', async () => {
   const { elkar, world, sync } = await pending(5, { concurrency: 1 });
   world.faults.push('500-before');

@@ -58,6 +58,7 @@ export class RemoteWorld {
   readonly #timers = new Map<number, { at: number; call: () => void }>();
   readonly #late: Request[] = [];
   readonly #held: (() => void)[] = [];
+  readonly #wakes = new Set<() => void>();
   readonly faults: Fault[] = [];
   #now = Date.parse('2026-01-01T00:00:00Z');
   #ids = 0;
@@ -83,7 +84,11 @@ export class RemoteWorld {
         platform: {
           later: (ms, then) => this.#later(ms, () => life.do(then)),
           random: mulberry(this.#ids),
-          onWake: () => () => {},
+          onWake: (wake) => {
+            const call = () => life.do(wake);
+            this.#wakes.add(call);
+            return () => this.#wakes.delete(call);
+          },
           ...platform,
         },
       }),
@@ -126,6 +131,13 @@ export class RemoteWorld {
       await this.rest();
     }
     if (Number.isFinite(end)) this.#now = Math.max(this.#now, end);
+  }
+
+  /** The network is back, or the page is seen again: told to all who want to know. Answers how many they are. */
+  async wake(): Promise<number> {
+    for (const wake of this.#wakes) wake();
+    await this.rest();
+    return this.#wakes.size;
   }
 
   /** Delivers what the network has held back. */
