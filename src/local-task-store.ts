@@ -5,7 +5,7 @@
 import type { Backend, Committed, Notice } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { untilAborted } from './core/abort.ts';
-import { inCall, TaskStoreError } from './core/errors.ts';
+import { inCall, invalidArgument, TaskStoreError } from './core/errors.ts';
 import {
   type ArtifactHead,
   type Change,
@@ -25,7 +25,7 @@ import {
   toStoredTask,
 } from './core/record.ts';
 import { type Command, reduce, type Tracking } from './core/reduce.ts';
-import { check, object, validate } from './core/shape.ts';
+import { check, validate } from './core/shape.ts';
 import {
   type Artifact,
   callShape,
@@ -67,8 +67,6 @@ const same = <T>(result: T) => result;
 
 /** No options. */
 const none = {};
-
-const optionsShape = object({});
 
 export class LocalTaskStore implements TaskStore {
   declare readonly backend: TaskStore['backend'];
@@ -173,7 +171,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
-    this.#assertOpen('watch', taskId);
+    this.#admit('watch', options, taskId);
     checkCall(taskId, options);
     const key = keyOf(taskId, options);
     const source = {
@@ -185,13 +183,12 @@ export class LocalTaskStore implements TaskStore {
   }
 
   subscribe(listener: (change: TaskChange) => void): () => void {
-    this.#assertOpen('subscribe');
+    this.#admit('subscribe', none);
     return this.#hub.add(listener);
   }
 
   exportTasks(options: ExportOptions = none): AsyncIterableIterator<string> {
-    this.#assertOpen('exportTasks');
-    check(optionsShape, options);
+    this.#admit('exportTasks', options);
     return exportTasks(this.port, options);
   }
 
@@ -333,9 +330,13 @@ export class LocalTaskStore implements TaskStore {
     return this.sync;
   }
 
-  #assertOpen(operation: string, taskId?: string): void {
-    if (!this.#closing) return;
-    throw new TaskStoreError('STORE_CLOSED', 'the store is closed', { operation, taskId });
+  #admit(operation: string, options: object, taskId?: string): void {
+    const refuse = (error: unknown) => {
+      throw inCall(error, operation, taskId);
+    };
+    if (this.#closing) refuse(new TaskStoreError('STORE_CLOSED', 'the store is closed'));
+    // From code without types it may be null.
+    if (!options) refuse(invalidArgument([{ path: [], message: 'expected an object' }]));
   }
 
   /** Every call's frame: open, not aborted, counted, its errors named. `finish` makes the answer of what `begin` came to. */
@@ -346,12 +347,11 @@ export class LocalTaskStore implements TaskStore {
     begin: () => Promise<R>,
     finish: (result: R) => T,
   ): Promise<T> {
-    this.#assertOpen(operation, taskId);
-    const signal = options?.signal;
+    this.#admit(operation, options, taskId);
+    const { signal } = options;
     signal?.throwIfAborted();
     this.#active++;
     try {
-      if (!options) check(optionsShape, options);
       return finish(await (signal ? untilAborted(begin(), signal) : begin()));
     } catch (error) {
       throw inCall(error, operation, taskId);
@@ -363,7 +363,7 @@ export class LocalTaskStore implements TaskStore {
 
 /** Most calls come with a good id and nothing else. */
 function checkCall(taskId: string, options: object): void {
-  if (options !== none || typeof taskId !== 'string' || !taskId) check(callShape, options && { taskId, ...options });
+  if (options !== none || typeof taskId !== 'string' || !taskId) check(callShape, { taskId, ...options });
 }
 
 /** A change without its items. */

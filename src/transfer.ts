@@ -21,10 +21,10 @@ export async function* exportTasks(port: StorePort, { callerId, signal }: Export
   }
 }
 
-const sourceShape = is((source) => {
-  const { [Symbol.iterator]: each, [Symbol.asyncIterator]: later } = Object(source);
-  return each || later;
-}, 'text or lines');
+const sourceShape = is(
+  (source) => Symbol.iterator in Object(source) || Symbol.asyncIterator in Object(source),
+  'text or lines',
+);
 
 export async function importTasks(
   port: StorePort,

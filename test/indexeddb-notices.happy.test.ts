@@ -1,8 +1,9 @@
 /** What is heard in one context of what was done in another. */
 import { expect, it } from 'vitest';
+import { answerOf } from '../src/backends/indexeddb/connection.ts';
 import type { Message, Part, Task } from '../src/core/task.ts';
 import type { TaskChange } from '../src/index.browser.ts';
-import { newName, open, patch, undoAfterEach } from './support/indexeddb-tools.ts';
+import { newName, open, openRaw, patch, undoAfterEach } from './support/indexeddb-tools.ts';
 
 undoAfterEach();
 
@@ -100,4 +101,22 @@ it('a page that was put away, and is shown again, looks at what it watches', asy
   silence();
   globalThis.dispatchEvent(new Event('pageshow'));
   expect((await news).value?.task.history).toHaveLength(2);
+});
+
+it('what was taken out without a record, the disk being full, is not listed any more once that is told', async () => {
+  const name = newName();
+  const writer = await open({ name });
+  for (const id of ['t', 'u']) await writer.upsertTask({ id, message: say('first') });
+  await writer.close();
+  const reader = await open({ name });
+  const listed = async () => (await reader.listTasks()).tasks.map(({ id }) => id).sort();
+  expect(await listed()).toEqual(['t', 'u']);
+  const db = await openRaw(name);
+  const rows = db.transaction('tasks', 'readwrite').objectStore('tasks');
+  await answerOf(rows.delete('i:t'));
+  const key = { callerId: undefined, taskType: 'incoming', taskId: 't' };
+  const channel = new BroadcastChannel(`holdfast:${name}`);
+  channel.postMessage([{ key, type: 'deleted', revision: 1, messages: [0, 0], parts: [] }]);
+  await expect.poll(listed).toEqual(['u']);
+  channel.close();
 });

@@ -47,7 +47,7 @@ describe('arguments that are none', () => {
     ];
     for (const [call, ...args] of refused) {
       const refusal = expect(async () => any[call]?.(...args), call).rejects;
-      await refusal.toMatchObject({ name: 'TaskStoreError', code: 'INVALID_ARGUMENT' });
+      await refusal.toMatchObject({ name: 'TaskStoreError', code: 'INVALID_ARGUMENT', operation: call });
     }
   });
 });

@@ -1,7 +1,7 @@
 /** What the remote shows, and what it means here: whose status wins, what others wrote, what it lost, what comes late. */
 import { describe, expect, test } from 'vitest';
 import type { Part, StoredTask, Task, TaskState } from '../src/core/task.ts';
-import type { LocalTaskStore } from '../src/local-task-store.ts';
+import { readHead } from '../src/sync/state.ts';
 import { elkarImitation } from './support/elkar-imitation.ts';
 import { says, textOf } from './support/sync-play.ts';
 import { SyncWorld } from './support/sync-world.ts';
@@ -31,9 +31,6 @@ async function shared() {
 }
 
 const textsOf = (task: Task) => task.history?.map(textOf);
-const headOf = async (store: LocalTaskStore) => {
-  return (await store.port.read(key, () => ({ messages: [0, 0], parts: () => [0, 0] })))?.head;
-};
 
 describe('a status', () => {
   type Status = readonly [state: TaskState, seconds: number];
@@ -106,10 +103,10 @@ describe('what others wrote', () => {
     const { store, put, pull } = await shared();
     await put({ new_messages: [says('theirs')] });
     await pull();
-    const head = await headOf(store);
+    const head = await readHead(store.port, key);
     await pull();
     await pull();
-    expect(await headOf(store)).toEqual(head);
+    expect(await readHead(store.port, key)).toEqual(head);
   });
 
   test('comes into an outgoing task whole', async () => {

@@ -8,8 +8,7 @@ import { agentRuns, type Run, replay, type Step } from './support/agent-runs.ts'
 import { elkarImitation } from './support/elkar-imitation.ts';
 import { type FaultyProxy, faultyProxy } from './support/faulty-proxy.ts';
 import { serveRequests } from './support/http.ts';
-import { scaled, seeded } from './support/long.ts';
-import { mulberry } from './support/remote-world.ts';
+import { scaled, seededRandom } from './support/long.ts';
 
 /** A clock that goes a hundred times as fast, so that no backoff takes long. */
 const speed = 100;
@@ -40,8 +39,7 @@ function renamed({ name, steps }: Run, n: number): Run {
 
 describe.each(Object.entries(remotes))('against %s', (name, remote) => {
   test('every run arrives, each message and part once, in order', async () => {
-    const { seed } = seeded(`sync over HTTP with ${name}`);
-    const random = mulberry(seed);
+    const random = seededRandom(`sync over HTTP with ${name}`);
     const server = await serveRequests(await remote());
     const runs = agentRuns().flatMap((run) => Array.from({ length: scaled(1, 5) }, (_, n) => renamed(run, n)));
     const proxy = await faultyProxy(server.origin, 0.3, random);

@@ -8,13 +8,11 @@ import { startProgram } from './support/cli.ts';
 import { elkarImitation } from './support/elkar-imitation.ts';
 import { faultyProxy } from './support/faulty-proxy.ts';
 import { serveRequests } from './support/http.ts';
-import { scaled, seeded } from './support/long.ts';
+import { scaled, seededRandom } from './support/long.ts';
 import { newFolder } from './support/places.ts';
-import { mulberry } from './support/remote-world.ts';
 
 test('kills at random moments of pushing leave every change on the remote once, in order', async () => {
-  const { seed } = seeded('kills while pushing');
-  const random = mulberry(seed);
+  const random = seededRandom('kills while pushing');
   const elkar = elkarImitation();
   const server = await serveRequests(elkar.handle);
   const proxy = await faultyProxy(server.origin, 0.1, random);

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { scaled, seeded } from './support/long.ts';
-import type { Fault, Handle } from './support/remote-world.ts';
+import { type Fault, type Handle, promptFaults } from './support/remote-world.ts';
 import {
   expectNoneTwice,
   type ForeignFields,
@@ -34,20 +34,7 @@ type Action =
   | { kind: 'delete'; task: number }
   | { kind: 'replace'; task: number };
 
-const faults: Fault[] = [
-  'drop-request',
-  'drop-answer',
-  'late',
-  'duplicate',
-  '500-before',
-  '500-after',
-  '503',
-  '401',
-  '413',
-  '429',
-  'captive',
-  'ok',
-];
+const faults: Fault[] = [...promptFaults, 'late', 'duplicate'];
 const task = fc.nat(2);
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('upsert' as const), task }) },

@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { scaled, seeded } from './support/long.ts';
-import type { Fault, Handle } from './support/remote-world.ts';
+import { type Fault, type Handle, promptFaults } from './support/remote-world.ts';
 import {
   type ForeignFields,
   foreignFields,
@@ -29,20 +29,7 @@ type Action =
   | { kind: 'release'; count: number }
   | { kind: 'late' };
 
-const prompt: Fault[] = [
-  'ok',
-  'drop-request',
-  'drop-answer',
-  '500-before',
-  '500-after',
-  '503',
-  '401',
-  '413',
-  '429',
-  'captive',
-  'hold',
-  'hold-413',
-];
+const prompt: Fault[] = [...promptFaults, 'hold', 'hold-413'];
 const is = <K extends string>(...kinds: K[]) => fc.constantFrom(...kinds);
 const tab = fc.nat(3);
 const task = fc.nat(1);
@@ -76,7 +63,7 @@ class Play extends SyncPlay<TabsWorld> {
     this.tick();
     switch (action.kind) {
       case 'run':
-        return world.run(Number.POSITIVE_INFINITY, action.ms);
+        return world.runFor(action.ms);
       case 'fault':
         world.faults.push(...action.faults);
         return;
@@ -140,7 +127,7 @@ class Play extends SyncPlay<TabsWorld> {
     for (let round = 0; round < 3; round++) {
       await world.release();
       for (const { store } of world.tabs) store.sync?.resume();
-      await world.run(Number.POSITIVE_INFINITY, 1_200_000);
+      await world.runFor(1_200_000);
       await world.deliverLate();
       for (const id of this.said.keys()) {
         for (const { taskId, error } of await this.#sync.blocked()) {
@@ -149,7 +136,7 @@ class Play extends SyncPlay<TabsWorld> {
           await this.#sync.retry(taskId);
         }
         const pulled = this.#sync.pull(id);
-        await Promise.all([pulled, world.run(Number.POSITIVE_INFINITY, 1000)]);
+        await Promise.all([pulled, world.runFor(1000)]);
       }
     }
   }
@@ -176,7 +163,7 @@ class Play extends SyncPlay<TabsWorld> {
   async end(): Promise<void> {
     const { world } = this;
     const { requests } = world;
-    await world.run(Number.POSITIVE_INFINITY, 3_600_000);
+    await world.runFor(3_600_000);
     expect(world.requests, 'idle stores ask nothing').toBe(requests);
     for (const { store } of world.tabs) await store.close();
     await world.run(100);

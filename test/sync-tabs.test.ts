@@ -10,7 +10,7 @@ async function place(hasLocks: boolean) {
   const world = new TabsWorld(elkar.handle, hasLocks);
   const [first, second] = [await world.open(), await world.open()];
   await first.store.upsertTask({ id: 't', message: says('1') });
-  await world.run(Number.POSITIVE_INFINITY, 1000);
+  await world.runFor(1000);
   const history = () => elkar.rows.flatMap(({ task }) => (task as unknown as Task).history?.map(textOf));
   return { elkar, world, first, second, history };
 }
@@ -20,20 +20,20 @@ describe('without locks', () => {
     const { elkar, world, first, second, history } = await place(false);
     world.faults.push('hold-request');
     await first.store.updateTask('t', { newMessages: [says('2')] });
-    await world.run(Number.POSITIVE_INFINITY, 1000);
+    await world.runFor(1000);
     const { length } = elkar.requests;
     await second.store.updateTask('t', { newMessages: [says('3')] });
-    await world.run(Number.POSITIVE_INFINITY, 20_000);
+    await world.runFor(20_000);
     expect(elkar.requests).toHaveLength(length);
     await world.release();
-    await world.run(Number.POSITIVE_INFINITY, 20_000);
+    await world.runFor(20_000);
     expect(history()).toEqual(['1', '2', '3']);
 
     world.faults.push('drop-request');
     await first.store.updateTask('t', { newMessages: [says('4')] });
     await world.run(1);
     await world.crash(first);
-    await world.run(Number.POSITIVE_INFINITY, 600_000);
+    await world.runFor(600_000);
     expect(history()).toEqual(['1', '2', '3', '4']);
   });
 });
@@ -51,7 +51,7 @@ describe('with locks', () => {
       expect(world.timers).toBeLessThanOrEqual(timers + 2);
     }
     world.faults.length = 0;
-    await world.run(Number.POSITIVE_INFINITY, 600_000);
+    await world.runFor(600_000);
     await flushed;
   });
 
@@ -60,13 +60,13 @@ describe('with locks', () => {
     await first.store.updateTask('t', { newMessages: [says('2')] });
     world.freeze(first);
     world.faults.push('hold-request');
-    await world.run(Number.POSITIVE_INFINITY, 10_000);
+    await world.runFor(10_000);
     expect(second.store.sync?.status).toMatchObject({ state: 'pushing', leader: true });
     await world.thaw(first);
-    await world.run(Number.POSITIVE_INFINITY, 5000);
+    await world.runFor(5000);
     expect(first.store.sync?.status.leader).toBe(false);
     await world.release();
-    await world.run(Number.POSITIVE_INFINITY, 5000);
+    await world.runFor(5000);
     expect(history()).toEqual(['1', '2']);
     expect(second.store.sync?.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
   });
@@ -75,14 +75,14 @@ describe('with locks', () => {
     const { world, first, second, history } = await place(true);
     await first.store.updateTask('t', { newMessages: [says('2')] });
     world.faults.push('hold-413');
-    await world.run(Number.POSITIVE_INFINITY, 100);
+    await world.runFor(100);
     world.freeze(first);
-    await world.run(Number.POSITIVE_INFINITY, 10_000);
+    await world.runFor(10_000);
     await world.release();
     await world.thaw(first);
-    await world.run(Number.POSITIVE_INFINITY, 1000);
+    await world.runFor(1000);
     await second.store.updateTask('t', { newMessages: [says('3')] });
-    await world.run(Number.POSITIVE_INFINITY, 5000);
+    await world.runFor(5000);
     expect(await second.store.sync?.blocked()).toEqual([]);
     expect(history()).toEqual(['1', '2', '3']);
   });

@@ -82,10 +82,11 @@ class IndexedDbBackend implements Backend {
 
   listen(listener: (notices: readonly Notice[]) => void): () => void {
     const hear = ({ data }: MessageEvent<readonly Notice[]>) => {
+      const { view } = this.#replica;
       // One that was erased stands in no record, from which its end would be learned.
-      const isGone = ({ type, key }: Notice) =>
-        type === 'deleted' && this.#replica.view.known.get(encodeKey(key)) !== null;
-      if (data.some(isGone)) this.#replica.forget();
+      const gone = data.filter(({ type }) => type === 'deleted');
+      if (gone.some(({ key }) => view.known.get(encodeKey(key)))) this.#replica.forget();
+      else if (gone[0]) view.pages = new Map();
       listener(data);
     };
     const end = new AbortController();

@@ -79,7 +79,7 @@ export class TaskStoreError extends Error {
   constructor(code: TaskStoreErrorCode, message: string, details: TaskStoreErrorDetails = {}) {
     const { cause, operation, taskId, issues = [], status, retryAfterMs } = details;
     // What was given as an id may be anything.
-    const subject = taskId === undefined ? '' : ` of task ${shorten(JSON.stringify(String(taskId)))}`;
+    const subject = typeof taskId === 'string' ? ` of task ${shorten(JSON.stringify(taskId))}` : '';
     super(operation ? `${operation}${subject}: ${message}` : message, cause === undefined ? {} : { cause });
     Object.assign(this, { code, operation, taskId, issues, status, retryAfterMs });
   }

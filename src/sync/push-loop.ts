@@ -4,7 +4,7 @@ import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
 import type { Touched } from '../store-port.ts';
 import type { SyncStatus } from '../task-store.ts';
 import type { SyncContext } from './context.ts';
-import { assertFree, type PushedTask, pushStep } from './push.ts';
+import { ifFree, type PushedTask, pushStep } from './push.ts';
 import { blameFor, delayAfter } from './schedule.ts';
 import { errorOf, note } from './state.ts';
 
@@ -207,10 +207,7 @@ export class PushLoop {
     const { code, message, status } = this.#lastError as TaskStoreError;
     this.#remote.failures = 0;
     // Set aside, the task stays whole as it is.
-    const noted = note(this.#context.port, task.key, (state) => {
-      assertFree(this.#context, state);
-      return [{ ...state, blocked: { code, message, status } }];
-    });
+    const noted = note(this.#context.port, task.key, ifFree(this.#context, { blocked: { code, message, status } }));
     await noted.then(
       ({ record }) => this.#look(task, record?.head),
       (cause) => this.blame(cause, task),

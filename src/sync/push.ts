@@ -130,11 +130,15 @@ async function exchange(
 }
 
 async function noteFields(context: SyncContext, head: TaskHead, fields: Partial<SyncState>) {
-  const decide: Decide = (state) => {
+  return (await noteAt(context, head, ifFree(context, fields)))?.head;
+}
+
+/** Sets these fields where no other context has the task. */
+export function ifFree(context: SyncContext, fields: Partial<SyncState>): Decide {
+  return (state) => {
     assertFree(context, state);
     return [{ ...state, ...fields }];
   };
-  return (await noteAt(context, head, decide))?.head;
 }
 
 /** Writes what `decide` answers, if sync's state of the task is still as in `head`, and the task the same; undefined: it is not. */
@@ -153,7 +157,7 @@ async function noteAt({ port }: SyncContext, head: TaskHead, decide: Decide, sel
  * A leader of a later term has written, or another context's request is out: this one must leave the task alone. A claim
  * that lasts longer than one can was made before the clock was set back.
  */
-export function assertFree({ id, port, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
+function assertFree({ id, port, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
   const left = target && target.by !== id ? target.until - port.environment.now() : 0;
   const isClaimed = left > 0 && left <= claimMs;
   if (isClaimed || Number(term) > Number(ours)) throw new TaskStoreError('STORE_LOCKED', 'another tab pushes it');

@@ -261,10 +261,10 @@ export class ElkarSync implements TaskSync {
   #hear(word: Word): void {
     const loop = this.#loop;
     if (typeof word === 'object') {
-      if (!this.#isTaking && !loop) {
+      if (!this.#isTaking) {
         this.#heard = { ...word, lastError: unpacked(word.lastError) };
         // It may have been paused before this context was here, and is to stay so when this one leads.
-        this.#context.pause.by = word.state === 'paused' && !isKeyRefused(word) ? 'user' : undefined;
+        if (!loop) this.#context.pause.by = word.state === 'paused' && !isKeyRefused(word) ? 'user' : undefined;
       }
     } else if (word === 'answer') {
       if (loop) this.#say(this.#status);

@@ -4,23 +4,29 @@
  */
 import { readTaskResponse } from '../../src/elkar/wire-answers.ts';
 import { elkarSync, type SyncOptions, type SyncPlatform } from '../../src/sync.ts';
+import { randomOf } from './long.ts';
 
 export type Handle = (request: Request) => Promise<Response>;
 
-/** What the network does with one request; `ok` is what it does with all that come after the plan. */
+/** With these, what arrives does so at once; `ok` is what the network does with all that come after the plan. */
+export const promptFaults = [
+  'ok',
+  'drop-request',
+  'drop-answer',
+  '500-before',
+  '500-after',
+  '503',
+  '401',
+  '413',
+  '429',
+  'captive',
+] as const;
+
+/** What the network does with one request. */
 export type Fault =
-  | 'ok'
-  | 'drop-request'
-  | 'drop-answer'
+  | (typeof promptFaults)[number]
   | 'late'
   | 'duplicate'
-  | '500-before'
-  | '500-after'
-  | '503'
-  | '401'
-  | '413'
-  | '429'
-  | 'captive'
   /** Delivered; the answer comes when it is released. */
   | 'hold'
   /** It is delivered when it is released. */
@@ -83,7 +89,7 @@ export class RemoteWorld {
         ...options,
         platform: {
           later: (ms, then) => this.#later(ms, () => life.do(then)),
-          random: mulberry(this.#ids),
+          random: randomOf(this.#ids),
           onWake: (wake) => {
             const call = () => life.do(wake);
             this.#wakes.add(call);
@@ -117,9 +123,19 @@ export class RemoteWorld {
     }
   }
 
-  /** Moves the clock from timer to timer until none is left, so many have run, or so many ms are over. */
-  async run(timers = Number.POSITIVE_INFINITY, ms = Number.POSITIVE_INFINITY): Promise<void> {
+  /** Moves the clock from timer to timer until none is left, or so many have run. */
+  run(timers = Number.POSITIVE_INFINITY): Promise<void> {
+    return this.#run(timers, Number.POSITIVE_INFINITY);
+  }
+
+  /** The same until so many ms are over. */
+  async runFor(ms: number): Promise<void> {
     const end = this.#now + ms;
+    await this.#run(Number.POSITIVE_INFINITY, end);
+    this.#now = Math.max(this.#now, end);
+  }
+
+  async #run(timers: number, end: number): Promise<void> {
     await this.rest();
     for (let ran = 0; ran < timers && this.#timers.size > 0; ran++) {
       const [id, { at, call }] = [...this.#timers].reduce((a, b) => (b[1].at < a[1].at ? b : a));
@@ -130,7 +146,6 @@ export class RemoteWorld {
       call();
       await this.rest();
     }
-    if (Number.isFinite(end)) this.#now = Math.max(this.#now, end);
   }
 
   /** The network is back, or the page is seen again: told to all who want to know. Answers how many they are. */
@@ -226,13 +241,3 @@ const refusals: { readonly [fault: string]: () => Response } = {
   429: () => new Response('', { status: 429, headers: { 'retry-after': '1' } }),
   captive: () => new Response('<html>Log in to the hotel</html>', { status: 200 }),
 };
-
-export function mulberry(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}

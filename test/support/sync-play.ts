@@ -124,7 +124,10 @@ export class SyncPlay<W extends RemoteWorld> {
     const { timestamp: ours = '', ...status } = local?.task.status ?? { state: 'unknown' };
     const { timestamp: theirs = '', ...remoteStatus } = remote?.task.status ?? { state: 'unknown' };
     // One that had to go again, over another's or a late one, went without its message, which was there already.
-    if ((this.#contested.has(id) || this.world.wasLate) && !remoteStatus.message) delete status.message;
+    if (status.message && !remoteStatus.message && (this.#contested.has(id) || this.world.wasLate)) {
+      expect(remote?.task.history?.map(textOf)).toContain(textOf(status.message));
+      delete status.message;
+    }
     expect(remoteStatus).toEqual(status);
     // When a task was created is each side's own to say.
     if (status.state !== 'submitted') expect(Date.parse(theirs)).toBe(Date.parse(ours));

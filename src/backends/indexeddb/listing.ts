@@ -27,15 +27,18 @@ export async function listHeads(look: Look, query: HeadQuery): Promise<TaskHead[
   const { sessionId } = query;
   const tasks = look.tx.objectStore('tasks');
   const place = tasks.index('place');
-  const read = async (limit: number) => {
-    if (sessionId !== undefined) return [await answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId))];
-    const stretches = await stretchesOf(place, query);
-    return Promise.all(stretches.map((stretch) => pageOf(place, stretch, { ...query, limit })));
-  };
+  const read = async (limit: number) =>
+    Promise.all(
+      sessionId === undefined
+        ? (await stretchesOf(place, query)).map((stretch) => pageOf(place, stretch, { ...query, limit }))
+        : [answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId))],
+    );
   // A session has few tasks.
   const limit = sessionId === undefined ? query.limit : Number.POSITIVE_INFINITY;
   const heads = await currentHeads(look, limit, (limit) => recall(look, { ...query, limit }, () => read(limit)));
-  const listed = [...heads.map(toListed), ...overlayOf(await look.view).newestFirst].sort(compareNewest);
+  // There may be far more of them than are asked for.
+  const unfolded = takeHeads(overlayOf(await look.view).newestFirst, query);
+  const listed = [...heads.map(toListed), ...unfolded].sort(compareNewest);
   return takeHeads(listed, query).map(({ head }) => head);
 }
 
@@ -73,7 +76,7 @@ async function recall({ pages, view }: Look, query: HeadQuery, read: () => Promi
   const found = (await read()).map((rows) => rows.map(({ key, head }) => ({ key, head })));
   const now = await view;
   now.pages.set(name, found);
-  now.weight += found.flat().reduce((weight, { key, head }) => weight + key.length + head.length, TASK_WEIGHT);
+  now.weight += found.flat().reduce((weight, { head }) => weight + head.length, TASK_WEIGHT);
   return found;
 }
 
