@@ -55,7 +55,6 @@ describe('answers', () => {
       { status: 200 },
     ],
     ['204', () => new Response(null, { status: 204 }), 'REMOTE_UNREACHABLE', { status: 204 }],
-    ['a redirect', () => new Response(null, { status: 302, headers: { location: '/login' } }), 'REMOTE_UNREACHABLE'],
     ['an empty 500', () => new Response('', { status: 500 }), 'REMOTE_UNREACHABLE', { status: 500 }],
     ['Database Error', () => json(500, { error_type: 'Database Error', details: 'x' }), 'REMOTE_UNREACHABLE'],
     ['502 of a proxy', () => new Response(page, { status: 502 }), 'REMOTE_UNREACHABLE', { status: 502 }],
@@ -152,7 +151,7 @@ describe('answers', () => {
 });
 
 describe('requests', () => {
-  it('go to the route, with the key, and follow no redirect', async () => {
+  it('go to the route, with the key', async () => {
     const seen: { url: string; init: RequestInit }[] = [];
     const to = transport((request) => {
       seen.push(request);
@@ -171,10 +170,23 @@ describe('requests', () => {
       'GET https://elkar.example/api/client-side/tasks/t1?caller_id=ann&history_length=3',
     ]);
     expect(seen[1]?.init).toMatchObject({
-      redirect: 'manual',
       headers: { 'x-api-key': 'secret-key', 'content-type': 'application/json' },
       body: '{"caller_id":"ann"}',
     });
+  });
+
+  it('follow no redirect', async () => {
+    const asked: (string | undefined)[] = [];
+    const server = await serveListener((request, response) => {
+      asked.push(request.url);
+      response.writeHead(307, { location: '/elsewhere' }).end();
+    });
+    const to = new ElkarTransport({ baseUrl: server.origin, apiKey: 'secret-key' });
+    for (const call of [get(to), to.createTask({ a: 1 }), to.updateTask('t1', { caller_id: 'ann' })]) {
+      expect((await failure(call)).code).toBe('REMOTE_UNREACHABLE');
+    }
+    expect(asked.sort()).toEqual(['/tasks', '/tasks/t1', '/tasks/t1?caller_id=ann']);
+    await server.close();
   });
 
   it('ask a key function once, and again after a 401, once', async () => {

@@ -3,7 +3,6 @@ import type { TaskStoreError, TaskStoreErrorCode, TaskStoreErrorDetails } from '
 import type { Json } from '../core/json.ts';
 
 export interface Answer {
-  /** Of status 0: a redirect that a browser keeps to itself. */
   readonly response: Pick<Response, 'status' | 'headers'>;
   readonly text: string;
 }
