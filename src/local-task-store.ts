@@ -2,35 +2,17 @@
  * The store over a backend of this machine: every call is checked, committed, then told to who listens. Holds no rule of
  * its own (those are the reducer's) and knows nothing of where the backend keeps things.
  */
-import type { Backend, Committed, Notice } from './backends/backend.ts';
+import type { Backend, Committed } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { untilAborted } from './core/abort.ts';
 import { inCall, invalidArgument, TaskStoreError } from './core/errors.ts';
-import {
-  type ArtifactHead,
-  type Change,
-  type KeyOptions,
-  keyOf,
-  newsOf,
-  type TaskHead,
-  type TaskKey,
-} from './core/head.ts';
-import { Listeners } from './core/listeners.ts';
-import {
-  type SelectRange,
-  selectNothing,
-  selectView,
-  type TaskRecord,
-  type TaskView,
-  toStoredTask,
-} from './core/record.ts';
+import { type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head.ts';
+import { selectNothing, selectView, type TaskRecord, type TaskView, toStoredTask } from './core/record.ts';
 import { type Command, reduce, type Tracking } from './core/reduce.ts';
 import { check, validate } from './core/shape.ts';
 import {
-  type Artifact,
   callShape,
   listQueryShape,
-  type Part,
   type StoredTask,
   type Task,
   type TaskSendParams,
@@ -41,7 +23,7 @@ import {
 } from './core/task.ts';
 import type { Environment } from './environment.ts';
 import { toHeadQuery, toPage } from './list-tasks.ts';
-import { type StorePort, SYNC_META, type SyncAdapter, type Touched, type TransactOptions } from './store-port.ts';
+import { type StorePort, SYNC_META, type SyncAdapter, type TransactOptions } from './store-port.ts';
 import type {
   CallOptions,
   ExportOptions,
@@ -78,12 +60,9 @@ export class LocalTaskStore implements TaskStore {
   readonly #backend: Backend;
   readonly #environment: Environment;
   readonly #hub = new ChangeHub();
-  readonly #pending = new Listeners<Touched>();
   readonly #stopListening: () => void;
   /** Undefined until the backend has said whether this store was ever opened with sync; then whose its changes are. */
   #tracking: Promise<Tracking | undefined> | undefined;
-  /** Notices of other contexts, told one after the other. */
-  #telling: Promise<void> = Promise.resolve();
   #active = 0;
   #idle = () => {};
   #closing: Promise<void> | undefined;
@@ -95,7 +74,11 @@ export class LocalTaskStore implements TaskStore {
     const isLive = !backend.info.isReadOnly;
     this.capabilities = { list: true, delete: isLive, watch: isLive, transfer: true, lossless: true };
     if (sync) this.#tracking = Promise.resolve({ identity: sync.identity });
-    this.#stopListening = backend.listen((notices) => this.#hear(notices));
+    this.#stopListening = backend.listen((notices) => {
+      // Another may have been opened with sync.
+      if (!notices[0] && !sync) this.#tracking = undefined;
+      this.#hub.hear(notices, backend);
+    });
     this.port = {
       environment,
       storageId: `${backend.info.kind}:${backend.info.location}`,
@@ -106,7 +89,7 @@ export class LocalTaskStore implements TaskStore {
       getMeta: (name) => backend.getMeta(name),
       setMeta: (name, value) => backend.setMeta(name, value),
       run: (operation, taskId, call) => this.#run(operation, taskId, {}, call, same),
-      onPending: (listener) => this.#pending.add(listener),
+      onPending: (listener) => this.#hub.pending.add(listener),
     };
     this.sync = sync?.start(this.port);
   }
@@ -262,7 +245,7 @@ export class LocalTaskStore implements TaskStore {
       return typeof command === 'object' ? reduce(head, command, context) : command;
     };
     const committed = await this.#backend.commit(key, decideChange, select);
-    this.#announce(key, committed, source);
+    this.#hub.announce(key, committed, source);
     return committed;
   }
 
@@ -275,54 +258,6 @@ export class LocalTaskStore implements TaskStore {
       this.#tracking = undefined;
       throw error;
     }
-  }
-
-  #announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
-    if (!decision) return;
-    const change = decision === 'remove' ? undefined : decision;
-    const head = change ? change.head : before;
-    if (head?.pendingSince !== undefined) this.#pending.tell(change ? head : { ...head, type: 'deleted' });
-    if (change?.quiet) return;
-    if (this.#hub.size > 0) {
-      this.#hub.tell(change ? toTaskChange(before, change, source) : changeOf(key, source, 'deleted'));
-    }
-    this.#hub.wake(key, !change);
-  }
-
-  #hear(notices: readonly Notice[]): void {
-    if (!notices[0]) {
-      // Another may have been opened with sync.
-      if (!this.sync) this.#tracking = undefined;
-      this.#hub.wakeAll(false);
-    }
-    for (const notice of notices) {
-      // One that was deleted may have been made anew; whoever watches looks.
-      this.#hub.wake(notice.key, false);
-      this.#pending.tell(notice);
-      // A failed read must not end the telling of what follows; watchers will meet the failure themselves.
-      if (this.#hub.size > 0) this.#telling = this.#telling.then(() => this.#retell(notice)).catch(() => {});
-    }
-  }
-
-  /** Another context said which items it added; they are read from the storage it shares with this one. */
-  async #retell({ key, id, type, messages, parts, ...news }: Notice): Promise<void> {
-    const select: SelectRange = () => ({
-      messages,
-      parts: (slot) => {
-        const added = parts.find((part) => part.slot === slot);
-        return added ? [added.from, added.to] : [0, 0];
-      },
-    });
-    const found = type === 'deleted' ? undefined : await this.#backend.read(key, select);
-    // Another may have taken its place by now.
-    const record = found?.id === id ? found : undefined;
-    this.#hub.tell({
-      ...changeOf(key, 'elsewhere', type, record && news),
-      ...(record && {
-        messages: record.messages(),
-        artifacts: parts.map(({ slot, from, header }) => toChunk(header, record.parts(slot), from > 0)),
-      }),
-    });
   }
 
   #requireSync(): TaskSync {
@@ -364,42 +299,4 @@ export class LocalTaskStore implements TaskStore {
 /** Most calls come with a good id and nothing else. */
 function checkCall(taskId: string, options: object): void {
   if (options !== none || typeof taskId !== 'string' || !taskId) check(callShape, { taskId, ...options });
-}
-
-/** A change without its items. */
-function changeOf(
-  { taskId, callerId, taskType }: TaskKey,
-  source: TaskChange['source'],
-  type: TaskChange['type'],
-  { status, ...news }: Partial<ReturnType<typeof newsOf>> = {},
-): TaskChange {
-  return {
-    type,
-    source,
-    taskId,
-    ...(callerId !== undefined && { callerId }),
-    taskType,
-    ...news,
-    ...(status && { status }),
-    messages: [],
-    artifacts: [],
-  };
-}
-
-/** An artifact with some of its parts. `append` says where they go, whatever was said of it when the artifact began. */
-function toChunk({ append: _, ...header }: ArtifactHead['header'], parts: readonly Part[], follows: boolean): Artifact {
-  return { ...header, ...(follows && { append: true }), parts: [...parts] };
-}
-
-function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
-  const { head, messages, parts, reset } = change;
-  const earlier = reset ? undefined : before?.artifacts;
-  return {
-    ...changeOf(head.key, source, before ? 'updated' : 'created', newsOf(before, head)),
-    messages,
-    artifacts: parts.map(({ slot, parts }) => {
-      const { header } = (head.artifacts as ArtifactHead[])[slot] as ArtifactHead;
-      return toChunk(header, parts, !!earlier?.[slot]?.partCount);
-    }),
-  };
 }
