@@ -72,11 +72,11 @@ class IndexedDbBackend implements Backend {
   }
 
   getMeta(name: string): Promise<unknown> {
-    return this.#request('meta', 'readonly', (store) => store.get(name));
+    return this.#meta('readonly', (store) => store.get(name));
   }
 
   async setMeta(name: string, value: unknown): Promise<void> {
-    await this.#request('meta', 'readwrite', (store) => store.put(value, name));
+    await this.#meta('readwrite', (store) => store.put(value, name));
     this.#channel?.postMessage([]);
   }
 
@@ -91,8 +91,10 @@ class IndexedDbBackend implements Backend {
     };
     const end = new AbortController();
     this.#channel?.addEventListener('message', hear, end);
+    const look = () => listener([]);
+    this.#connection.onTaken = look;
     // A page that was put away, and is shown again, has heard nothing in the meantime.
-    globalThis.addEventListener?.('pageshow', () => listener([]), end);
+    globalThis.addEventListener?.('pageshow', look, end);
     return () => end.abort();
   }
 
@@ -118,11 +120,11 @@ class IndexedDbBackend implements Backend {
     );
   }
 
-  #request<T>(name: string, mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {
+  #meta<T>(mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {
     return this.#connection.transact(
-      () => [name],
+      () => ['meta'],
       mode,
-      (tx) => answerOf<T>(ask(tx.objectStore(name))),
+      (tx) => answerOf<T>(ask(tx.objectStore('meta'))),
     );
   }
 

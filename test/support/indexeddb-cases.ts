@@ -166,7 +166,11 @@ export function testIndexedDbCases(): void {
     it('makes way for an upgrade by a newer version, and says why it cannot come back', async () => {
       const store = await open();
       await create(store, 't');
+      const watched = store.watch('t');
+      await watched.next();
+      const news = watched.next();
       (await openRaw(store.name, 3)).close();
+      await expect(news).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
       await expect(store.getTask('t')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
       await expect(open({ name: store.name })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     });
@@ -174,11 +178,15 @@ export function testIndexedDbCases(): void {
     it('makes way for a deletion of the database and goes on with an empty one', async () => {
       const store = await open();
       await create(store, 't');
+      const watched = store.watch('t');
+      await watched.next();
+      const news = watched.next();
       await new Promise((resolve, reject) => {
         const request = indexedDB.deleteDatabase(store.name);
         request.onsuccess = resolve;
         request.onerror = reject;
       });
+      expect((await news).done).toBe(true);
       await expect(append(store, 't', 'gone')).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
       await create(store, 't');
       expect(await texts(store, 't')).toEqual(['first']);

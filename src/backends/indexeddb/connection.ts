@@ -14,6 +14,8 @@ const ATTEMPTS = 4;
 const cutOff = ['AbortError', 'InvalidStateError', 'TransactionInactiveError', 'UnknownError'];
 
 export class Connection {
+  /** Called when another context deletes the database or raises its version: whoever asks again finds out which. */
+  declare onTaken?: () => void;
   readonly #name: string;
   readonly #limit: Limit;
   readonly #durability: IDBTransactionDurability;
@@ -37,7 +39,10 @@ export class Connection {
   /** Async, since a browser that denies storage throws at once. */
   async #connect(): Promise<IDBDatabase> {
     if (this.#isClosed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
-    const opening = openDatabase(this.#name, () => close());
+    const opening = openDatabase(this.#name, () => {
+      close();
+      this.onTaken?.();
+    });
     const close = () => opening.then((db) => db.close()).catch(() => {});
     return unwrap(await this.#limit(opening, close)) as IDBDatabase;
   }

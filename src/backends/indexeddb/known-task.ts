@@ -43,7 +43,7 @@ export class Tail {
     return this.base + this.items.length;
   }
 
-  slice(from: number, to: number): Item[] {
+  slice(from: number, to = this.end): Item[] {
     return this.items.slice(from - this.base, to - this.base);
   }
 
@@ -142,20 +142,20 @@ export class KnownTask {
     const tails: Run[] = [];
     this.tails.forEach((tail, number) => {
       const from = counts[number] ?? 0;
-      if (from < tail.end) tails[number] = { from, items: tail.slice(from, tail.end) };
+      if (from < tail.end) tails[number] = { from, items: tail.slice(from) };
     });
     return { key: encodeKey(head.key), id: this.id, head: JSON.stringify(head), tails };
   }
 
   /** Where the inline tails have grown too long: what they hold, as segments to write; they are empty then. */
   seal(): Segment[] {
-    const inline = this.tails.flatMap((tail) => tail.slice(tail.sealed, tail.end));
+    const inline = this.tails.flatMap((tail) => tail.slice(tail.sealed));
     if (inline.length <= INLINE_ITEMS && lengthOf(inline) <= INLINE_LENGTH) return [];
     const segments: Segment[] = [];
     this.tails.forEach((tail, number) => {
       if (tail.sealed === tail.end) return;
       for (let from = tail.next; from < tail.end; from += SEGMENT_ITEMS) {
-        const items = tail.slice(from, Math.min(from + SEGMENT_ITEMS, tail.end));
+        const items = tail.slice(from, from + SEGMENT_ITEMS);
         segments.push([items, [this.id, number, from]]);
         tail.next = items.length < FULL_ITEMS && lengthOf(items) < FULL_LENGTH ? from : tail.end;
       }
@@ -175,7 +175,7 @@ export class KnownTask {
       session: body.sessionId,
       pending: pendingSince,
       head: JSON.stringify(head),
-      tails: this.tails.map((tail) => ({ from: tail.sealed, items: tail.slice(tail.sealed, tail.end) })),
+      tails: this.tails.map((tail) => ({ from: tail.sealed, items: tail.slice(tail.sealed) })),
     };
   }
 

@@ -48,8 +48,8 @@ export interface Written {
 export class Replica {
   /** The name this context writes under. */
   #owner = Math.random();
-  /** When another context was last seen to have written, by the clock of this context. */
-  #disturbedAt = Number.NEGATIVE_INFINITY;
+  /** When another context was last seen to have written, by the clock of this context; long ago, where none was. */
+  #disturbedAt = -CALM_MS;
   declare view: View;
   /** The records of writes that were given up when the browser could not be stopped from them any more. */
   givenUp: readonly JournalRecord[] = [];
@@ -191,7 +191,7 @@ export class Replica {
   settleFold(folded: readonly Unfolded[]): void {
     const { view } = this;
     this.givenUp = [];
-    const last = folded.at(-1)?.header[0] ?? -1;
+    const last = folded.at(-1)?.header[0] ?? 0;
     view.log = view.log.filter(({ header }) => header[0] > last);
     view.length = view.log.reduce((sum, { length }) => sum + length, 0);
     view.overlay = undefined;

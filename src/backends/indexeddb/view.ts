@@ -70,9 +70,10 @@ export function isNew({ names }: View, name: string): boolean {
 }
 
 export function overlayOf(view: View): Overlay {
-  if (view.overlay) return view.overlay;
-  const names = new Set(view.log.flatMap(({ names }) => names));
-  const listed = Array.from(names, (name) => view.known.get(name)).flatMap((task) => task?.listed ?? []);
-  view.overlay = { names, newestFirst: listed.sort(compareNewest) };
+  if (!view.overlay) {
+    const names = new Set(view.log.flatMap(({ names }) => names));
+    const listed = Array.from(names, (name) => view.known.get(name)?.listed ?? []).flat();
+    view.overlay = { names, newestFirst: listed.sort(compareNewest) };
+  }
   return view.overlay;
 }
