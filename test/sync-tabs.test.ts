@@ -55,6 +55,18 @@ describe('with locks', () => {
     await flushed;
   });
 
+  test('a frozen leader is succeeded as soon as another tab wakes up, however long that was to wait', async () => {
+    const { world, first, second, history } = await place(true);
+    world.freeze(first);
+    await second.store.updateTask('t', { newMessages: [says('2')] });
+    await world.runFor(500);
+    await world.wake();
+    await world.runFor(2500);
+    expect(second.store.sync?.status.leader).toBe(true);
+    await second.store.sync?.flush();
+    expect(history()).toEqual(['1', '2']);
+  });
+
   test('a leader that was frozen, and succeeded, pushes nothing when it goes on', async () => {
     const { world, first, second, history } = await place(true);
     await first.store.updateTask('t', { newMessages: [says('2')] });

@@ -40,6 +40,8 @@ export class ElkarSync implements TaskSync {
   #isStopped = false;
   #isGathering = false;
   #isWatching = false;
+  /** Ends the wait before the leader is asked how it fares. */
+  #endPatience = () => {};
   /** It has taken the lead, and will have it in a moment: how the leader before fares is of no interest any more. */
   #isTaking = false;
   #heard: SyncStatus | undefined;
@@ -58,6 +60,7 @@ export class ElkarSync implements TaskSync {
     if (this.#channel) this.#channel.onmessage = ({ data }: { readonly data: Word }) => this.#hear(data);
     const wake = () => {
       this.#say('hurry');
+      this.#endPatience();
       void this.#watchLeader(0);
     };
     this.#ends.add(port.onPending((touched) => void this.#gather(touched)));
@@ -192,7 +195,10 @@ export class ElkarSync implements TaskSync {
     const isFollower = () => this.#election && !this.#loop && !this.#isStopped;
     if (this.#isWatching || !isFollower()) return;
     this.#isWatching = true;
-    await this.#sleep(patienceMs);
+    await new Promise<void>((resolve) => {
+      this.#endPatience = resolve;
+      this.#context.later(patienceMs, resolve);
+    });
     const [oldest] = isFollower() ? await this.#context.port.pending(1).catch(() => []) : [];
     if (oldest) {
       this.#heard = undefined;
