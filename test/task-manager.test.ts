@@ -218,6 +218,29 @@ describe.each([
     expect(errors).toMatchObject([{ code: 'ARTIFACT_CLOSED' }]);
   });
 
+  test('a refused change that nobody waits for fails the task, too; one that is caught does not', async () => {
+    const { manager, errors } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await task.upsertArtifacts([chunk('a', { lastChunk: true })]);
+        const refused = task.upsertArtifacts([chunk('b')]);
+        if (task.params.id === 'caught') refused.catch(() => {});
+        if (task.params.id === 'awaited') await Promise.allSettled([refused]);
+        if (task.params.id === 'finished') await task.setStatus('completed');
+      },
+    });
+    for (const [id, state] of [
+      ['unseen', 'failed'],
+      ['caught', 'submitted'],
+      ['awaited', 'submitted'],
+      ['finished', 'completed'],
+    ] as const) {
+      errors.length = 0;
+      expect((await manager.sendTask(ask(id))).status.state).toBe(state);
+      await expect.poll(() => errors).toMatchObject(state === 'submitted' ? [] : [{ code: 'ARTIFACT_CLOSED' }]);
+    }
+  });
+
   test('a stream ends when the handler returns, whatever the status', async () => {
     const { manager } = await openManager({
       store: await open(),

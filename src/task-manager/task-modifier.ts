@@ -10,7 +10,8 @@ export interface RequestContext {
 }
 
 /**
- * Each change is stored, whole, when its promise resolves; only then do readers get it.
+ * Each change is stored, whole, when its promise resolves; only then do readers get it. One that is refused rejects; where the
+ * handler does not wait for it, the turn fails as if it had.
  *
  * A turn is over when the task is finished or waits for its user (`input-required`, `auth-required`), when it is cancelled, or
  * when the handler returns. What a handler still tries to change afterwards is refused: with `CONFLICT`, or with the reason of

@@ -25,6 +25,7 @@ export class Turn {
   #early: TaskChange[] | undefined = [];
   #since = 0;
   #endedBy: TaskState | 'returned' | undefined;
+  readonly #refused: { readonly change: AskedChange; readonly error: unknown }[] = [];
 
   constructor() {
     this.over = new Promise((resolve) => {
@@ -74,12 +75,19 @@ export class Turn {
   }
 
   modifier(params: TaskSendParams, stored: StoredTask, tasks: TaskAccess, key: TaskKey): TaskModifier {
-    const update = (given: UpdateTaskParams) => {
-      const change = copyNow(given);
-      return tasks.inOrder(key, async () => {
-        this.#assertRunning(key.taskId);
-        await tasks.update(key, change());
-      });
+    const update = (given: UpdateTaskParams): Promise<void> => {
+      const wanted = copyNow(given);
+      const write = async () => {
+        try {
+          this.#assertRunning(key.taskId);
+          await tasks.update(key, wanted());
+        } catch (error) {
+          this.#refused.push({ change, error });
+          throw error;
+        }
+      };
+      const change = AskedChange.of(tasks.inOrder(key, write));
+      return change;
     };
     return {
       params,
@@ -92,11 +100,34 @@ export class Turn {
     };
   }
 
+  /** Throws what a change was refused for that the handler has not looked at: as if it had been waited for. */
+  assertKept(): void {
+    const unseen = this.#refused.find(({ change }) => !change.isLookedAt);
+    if (unseen) throw unseen.error;
+  }
+
   #assertRunning(taskId: string): void {
     if (!this.#endedBy) return;
     if (this.#endedBy === 'canceled') throw this.signal.reason;
     const why = this.#endedBy === 'returned' ? 'its handler has returned' : `the task is '${this.#endedBy}'`;
     throw new TaskStoreError('CONFLICT', `the turn is over: ${why}`, { taskId, operation: 'TaskModifier' });
+  }
+}
+
+/** Knows whether anybody waits for it. Where nobody does, its failure is the turn's, and not the process's. */
+class AskedChange extends Promise<void> {
+  isLookedAt = false;
+
+  static of(work: Promise<void>): AskedChange {
+    const change = new AskedChange((resolve) => resolve(work));
+    Promise.prototype.then.call(change, undefined, () => {});
+    return change;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: whoever waits calls it, `await` as well
+  override then<A = void, B = never>(...reactions: Parameters<typeof Promise.prototype.then<A, B>>): Promise<A | B> {
+    this.isLookedAt = true;
+    return super.then(...reactions);
   }
 }
 
