@@ -228,6 +228,13 @@ test('a server that cuts connections, and one that refuses the key, delay and lo
   await expectState(page, 'Completed');
   await toggle(page, 'Key revoked', false);
   await expectEqualSides(page);
+
+  // Started anew, it knows nothing of the key that was revoked; the page finds out when somebody comes back to it.
+  await toggle(page, 'Key revoked', true);
+  await server.kill();
+  server = await startDemoServer(store, server.port);
+  await page.evaluate(() => window.dispatchEvent(new Event('focus')));
+  await expect.poll(() => page.getByRole('switch', { name: 'Key revoked' }).isChecked()).toBe(false);
 });
 
 test('what is exported, deleted and imported again is the same', async () => {

@@ -73,7 +73,10 @@ export class SyncPanel {
     setInterval(draw, LOOK_EVERY_MS);
     draw();
     channel.addEventListener('message', ({ data }) => data?.faults && this.#showFaults(data.faults));
-    void readFaults().then((faults) => this.#showFaults(faults));
+    const look = () => void readFaults().then((faults) => this.#showFaults(faults));
+    // A server that was started anew has forgotten its faults.
+    window.addEventListener('focus', look);
+    look();
   }
 
   #draw(): void {
