@@ -24,6 +24,9 @@ const browserNames = [
 const ofLanguage = new Set(runInNewContext('Object.getOwnPropertyNames(globalThis)'));
 const names = new Set([...Object.getOwnPropertyNames(globalThis), ...browserNames, 'navigator', 'crypto', 'console']);
 
+// Node fetches some of them when they are first touched, and needs others of them for that.
+for (const name of names) void globalThis[name];
+
 function forbid(object, name, label) {
   const get = () => {
     throw new Error(`${label} was looked at while the module was loaded`);
