@@ -1,6 +1,6 @@
 /** Random tasks of the official A2A SDK, as 1.x and 0.3.x hold them: well-formed ones, and odd ones that JavaScript lets through. */
 import fc from 'fast-check';
-import { text } from './arbitraries.ts';
+import { fieldName, text } from './arbitraries.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -17,7 +17,8 @@ const oddObject = fc.constantFrom<unknown>({ $: 'bytes' }, { $: 1, a: [undefined
   new Uint8Array([7]),
 ]);
 const value = fc.oneof({ weight: 6, arbitrary: json }, odd, oddObject);
-const record = fc.dictionary(fc.oneof(text, fc.constantFrom('$', 'a2a')), value, { maxKeys: 3, noNullPrototype: true });
+const named = fc.oneof(fieldName, fc.constantFrom('$', 'a2a'));
+const record = fc.dictionary(named, value, { maxKeys: 3, noNullPrototype: true });
 const metadata = fc.option(record, { nil: undefined });
 const texts = fc.array(text, { maxLength: 2 });
 

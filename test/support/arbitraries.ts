@@ -13,10 +13,16 @@ import {
 const oddText = fc.constantFrom('', '\u0000', '\ud800', '__proto__', '\u2028', '"\\\n', '𝕏', 'x'.repeat(5_000));
 export const text: fc.Arbitrary<string> = fc.oneof({ weight: 4, arbitrary: fc.string({ maxLength: 20 }) }, oddText);
 
+/** Of Node 24 and 26 (V8 13.6, 14.6): an escaped character in a name is taken for a backslash that a name before had in its place. */
+const mixesUpNames = '\\' in [`{"a":0,"\\\\":0}`, `{"a":0,"\\n":0}`].map((json) => JSON.parse(json))[1];
+
+/** What fields of objects may be called. */
+export const fieldName = mixesUpNames ? text.filter((name) => !name.includes('\\')) : text;
+
 /** JSON without `-0`, which JSON text cannot hold. */
 export const json = fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
 
-export const metadata = fc.dictionary(text, json, { maxKeys: 3 }) as fc.Arbitrary<Metadata>;
+export const metadata = fc.dictionary(fieldName, json, { maxKeys: 3 }) as fc.Arbitrary<Metadata>;
 
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 
