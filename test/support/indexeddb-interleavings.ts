@@ -349,6 +349,22 @@ export function testInterleavings(): void {
     }
   });
 
+  it('a task taken out on a full disk is not brought back though a write was taken back beside it', async () => {
+    const name = newName();
+    const [one, other] = [await open(name, 1_000), await open(name)];
+    for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('first') });
+    const end = loseEnd();
+    await expect(append(one, 'late')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+    end();
+    await one.upsertTask({ id: 'u', message: say('second') });
+    await texts(other);
+    const restore = fillDisk();
+    expect(await one.deleteTask('t')).toBe(true);
+    restore();
+    await other.close();
+    for (const store of [one, await open(name)]) expect(await texts(store)).toBe(undefined);
+  });
+
   it('a task taken out on a full disk is told to be, though the end of that was not seen', async () => {
     const name = newName();
     const [one, other] = [await open(name), await open(name)];

@@ -18,20 +18,21 @@ export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unf
   const done: RecordHeader = (await answerOf(journal.get(FOLDED))) ?? NOTHING;
   const folded: Unfolded[] = [];
   const names = new Set<string>();
-  let count = 0;
+  const missing = new Set<IDBValidKey>();
   for (const each of log) {
     if (names.size >= SLICE) break;
     folded.push(each);
     // What another context has folded needs no more than to be struck off.
     if (each.header[0] <= done[0]) continue;
-    count++;
+    missing.add(each.header[0]);
     for (const name of each.names) names.add(name);
   }
   const last = folded.at(-1)?.header;
   if (!last || last[0] <= done[0]) return folded;
   // One that is gone is that of a task which another context has erased, and which must not come back.
-  const found = await answerOf(journal.count(IDBKeyRange.bound(done[0], last[0], true)));
-  if (found < count) throw new Error('gone');
+  for (const position of await answerOf(journal.getAllKeys(IDBKeyRange.bound(done[0], last[0], true))))
+    missing.delete(position);
+  if (missing.size > 0) throw new Error('gone');
   const write = async (name: string) => {
     // All that stands in the log is known.
     const task = known.get(name) as KnownTask | null;
