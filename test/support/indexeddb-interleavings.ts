@@ -172,6 +172,28 @@ export function testInterleavings(): void {
     expect((await store.listTasks()).tasks).toHaveLength(3);
   });
 
+  it('a change that begins while the store closes, its caller having given up, is in no row before it is written', async () => {
+    const name = newName();
+    const store = await open(name);
+    await store.upsertTask({ id: 't', message: say('first') });
+    await append(store, 'second');
+    // Whether there is sync is asked again, which takes the next change a moment.
+    globalThis.dispatchEvent(new Event('pageshow'));
+    const controller = new AbortController();
+    const given = store.updateTask('t', { newMessages: [say('late')] }, { signal: controller.signal });
+    controller.abort();
+    await expect(given).rejects.toMatchObject({ name: 'AbortError' });
+    // Should it be written beside, that is lost.
+    onWrite((transaction) => {
+      if (!transaction.objectStoreNames.contains('tasks')) transaction.abort();
+    });
+    await store.close();
+    const again = await open(name);
+    const found = await texts(again);
+    await again.updateTask('t', { newMessages: [say('third')] });
+    expect(await texts(again)).toEqual([...(found ?? []), 'third']);
+  });
+
   describe('a write whose end was not seen', () => {
     it('is not repeated where another has written and folded since, though it may be told to have failed', async () => {
       const { one, other } = await twoTabs();

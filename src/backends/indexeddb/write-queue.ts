@@ -68,8 +68,11 @@ export class WriteQueue {
   /** Resolves when everything is written, and folded where that is possible. */
   async close(): Promise<void> {
     while (this.#idle) await this.#idle;
-    clearTimeout(this.#pause);
+    // What a call that was given up changes meanwhile waits: made up beside, it would get into rows before it is written.
+    this.#idle = Promise.resolve();
     while (this.#replica.view.log.length > 0 && (await this.#fold()));
+    await this.#run();
+    clearTimeout(this.#pause);
     globalThis.removeEventListener?.('pagehide', this.#tell);
   }
 
