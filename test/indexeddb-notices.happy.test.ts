@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { answerOf } from '../src/backends/indexeddb/connection.ts';
 import type { Message, Part, Task } from '../src/core/task.ts';
 import type { TaskChange } from '../src/index.browser.ts';
-import { newName, open, openRaw, patch, undoAfterEach } from './support/indexeddb-tools.ts';
+import { newName, onWrite, open, openRaw, patch, undoAfterEach } from './support/indexeddb-tools.ts';
 
 undoAfterEach();
 
@@ -101,6 +101,55 @@ it('a page that was put away, and is shown again, looks at what it watches', asy
   silence();
   globalThis.dispatchEvent(new Event('pageshow'));
   expect((await news).value?.task.history).toHaveLength(2);
+});
+
+it('a page that goes away amid a stream tells at once what it has done', async () => {
+  const { one } = await openTwo();
+  const append = (text: string) => one.updateTask('t', { newMessages: [say(text)] });
+  await one.upsertTask({ id: 't', message: say('first') });
+  // By then that is told, and what follows waits.
+  await one.getTask('t');
+  let told = 0;
+  patch(BroadcastChannel.prototype, 'postMessage', () => (notices) => {
+    told += notices.length;
+  });
+  let next: Promise<unknown> | undefined;
+  const restore = onWrite(() => {
+    restore();
+    next = append('next');
+  });
+  await append('done');
+  globalThis.dispatchEvent(new Event('pagehide'));
+  expect(told).toBe(1);
+  await next;
+});
+
+it('a store that is closed leaves nothing behind that listens to the page', async () => {
+  const listening = new Set<unknown>();
+  patch(
+    globalThis,
+    'addEventListener',
+    (original) =>
+      (...[type, listener, options]: Parameters<typeof addEventListener>) => {
+        listening.add(listener);
+        const { signal } = (options ?? {}) as AddEventListenerOptions;
+        signal?.addEventListener('abort', () => listening.delete(listener));
+        original(type, listener, options);
+      },
+  );
+  patch(
+    globalThis,
+    'removeEventListener',
+    (original) =>
+      (...[type, listener, options]: Parameters<typeof removeEventListener>) => {
+        listening.delete(listener);
+        original(type, listener, options);
+      },
+  );
+  const store = await open();
+  expect(listening.size).toBeGreaterThan(0);
+  await store.close();
+  expect(listening.size).toBe(0);
 });
 
 it('what was taken out without a record, the disk being full, is not listed any more once that is told', async () => {

@@ -107,6 +107,43 @@ export function testInterleavings(): void {
     }
   });
 
+  it.each([0, -3_600_000])(
+    'one that wrote last, as it thinks, looks first when its place may be kept taken no more (clock: %i)',
+    async (turned) => {
+      const name = newName();
+      const [one, other] = [await open(name), await open(name)];
+      await one.upsertTask({ id: 't', message: say('first') });
+      let skew = turned;
+      patch(Date, 'now', (now) => () => now() + skew);
+      await append(other, 'second');
+      await ballast(other);
+      await pause(250);
+      skew += 700_000;
+      // Who comes later tidies up what was kept for others.
+      const next = await open(name);
+      await append(next, 'third');
+      await ballast(next);
+      await pause(250);
+      await append(one, 'late');
+      for (const store of [one, other, next, await open(name)]) {
+        expect(await texts(store)).toEqual(['first', 'second', 'third', 'late']);
+      }
+    },
+  );
+
+  it('one that has read a task asks for it no more, whoever changes it', async () => {
+    const { name, one, other } = await twoTabs();
+    const looks = countLooks('i:t');
+    expect(await texts(other)).toEqual(['first', 'second']);
+    await append(one, 'third');
+    expect(await texts(other)).toEqual(['first', 'second', 'third']);
+    await append(other, 'fourth');
+    await append(one, 'fifth');
+    expect(await texts(other)).toEqual(['first', 'second', 'third', 'fourth', 'fifth']);
+    expect(looks()).toBeLessThan(3);
+    expect(await texts(await open(name))).toHaveLength(5);
+  });
+
   it('two looks at once by one that knows nothing, of which the first is answered late', async () => {
     const name = newName();
     const writer = await open(name);
