@@ -124,7 +124,7 @@ it('a page that goes away amid a stream tells at once what it has done', async (
   await next;
 });
 
-it('a store that is closed leaves nothing behind that listens to the page', async () => {
+it('a store that is closed, and one that could not be opened, leave nothing behind that listens', async () => {
   const listening = new Set<unknown>();
   patch(
     globalThis,
@@ -146,10 +146,25 @@ it('a store that is closed leaves nothing behind that listens to the page', asyn
         original(type, listener, options);
       },
   );
+  let channels = 0;
+  patch(
+    BroadcastChannel.prototype,
+    'close',
+    (original) =>
+      function (this: BroadcastChannel) {
+        channels++;
+        original.call(this);
+      },
+  );
   const store = await open();
   expect(listening.size).toBeGreaterThan(0);
   await store.close();
-  expect(listening.size).toBe(0);
+  expect([listening.size, channels]).toEqual([0, 1]);
+  const name = newName();
+  // Of a newer version.
+  (await openRaw(name, 3)).close();
+  await expect(open({ name })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  expect([listening.size, channels]).toEqual([0, 2]);
 });
 
 it('what was taken out without a record, the disk being full, is not listed any more once that is told', async () => {

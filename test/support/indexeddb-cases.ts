@@ -192,6 +192,21 @@ export function testIndexedDbCases(): void {
       expect(await texts(store, 't')).toEqual(['first']);
     });
 
+    it('makes way for a deletion of the database, and what it wrote there last is nothing to build on in the next', async () => {
+      const store = await open();
+      await create(store, 't');
+      await append(store, 't', 'second');
+      await new Promise((resolve, reject) => {
+        const request = indexedDB.deleteDatabase(store.name);
+        request.onsuccess = resolve;
+        request.onerror = reject;
+      });
+      // Whether there is sync is looked up before the next change, which finds another connection by then.
+      globalThis.dispatchEvent(new Event('pageshow'));
+      await expect(append(store, 't', 'gone')).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
+      expect(await texts(store, 't')).toBe(undefined);
+    });
+
     it('that opened while another before it was waited for in vain makes way, too', async () => {
       const store = await open({ timeoutMs: 500 });
       await create(store, 't');
@@ -467,6 +482,50 @@ export function testIndexedDbCases(): void {
       expect(long.most).toBeLessThan(6000);
       expect(await texts(store, 'long')).toHaveLength(5064);
     });
+  });
+
+  it('a new task is stored without a look, once it is known which there are', async () => {
+    const store = await open();
+    await create(store, 'first');
+    let asked = 0;
+    for (const reading of ['get', 'getAll', 'getAllKeys', 'openKeyCursor'] as const) {
+      patch(
+        IDBObjectStore.prototype,
+        reading,
+        (original) =>
+          function (this: IDBObjectStore, ...args: [IDBValidKey]) {
+            asked++;
+            return original.apply(this, args) as never;
+          },
+      );
+    }
+    for (let i = 0; i < 20; i++) await create(store, `${i}`);
+    expect(asked).toBe(0);
+  });
+
+  it('a change does not wait until very many tasks are folded', async () => {
+    const store = await open();
+    const ids = Array.from({ length: 500 }, (_, i) => `${i}`);
+    await Promise.all(ids.map((id) => create(store, id)));
+    let rows = 0;
+    const folding = new Promise<void>((resolve) => {
+      patch(
+        IDBObjectStore.prototype,
+        'put',
+        (original) =>
+          function (this: IDBObjectStore, ...args) {
+            if (this.name === 'tasks') rows++;
+            resolve();
+            return original.apply(this, args);
+          },
+      );
+    });
+    // It is more than may stay unfolded.
+    await store.upsertTask({ id: '0', message: say('x'.repeat(200_000)) });
+    await folding;
+    await append(store, '1', 'meanwhile');
+    expect(rows).toBeLessThan(500);
+    expect(await texts(store, '1')).toEqual(['first', 'meanwhile']);
   });
 
   describe('two stores on one database', () => {

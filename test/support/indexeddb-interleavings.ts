@@ -1,7 +1,16 @@
 /** What goes wrong between several contexts only where one thing happens just before another. */
 import { describe, expect, it } from 'vitest';
 import type { TaskStore } from '../../src/index.browser.ts';
-import { newName, occupy, onWrite, open as openOne, patch, patchStoring, undoAfterEach } from './indexeddb-tools.ts';
+import {
+  contentOfJournal,
+  newName,
+  occupy,
+  onWrite,
+  open as openOne,
+  patch,
+  patchStoring,
+  undoAfterEach,
+} from './indexeddb-tools.ts';
 
 /** No browser is so slow. */
 const PATIENT = 3_600_000;
@@ -142,6 +151,28 @@ export function testInterleavings(): void {
     expect(await texts(other)).toEqual(['first', 'second', 'third', 'fourth', 'fifth']);
     expect(looks()).toBeLessThan(3);
     expect(await texts(await open(name))).toHaveLength(5);
+  });
+
+  it.each([
+    ['reads', (store: TaskStore) => store.getTask('t')],
+    ['lists', (store: TaskStore) => store.listTasks()],
+  ])('what one that is gone has not folded, one folds that only %s', async (_, look) => {
+    const name = newName();
+    const gone = await open(name);
+    const stop = patch(
+      globalThis,
+      'setTimeout',
+      (original) => ((then: () => void, ms = 0) => (ms < 50 ? original(then, ms) : 1)) as typeof setTimeout,
+    );
+    await gone.upsertTask({ id: 't', message: say('first') });
+    for (let i = 0; i < 70; i++) await append(gone, `${i}`);
+    // By then it has nothing more to write, and would fold soon.
+    await texts(gone);
+    stop();
+    await pause(250);
+    expect(await contentOfJournal(name)).toHaveLength(71);
+    await look(await open(name));
+    await expect.poll(() => contentOfJournal(name)).toEqual([]);
   });
 
   it('two looks at once by one that knows nothing, of which the first is answered late', async () => {
