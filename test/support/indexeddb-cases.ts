@@ -1,6 +1,7 @@
 /** What befalls a database in one page, and what the store makes of it; for every IndexedDB there is. */
 import { describe, expect, it } from 'vitest';
 import type { StoredTask, TaskChange, TaskStore } from '../../src/index.browser.ts';
+import type { LocalTaskStore } from '../../src/local-task-store.ts';
 import { elkarSync } from '../../src/sync.ts';
 import { newName, occupy, onWrite, open, openRaw, patch, patchStoring, undoAfterEach } from './indexeddb-tools.ts';
 
@@ -40,6 +41,24 @@ export function testIndexedDbCases(): void {
     await Promise.all([store.close(), other.close()]);
   });
 
+  it('what is pending is found, the oldest first, be it folded, changed since, or deleted', async () => {
+    const name = newName();
+    let now = Date.parse('2026-01-01T00:00:00Z');
+    const environment = { now: () => now++ };
+    const sync = elkarSync({ baseUrl: 'https://remote.test/api', apiKey: 'key', fetch: silentRemote().fetch });
+    const one = await open({ name, environment, sync });
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await create(one, id);
+    await one.close();
+    const other = (await open({ name, environment })) as unknown as LocalTaskStore;
+    const pending = async (limit: number) => (await other.port.pending(limit)).map(({ key }) => key.taskId);
+    expect(await pending(3)).toEqual(['a', 'b', 'c']);
+    await create(other, 'f');
+    await append(other, 'b', 'more');
+    await other.deleteTask('a');
+    expect(await pending(3)).toEqual(['b', 'c', 'd']);
+    expect(await pending(10)).toEqual(['b', 'c', 'd', 'e', 'f']);
+  });
+
   describe('a connection', () => {
     it('closed under the store is opened anew, and what was asked for happens once', async () => {
       const connections: IDBDatabase[] = [];
@@ -74,6 +93,23 @@ export function testIndexedDbCases(): void {
       restore();
       await append(store, 't', 'kept');
       expect(await texts(store, 't')).toEqual(['first', 'kept']);
+    });
+
+    it('that could not be opened anew is tried again by the next call', async () => {
+      const store = await open();
+      await create(store, 't');
+      let connection: IDBDatabase | undefined;
+      onWrite((transaction) => {
+        connection = transaction.db;
+      });
+      await append(store, 't', 'second');
+      connection?.close();
+      const restore = patch(IDBFactory.prototype, 'open', () => () => {
+        throw new DOMException('', 'UnknownError');
+      });
+      await expect(store.getTask('t')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+      restore();
+      expect(await texts(store, 't')).toEqual(['first', 'second']);
     });
 
     it('lost after a commit took effect and before that was said does not double the change', async () => {
@@ -684,6 +720,59 @@ export function testIndexedDbCases(): void {
       }
     }
     for (const store of stores) expect(await texts(store, 't')).toEqual(expected);
+  });
+
+  it('a page of a list costs as many rows as it shows, however many tasks there are', async () => {
+    const name = newName();
+    const writer = await open({ name });
+    await Promise.all(Array.from({ length: 1000 }, (_, i) => create(writer, `${i}`)));
+    await writer.close();
+    const store = await open({ name });
+    let rows = 0;
+    patch(
+      IDBIndex.prototype,
+      'getAll',
+      (original) =>
+        function (this: IDBIndex, ...args) {
+          const request = original.apply(this, args);
+          request.addEventListener('success', () => {
+            rows += request.result.length;
+          });
+          return request;
+        },
+    );
+    // One that is out of date costs some more.
+    await append(store, '999', 'x');
+    let cursor: string | undefined;
+    for (const order of ['newest', 'oldest'] as const) {
+      for (let page = 0; page < 5; page++) {
+        const found = await store.listTasks({ order, limit: 10, ...(page > 0 && cursor && { cursor }) });
+        expect(found.tasks).toHaveLength(10);
+        cursor = found.nextCursor;
+      }
+    }
+    expect(rows).toBeLessThan(150);
+  });
+
+  it('a page is full though all the rows that it comes upon first are out of date', async () => {
+    const name = newName();
+    const ids = Array.from({ length: 40 }, (_, i) => `t${String(i).padStart(2, '0')}`);
+    let now = Date.parse('2026-01-01T00:00:00Z');
+    const environment = { now: () => now++ };
+    const writer = await open({ name, environment });
+    for (const id of ids) await create(writer, id);
+    await writer.close();
+    const store = await open({ name, environment });
+    for (const id of ids.slice(20)) await store.updateTask(id, { status: { state: 'working' } });
+    for (const id of ids.slice(0, 5)) await store.deleteTask(id);
+    for (const [order, expected] of [
+      ['newest', ids.slice(13, 20).reverse()],
+      ['oldest', ids.slice(5, 12)],
+    ] as const) {
+      const { tasks, nextCursor } = await store.listTasks({ state: 'submitted', order, limit: 7 });
+      expect(tasks.map(({ id }) => id)).toEqual(expected);
+      expect(nextCursor).toBeTruthy();
+    }
   });
 
   it('hands out snapshots that share nothing with what it keeps', async () => {
