@@ -146,25 +146,29 @@ it('a store that is closed, and one that could not be opened, leave nothing behi
         original(type, listener, options);
       },
   );
-  let channels = 0;
-  patch(
-    BroadcastChannel.prototype,
-    'close',
-    (original) =>
-      function (this: BroadcastChannel) {
-        channels++;
-        original.call(this);
-      },
-  );
+  const closed: unknown[] = [];
+  for (const kind of [BroadcastChannel, IDBDatabase]) {
+    patch(
+      kind.prototype,
+      'close',
+      (original) =>
+        function (this: BroadcastChannel & IDBDatabase) {
+          closed.push(kind);
+          original.call(this);
+        },
+    );
+  }
   const store = await open();
   expect(listening.size).toBeGreaterThan(0);
   await store.close();
-  expect([listening.size, channels]).toEqual([0, 1]);
+  expect(listening.size).toBe(0);
+  expect(closed).toEqual([BroadcastChannel, IDBDatabase]);
   const name = newName();
   // Of a newer version.
   (await openRaw(name, 3)).close();
   await expect(open({ name })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-  expect([listening.size, channels]).toEqual([0, 2]);
+  expect(listening.size).toBe(0);
+  expect(closed.filter((kind) => kind === BroadcastChannel)).toHaveLength(2);
 });
 
 it('what was taken out without a record, the disk being full, is not listed any more once that is told', async () => {

@@ -29,3 +29,15 @@ it.each([
   for (let i = 0; i < count; i++) await store.upsertTask({ id: 't', message });
   await expect.poll(() => contentOfJournal(store.name)).toEqual([]);
 });
+
+it('of more tasks than their names are kept of, none is taken for a new one', async () => {
+  const message = { role: 'agent' as const, parts: [{ type: 'text' as const, text: 'Hello' }] };
+  const writer = await open();
+  const ids = Array.from({ length: 20 }, (_, i) => `t${i}`);
+  for (const id of ids) await writer.upsertTask({ id, message });
+  await writer.close();
+  const store = await open({ name: writer.name });
+  // From here on it writes without a look, where it need not.
+  await store.upsertTask({ id: 'new', message });
+  for (const id of ids) expect((await store.upsertTask({ id, message })).task.history).toHaveLength(2);
+});
