@@ -402,6 +402,25 @@ export function testIndexedDbCases(): void {
       expect(await texts(other, 'unknown')).toEqual(['first', 'beside', 'after']);
     });
 
+    it('that takes the second of its records for too large stores nothing of the first', async () => {
+      const store = await open();
+      for (const id of ['t', 'u']) await create(store, id);
+      const restore = patchStoring(
+        (original) =>
+          function (this: IDBObjectStore, value, ...key) {
+            if (JSON.stringify(value).includes('too large')) throw new DOMException('', 'DataError');
+            return original.call(this, value, ...key);
+          },
+      );
+      // Longer than what shares a record.
+      const long = 'x'.repeat(60_000);
+      const calls = await Promise.allSettled([append(store, 't', long), append(store, 'u', 'too large')]);
+      expect(calls.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+      restore();
+      expect(await texts(store, 't')).toEqual(['first', long]);
+      expect(await texts(store, 'u')).toEqual(['first']);
+    });
+
     it('answers whole what a later change in it deletes', async () => {
       const store = await open();
       await create(store, 't');
@@ -752,6 +771,34 @@ export function testIndexedDbCases(): void {
       }
     }
     expect(rows).toBeLessThan(150);
+  });
+
+  it('a list that is asked for again reads no row anew, whatever has changed, here or elsewhere', async () => {
+    const name = newName();
+    let now = Date.parse('2026-01-01T00:00:00Z');
+    const environment = { now: () => now++ };
+    const writer = await open({ name, environment });
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await create(writer, id);
+    await writer.close();
+    const [store, other] = [await open({ name, environment }), await open({ name, environment })];
+    const listed = async () => (await store.listTasks({ limit: 2 })).tasks.map(({ id }) => id);
+    expect(await listed()).toEqual(['e', 'd']);
+    let reads = 0;
+    patch(
+      IDBIndex.prototype,
+      'getAll',
+      (original) =>
+        function (this: IDBIndex, ...args) {
+          reads++;
+          return original.apply(this, args);
+        },
+    );
+    const heard = new Promise((resolve) => store.subscribe(({ source }) => source === 'elsewhere' && resolve(source)));
+    await append(store, 'a', 'x');
+    await append(other, 'b', 'x');
+    await heard;
+    expect(await listed()).toEqual(['b', 'a']);
+    expect(reads).toBe(0);
   });
 
   it('a page is full though all the rows that it comes upon first are out of date', async () => {
