@@ -1,5 +1,6 @@
 /** What goes wrong between several contexts only where one thing happens just before another. */
 import { describe, expect, it } from 'vitest';
+import { answerOf } from '../../src/backends/indexeddb/connection.ts';
 import type { TaskStore } from '../../src/index.browser.ts';
 import {
   contentOfJournal,
@@ -7,6 +8,7 @@ import {
   occupy,
   onWrite,
   open as openOne,
+  openRaw,
   patch,
   patchStoring,
   undoAfterEach,
@@ -453,6 +455,44 @@ export function testInterleavings(): void {
     restore();
     await other.close();
     for (const store of [one, await open(name)]) expect(await texts(store)).toBe(undefined);
+  });
+
+  it('a full disk keeps a task that shares a record with another, and the one that was changed last', async () => {
+    const name = newName();
+    const store = await open(name);
+    const create = (id: string) => store.upsertTask({ id, message: say('first') });
+    await Promise.all([create('t'), create('beside')]);
+    await create('last');
+    const restore = fillDisk();
+    for (const id of ['t', 'last'])
+      await expect(store.deleteTask(id)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    restore();
+    for (const each of [store, await open(name)]) {
+      expect((await each.listTasks()).tasks.map(({ id }) => id).sort()).toEqual(['beside', 'last', 't']);
+    }
+  });
+
+  it('a long task taken out on a full disk leaves none of its items behind', async () => {
+    const { name, one, other } = await twoTabs();
+    await append(one, ...Array.from({ length: 100 }, (_, i) => `${i}`));
+    for (const store of [one, other]) await store.close();
+    const again = await open(name);
+    const restore = fillDisk();
+    expect(await again.deleteTask('t')).toBe(true);
+    restore();
+    const db = await openRaw(name);
+    const stores = ['tasks', 'segments'] as const;
+    const tx = db.transaction(stores);
+    expect(await Promise.all(stores.map((each) => answerOf(tx.objectStore(each).count())))).toEqual([0, 0]);
+  });
+
+  it('a task that two take out on a full disk at once is said to be deleted by one of them', async () => {
+    const { one, other } = await twoTabs();
+    await one.upsertTask({ id: 'u', message: say('first') });
+    const restore = fillDisk();
+    expect((await Promise.all([one.deleteTask('t'), other.deleteTask('t')])).sort()).toEqual([false, true]);
+    restore();
+    for (const store of [one, other]) expect(await texts(store)).toBe(undefined);
   });
 
   it('a task taken out on a full disk is told to be, though the end of that was not seen', async () => {
