@@ -421,6 +421,27 @@ export function testIndexedDbCases(): void {
       expect(await texts(store, 'u')).toEqual(['first']);
     });
 
+    it('lost while a read fetches what is far back is begun again, and the read is answered', async () => {
+      const store = await open();
+      await create(store, 't');
+      await store.updateTask('t', { newMessages: Array.from({ length: 99 }, (_, i) => say(`${i}`)) });
+      await store.close();
+      const other = await open({ name: store.name });
+      const restore = patch(
+        IDBObjectStore.prototype,
+        'getAll',
+        (original) =>
+          function (this: IDBObjectStore, ...args) {
+            const request = original.apply(this, args);
+            if (this.name !== 'segments') return request;
+            restore();
+            this.transaction.abort();
+            return request;
+          },
+      );
+      expect(await texts(other, 't')).toHaveLength(100);
+    });
+
     it('answers whole what a later change in it deletes', async () => {
       const store = await open();
       await create(store, 't');

@@ -68,6 +68,11 @@ function countLooks(name: string): () => number {
   return () => looks;
 }
 
+async function countOf(name: string, store: string): Promise<number> {
+  const db = await openRaw(name);
+  return answerOf(db.transaction(store).objectStore(store).count());
+}
+
 export function testInterleavings(): void {
   undoAfterEach();
 
@@ -175,6 +180,24 @@ export function testInterleavings(): void {
     expect(await contentOfJournal(name)).toHaveLength(71);
     await look(await open(name));
     await expect.poll(() => contentOfJournal(name)).toEqual([]);
+  });
+
+  it('a long task that is deleted, or replaced, leaves none of its items behind', async () => {
+    const name = newName();
+    const history = Array.from({ length: 100 }, (_, i) => say(`${i}`));
+    const put = async (id: string, count: number) => {
+      const store = await open(name);
+      const task = { id, status: { state: 'working' as const }, history: history.slice(0, count) };
+      await store.upsertTaskForClient(task, 'https://a.example');
+      await store.close();
+    };
+    for (const id of ['deleted', 'replaced']) await put(id, 100);
+    expect(await countOf(name, 'segments')).toBeGreaterThan(3);
+    const store = await open(name);
+    await store.deleteTask('deleted', { taskType: 'outgoing' });
+    await store.close();
+    await put('replaced', 1);
+    expect([await countOf(name, 'tasks'), await countOf(name, 'segments')]).toEqual([1, 0]);
   });
 
   it('two looks at once by one that knows nothing, of which the first is answered late', async () => {
@@ -480,10 +503,7 @@ export function testInterleavings(): void {
     const restore = fillDisk();
     expect(await again.deleteTask('t')).toBe(true);
     restore();
-    const db = await openRaw(name);
-    const stores = ['tasks', 'segments'] as const;
-    const tx = db.transaction(stores);
-    expect(await Promise.all(stores.map((each) => answerOf(tx.objectStore(each).count())))).toEqual([0, 0]);
+    expect([await countOf(name, 'tasks'), await countOf(name, 'segments')]).toEqual([0, 0]);
   });
 
   it('a task that two take out on a full disk at once is said to be deleted by one of them', async () => {
