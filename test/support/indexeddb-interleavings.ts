@@ -495,6 +495,16 @@ export function testInterleavings(): void {
     }
   });
 
+  it('a full disk keeps a task whose record is in the place that another context takes for free', async () => {
+    const { name, one, other } = await twoTabs();
+    for (const id of ['u', 'v']) await other.upsertTask({ id, message: say('first') });
+    const restore = fillDisk();
+    await expect(other.deleteTask('u')).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    restore();
+    await append(one, 'late');
+    for (const store of [one, other, await open(name)]) expect(await texts(store)).toEqual(['first', 'second', 'late']);
+  });
+
   it('a long task taken out on a full disk leaves none of its items behind', async () => {
     const { name, one, other } = await twoTabs();
     await append(one, ...Array.from({ length: 100 }, (_, i) => `${i}`));
