@@ -1,12 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { FileLock } from '../src/backends/json-file/lock.ts';
 import { startProgram, startThread } from './support/cli.ts';
 import { newFile, open, say, texts } from './support/json-file.ts';
 import { scaled } from './support/long.ts';
+import { newFolder } from './support/places.ts';
 
 it('keeps a second process, and a second store of this one, out', async () => {
   const path = newFile();
@@ -98,4 +100,24 @@ it('takes over from another machine, or container, when it is silent, not while 
   const lock = await FileLock.acquire(path, 800);
   expect(readdirSync(`${path}.lock`)).toHaveLength(1);
   lock.release();
+});
+
+it('a lock that could not be taken for want of space can be taken when there is some', async ({ skip }) => {
+  const folder = newFolder();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'pipe' });
+  } catch {
+    skip('mounting is not allowed here');
+  }
+  onTestFinished(() => {
+    execFileSync('umount', ['-l', folder]);
+  });
+  const path = join(folder, 'tasks.json');
+  const ballast = join(folder, 'ballast');
+  expect(() => writeFileSync(ballast, Buffer.alloc(2_000_000))).toThrow('ENOSPC');
+  await expect(open(path)).rejects.toMatchObject({ code: 'IO_ERROR' });
+  rmSync(ballast);
+  const store = await open(path);
+  await store.upsertTask({ id: 't', message: say('one') });
+  await store.close();
 });

@@ -59,18 +59,24 @@ export class FileLock {
     const me: Holder = { ...describeProcess(), held: false };
     const name = `${process.pid}-${crypto.randomUUID()}`;
     const own = path.join(folder, name);
-    for (let attempt = 1; ; attempt++) {
-      place(folder, own, me);
-      const others = await livingOthers(folder, name, me, silenceMs);
-      if (others.length === 0) {
-        writeFileSync(own, JSON.stringify({ ...me, held: true }));
-        return new FileLock(own);
+    try {
+      for (let attempt = 1; ; attempt++) {
+        place(folder, own, me);
+        const others = await livingOthers(folder, name, me, silenceMs);
+        if (others.length === 0) {
+          writeFileSync(own, JSON.stringify({ ...me, held: true }));
+          return new FileLock(own);
+        }
+        const holder = others.find(({ held }) => held);
+        const first = others.every((other) => name < other.name);
+        if (holder || attempt === ATTEMPTS) throw lockedBy(file, holder ?? (others[0] as Holder), folder);
+        if (!first) withdraw(own);
+        await new Promise((resolve) => setTimeout(resolve, first ? 1 : 5 + Math.random() * 20));
       }
-      const holder = others.find(({ held }) => held);
-      const first = others.every((other) => name < other.name);
-      if (holder || !first) withdraw(own);
-      if (holder || attempt === ATTEMPTS) throw lockedBy(file, holder ?? (others[0] as Holder), folder);
-      await new Promise((resolve) => setTimeout(resolve, first ? 1 : 5 + Math.random() * 20));
+    } catch (error) {
+      // For as long as this process lives, what stays here keeps everybody out, itself too.
+      withdraw(own);
+      throw error;
     }
   }
 
