@@ -78,7 +78,14 @@ async function openJournals(
     const { generation } = snapshot.index.header;
     return [await Journal.create(fs, file, generation, reserves)];
   }
-  return found.map(({ generation, end }) =>
-    Journal.resume(fs, journalPath(file, generation), generation, end, reserves),
-  );
+  const journals: Journal[] = [];
+  try {
+    for (const { generation, end } of found) {
+      journals.push(Journal.resume(fs, journalPath(file, generation), generation, end, reserves));
+    }
+  } catch (error) {
+    for (const journal of journals) journal.close();
+    throw error;
+  }
+  return journals;
 }

@@ -3,7 +3,7 @@ import { encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Backend, BackendInfo, Committed } from '../backend.ts';
-import type { FileSystem } from './file-system.ts';
+import { type FileSystem, ioError } from './file-system.ts';
 import { replay } from './replay.ts';
 import { readContents, TaskFile } from './task-file.ts';
 import { TaskTable } from './task-table.ts';
@@ -25,21 +25,35 @@ export class ReadOnlyJsonFile implements Backend {
 
   static async open(file: string, fs: FileSystem): Promise<ReadOnlyJsonFile> {
     const contents = new TaskFile(fs, file);
-    for (let attempt = 1; ; attempt++) {
-      const snapshot = await readContents(contents, file);
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      try {
+        const seen = await ReadOnlyJsonFile.#look(contents, file, fs);
+        if (seen) return seen;
+      } catch (error) {
+        throw ioError(error, `${file} cannot be read`);
+      }
+    }
+    throw new TaskStoreError('IO_ERROR', `${file} was written anew each time that it was read`);
+  }
+
+  /** Undefined where the file was rewritten meanwhile: whatever was found may be of no one moment. */
+  static async #look(contents: TaskFile, file: string, fs: FileSystem): Promise<ReadOnlyJsonFile | undefined> {
+    const snapshot = await readContents(contents, file);
+    let seen: ReadOnlyJsonFile | undefined;
+    try {
       const table = new TaskTable(snapshot);
       const meta = new Map(Object.entries(snapshot.index.header.meta));
-      try {
-        const { journals } = await replay(fs, file, table, meta, (_, error) => error);
-        if (!snapshot.file && journals.length === 0) {
-          throw new TaskStoreError('STORE_UNAVAILABLE', `there is no file ${file}`);
-        }
-        if (contents.isCurrent(snapshot)) return new ReadOnlyJsonFile(file, table, meta);
-      } catch (error) {
-        if (attempt === ATTEMPTS || contents.isCurrent(snapshot)) throw error;
+      const { journals } = await replay(fs, file, table, meta, (_, error) => error);
+      if (!snapshot.file && journals.length === 0) {
+        throw new TaskStoreError('STORE_UNAVAILABLE', `there is no file ${file}`);
       }
-      snapshot.retire();
+      if (contents.isCurrent(snapshot)) seen = new ReadOnlyJsonFile(file, table, meta);
+    } catch (error) {
+      if (contents.isCurrent(snapshot)) throw error;
+    } finally {
+      if (!seen) snapshot.retire();
     }
+    return seen;
   }
 
   async commit(): Promise<Committed> {

@@ -1,5 +1,5 @@
 import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
-import type { FileSystem } from './file-system.ts';
+import { errorCode, type FileSystem } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { loadJournal, readJournal } from './journal.ts';
 import { decodeKey, type JournalRecord, toChange } from './journal-record.ts';
@@ -58,6 +58,8 @@ export async function replay(
       }
       journals.push({ generation, ...read });
     } catch (error) {
+      // A disk that could not be read says nothing of what is on it.
+      if (errorCode(error) !== undefined && !(error instanceof TaskStoreError)) throw error;
       throw onError(journal, toTaskStoreError(error, 'STORE_CORRUPT', 'the journal does not fit its file'));
     }
   }
