@@ -7,6 +7,13 @@ it.each([
   ['a generation that no journal can have', /"generation":\d+/, '"generation":-1'],
   ['no values where some are said to be', '"meta":{}', '"meta":null'],
   ['a task of another id than its line', '"task":{"id":"a"', '"task":{"id":"b"'],
+  ['a later format', '"format":1', '"format":2'],
+  ['no format at all', '"format":1,', ''],
+  ['a second list of tasks', '"tasks":[', '"tasks":[],"tasks":['],
+  ['a name without quotes', '"tasks":[', '1:2,"tasks":['],
+  ['half a revision', '"revision":1', '"revision":1.5'],
+  ['a text for when something is pending', '"revision":1', '"revision":1,"pendingSince":"yesterday"'],
+  ['a text for what sync knows', '"revision":1', '"revision":1,"sync":"all of it"'],
 ])('%s is refused as corrupt', async (_, what, by) => {
   const path = newFile();
   const store = await open(path);
@@ -16,6 +23,27 @@ it.each([
   expect(text).toMatch(what);
   writeFileSync(path, text.replace(what, by));
   await expect(open(path)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+});
+
+it('times may be written in any way that tells them', async () => {
+  const path = newFile();
+  let now = Date.parse('2026-01-02T10:00:00.000Z');
+  const store = await open(path, { environment: { now: () => now++ } });
+  for (const id of ['a', 'b', 'c', 'd']) await store.upsertTask({ id, message: say(id) });
+  await store.close();
+  const text = readFileSync(path, 'utf8');
+  // The second and the last of them, as SQL and others write them.
+  const forms = text.replaceAll('2026-01-02T10:00:00.001Z', '2026-01-02 10:00:00.001Z');
+  writeFileSync(path, forms.replaceAll('2026-01-02T10:00:00.003Z', '2026-01-02T11:00:00.003+01:00'));
+  for (let round = 0; round < 2; round++) {
+    await using again = await open(path);
+    const { tasks } = await again.listTasks();
+    const times = [3, 2, 1, 0].map((ms) => `2026-01-02T10:00:00.00${ms}Z`);
+    expect(tasks.map(({ updatedAt }) => updatedAt)).toEqual(times);
+    const { tasks: later } = await again.listTasks({ updatedAfter: '2026-01-02T10:00:00.000Z' });
+    expect(later.map(({ id }) => id)).toEqual(['d', 'c', 'b']);
+    expect((await again.getTask('b'))?.createdAt).toBe('2026-01-02T10:00:00.001Z');
+  }
 });
 
 it('a journal that does not fit the file any more is refused as corrupt', async () => {

@@ -113,5 +113,5 @@ function toHead(line: StoredLine): Omit<TaskHead, 'body'> {
 
 /** People write times in other forms of ISO 8601. */
 function canonicalTime(time: string): string {
-  return time.length === 24 && time[23] === 'Z' ? time : isoTime(Date.parse(time));
+  return time.length === 24 && time[10] === 'T' && time[23] === 'Z' ? time : isoTime(Date.parse(time));
 }
