@@ -179,3 +179,32 @@ it.each(['a', 'b'])('who only reads sees no later change without the earlier one
   const seen = texts(await reader.getTask(id));
   expect(seen).toEqual([...(id === 'a' ? ['one'] : []), 'two', 'three'].slice(0, seen.length));
 });
+
+it('a journal that lost its end, though a later one has changes, is refused as corrupt', async () => {
+  const path = newFile();
+  const disk = new SimulatedDisk();
+  const store = await open(path, { fs: disk.fs, foldFrom: 1000 });
+  let failed = 0;
+  disk.onChange = (what, file) => {
+    if (what !== 'rename' || !isFile(file)) return;
+    failed++;
+    fail('EIO');
+  };
+  await add(store, 'a', 'one');
+  await add(store, 'b', 'y'.repeat(1000));
+  await vi.waitFor(() => expect(failed).toBe(1));
+  await turns(20);
+  await add(store, 'a', 'two');
+  const copy = crashCopy(path);
+  disk.onChange = () => {};
+  await store.close();
+
+  const journal = nodeFs.readFileSync(`${copy}.journal.0`);
+  const end = journal.lastIndexOf('\n');
+  nodeFs.writeFileSync(`${copy}.journal.0`, journal.subarray(0, end - 10));
+  // Nothing of it is shown, either: without what is lost, what follows may say something else.
+  await expect(open(copy, { readOnly: true })).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  await expect(open(copy)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  nodeFs.writeFileSync(`${copy}.journal.0`, journal);
+  expect(await left(copy)).toEqual([['one', 'two'], ['y'.repeat(1000)]]);
+});
