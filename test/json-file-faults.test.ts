@@ -1,6 +1,7 @@
 /** Any mix of changes on a disk that fails at random while the file is written anew, ended and opened again at random. */
 import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
+import type { Part } from '../src/core/task.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { crashCopy, newFile, open, say, texts } from './support/json-file.ts';
 import { SimulatedDisk } from './support/json-file-disk.ts';
@@ -22,7 +23,7 @@ it.each(['strict', 'relaxed'] as const)('a disk that fails at random loses nothi
         throw Object.assign(new Error('EIO: simulated'), { code: 'EIO' });
       }
     };
-    const written = new Map<string, string[]>();
+    const written = new Map<string, Written>();
     let store = await open(path, options);
     disk.onChange = fail;
     for (let turn = 0; turn < 60; turn++) {
@@ -30,18 +31,18 @@ it.each(['strict', 'relaxed'] as const)('a disk that fails at random loses nothi
       const changes = Array.from({ length: 1 + below(6) }, (_, n) => {
         const id = ids[below(ids.length)] as string;
         const text = random() < 0.12 ? undefined : `${turn}.${n}`;
-        const metadata = { fill: 'x'.repeat(below(300)) };
-        const change = text ? store.upsertTask({ id, message: say(text), metadata }) : store.deleteTask(id);
-        return { id, text, change };
+        const index = random() < 0.4 ? below(3) : undefined;
+        return { id, text, index, change: make(store, id, text, index, 'x'.repeat(below(300))) };
       });
       const ends = await Promise.allSettled(changes.map(({ change }) => change));
       ends.forEach((end, n) => {
-        const { id, text } = changes[n] as (typeof changes)[number];
+        const { id, text, index } = changes[n] as (typeof changes)[number];
         if (end.status === 'rejected') {
-          expect(end.reason).toMatchObject({ code: 'IO_ERROR' });
-          refused++;
-        } else if (text) written.set(id, [...(written.get(id) ?? []), text]);
-        else written.delete(id);
+          const isMissing = end.reason.code === 'TASK_NOT_FOUND' && index !== undefined && !written.has(id);
+          if (!isMissing) expect(end.reason).toMatchObject({ code: 'IO_ERROR' });
+          if (!isMissing) refused++;
+        } else if (text === undefined) written.delete(id);
+        else note(written, id, text, index);
       });
       disk.failSync = false;
       const kind = random();
@@ -68,6 +69,25 @@ it.each(['strict', 'relaxed'] as const)('a disk that fails at random loses nothi
   expect(refused).toBeGreaterThan(0);
 });
 
+/** What a task holds: its messages, and the parts of each artifact. */
+interface Written {
+  readonly messages: readonly string[];
+  readonly artifacts: Readonly<Record<number, readonly string[]>>;
+}
+
+function note(written: Map<string, Written>, id: string, text: string, index: number | undefined): void {
+  const { messages, artifacts } = written.get(id) ?? { messages: [], artifacts: {} };
+  if (index === undefined) written.set(id, { messages: [...messages, text], artifacts });
+  else written.set(id, { messages, artifacts: { ...artifacts, [index]: [...(artifacts[index] ?? []), text] } });
+}
+
+/** A message, or a part of the artifact with this index; no text is the end of the task. */
+function make(store: LocalTaskStore, id: string, text: string | undefined, index: number | undefined, fill: string) {
+  if (text === undefined) return store.deleteTask(id);
+  if (index === undefined) return store.upsertTask({ id, message: say(text), metadata: { fill } });
+  return store.updateTask(id, { artifactsUpdates: [{ index, parts: say(text).parts, metadata: { fill } }] });
+}
+
 /** Mostly where the file is written anew; a store that can write nothing at all is of no interest. */
 function chanceOf(what: string, file: string, folder: string, rates: { file: number; journal: number }): number {
   if (file.endsWith('.json.tmp')) return what === 'rename' ? rates.file : rates.file / 5;
@@ -77,12 +97,17 @@ function chanceOf(what: string, file: string, folder: string, rates: { file: num
   return what === 'open' ? rates.file / 3 : rates.journal;
 }
 
-async function verify(store: LocalTaskStore, written: ReadonlyMap<string, readonly string[]>): Promise<void> {
+async function verify(store: LocalTaskStore, written: ReadonlyMap<string, Written>): Promise<void> {
   for (const id of ids) {
     const stored = await store.getTask(id);
-    expect(stored && texts(stored), id).toEqual(written.get(id));
+    const artifacts = (stored?.task.artifacts ?? []).map(({ index = 0, parts }) => [index, parts.map(textOf)]);
+    const found = stored && { messages: texts(stored), artifacts: Object.fromEntries(artifacts) };
+    expect(found, id).toEqual(written.get(id));
   }
   const { tasks } = await store.listTasks();
   const counts = Object.fromEntries(tasks.map(({ id, messageCount }) => [id, messageCount]));
-  expect(counts).toEqual(Object.fromEntries([...written].map(([id, texts]) => [id, texts.length])));
+  const expected = [...written].map(([id, { messages }]) => [id, messages.length]);
+  expect(counts).toEqual(Object.fromEntries(expected));
 }
+
+const textOf = ({ text }: Part) => text;
