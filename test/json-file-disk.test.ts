@@ -156,6 +156,28 @@ describe.each(['strict', 'relaxed'] as const)('a disk that is full, %s', (durabi
   });
 });
 
+it.each(['strict', 'relaxed'] as const)(
+  'a disk that takes no byte, and does not say why, refuses changes: %s',
+  async (durability) => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    let takes = true;
+    const writeSync = ((...args: Parameters<typeof disk.fs.writeSync>) =>
+      takes ? disk.fs.writeSync(...args) : 0) as typeof disk.fs.writeSync;
+    const write = ((...args: unknown[]) =>
+      takes
+        ? (disk.fs.write as (...args: unknown[]) => void)(...args)
+        : setImmediate(() => (args.at(-1) as (error: null, count: number) => void)(null, 0))) as typeof disk.fs.write;
+    const store = await open(path, { durability, fs: { ...disk.fs, writeSync, write } });
+    await say2(store, 'a', 'one');
+    takes = false;
+    await expect(say2(store, 'a', 'refused')).rejects.toMatchObject({ code: 'IO_ERROR' });
+    await expect(store.close()).rejects.toMatchObject({ code: 'IO_ERROR' });
+    await using again = await open(path);
+    expect(texts(await again.getTask('a'))).toEqual(['one']);
+  },
+);
+
 it('sync that cannot note what it found on a full disk says so, and tries again', async () => {
   const path = newFile();
   const before = await open(path);

@@ -94,11 +94,12 @@ export function writeFully(fs: FileSystem, fd: number, bytes: Uint8Array, positi
 
 export async function writeFullyAsync(fs: FileSystem, fd: number, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    done += await new Promise<number>((resolve, reject) => {
+    const count = await new Promise<number>((resolve, reject) => {
       fs.write(fd, bytes, done, bytes.length - done, position + done, (error, count) =>
-        error ? reject(error) : resolve(someWritten(count)),
+        error ? reject(error) : resolve(count),
       );
     });
+    done += someWritten(count);
   }
 }
 
