@@ -113,6 +113,27 @@ describe('a long task', () => {
     expect(texts(read)).toHaveLength(LENGTH);
   });
 
+  it('is whole, and told from any message on, where it has very many', async () => {
+    const path = newFile();
+    const first = await open(path);
+    // More than are read at a time, twice over.
+    const count = 17_000;
+    const newMessages = Array.from({ length: count }, (_, n) => say(`${n}`));
+    const parts = newMessages.flatMap((message) => message.parts);
+    await first.upsertTask({ id: 'long', message: say('first') });
+    await first.updateTask('long', { newMessages, artifactsUpdates: [{ index: 0, parts }] }, view);
+    await first.close();
+    await using store = await open(path);
+    const numbers = ['first', ...Array.from({ length: count }, (_, n) => `${n}`)];
+    const whole = await store.getTask('long');
+    expect(texts(whole)).toEqual(numbers);
+    expect(whole?.task.artifacts?.[0]?.parts).toEqual(parts);
+    for (const historyLength of [8191, 8192, 8193, 8200, 16_384, 16_999, 17_000]) {
+      const some = await store.getTask('long', { historyLength, includeArtifacts: false });
+      expect(texts(some)).toEqual(numbers.slice(-historyLength));
+    }
+  });
+
   it('that is replaced starts anew', async () => {
     const path = await withLongTask();
     const store = await open(path);
