@@ -1,4 +1,4 @@
-import {
+import nodeFs, {
   chmodSync,
   existsSync,
   lstatSync,
@@ -211,6 +211,52 @@ describe('a file edited by hand', () => {
     await store.close();
     rmSync(copy);
     await expect(open(copy)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  });
+});
+
+describe('what is read of the file', () => {
+  it('stays in memory up to a limit, what is used again and again the longest', async () => {
+    const path = newFile();
+    const time = '2026-01-01T00:00:00.000Z';
+    const status = { state: 'completed', timestamp: time };
+    const tasks = Array.from({ length: 40 }, (_, n) => {
+      const task = { id: `t${n}`, status, history: [say('x'.repeat(1024 * 1024))] };
+      return { id: `t${n}`, taskType: 'incoming', isStreaming: false, createdAt: time, updatedAt: time, task };
+    });
+    writeFileSync(path, JSON.stringify({ holdfast: { format: 1 }, tasks }));
+    await (await open(path)).close();
+    let reads = 0;
+    const readSync = ((...args: Parameters<typeof nodeFs.readSync>) => {
+      reads++;
+      return nodeFs.readSync(...args);
+    }) as typeof nodeFs.readSync;
+    await using store = await open(path, { fs: { ...nodeFs, readSync } });
+    const readsFor = async (id: string) => {
+      const before = reads;
+      expect(texts(await store.getTask(id))[0]).toHaveLength(1024 * 1024);
+      return reads - before;
+    };
+    for (const { id } of tasks) {
+      expect(await readsFor(id)).toBe(1);
+      if (id !== 't0') expect(await readsFor('t0')).toBe(0);
+    }
+    expect(await readsFor('t39')).toBe(0);
+    expect(await readsFor('t20')).toBe(0);
+    expect(await readsFor('t1')).toBe(1);
+  });
+
+  it('is refused with its place where somebody has written over it since', async () => {
+    const path = await closedStore();
+    await using store = await open(path);
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('"hello 1"', '{hello 1}'));
+    const place = `byte ${text.split('\n').slice(0, 2).join('\n').length + 1}`;
+    const refusal = { code: 'STORE_CORRUPT', message: expect.stringContaining(place) };
+    await expect(store.getTask('t1')).rejects.toMatchObject(refusal);
+    await expect(store.listTasks()).rejects.toMatchObject(refusal);
+    expect(texts(await store.getTask('t2'))).toEqual(['hello 2']);
+    writeFileSync(path, text);
+    expect(texts(await store.getTask('t1'))).toEqual(['hello 1']);
   });
 });
 
