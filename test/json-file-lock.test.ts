@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { FileLock } from '../src/backends/json-file/lock.ts';
 import { startProgram, startThread } from './support/cli.ts';
 import { newFile, open, say, texts } from './support/json-file.ts';
@@ -98,6 +98,55 @@ it('takes over from another machine, or container, when it is silent, not while 
   await expect(FileLock.acquire(path, 800)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
   clearInterval(living);
   const lock = await FileLock.acquire(path, 800);
+  expect(readdirSync(`${path}.lock`)).toHaveLength(1);
+  lock.release();
+});
+
+it('shows signs of life for as long as it is held, and none afterwards', async () => {
+  const path = newFile();
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const lock = await FileLock.acquire(path);
+  const [name = ''] = readdirSync(`${path}.lock`);
+  const own = join(`${path}.lock`, name);
+  for (let round = 0; round < 2; round++) {
+    utimesSync(own, 0, 0);
+    vi.advanceTimersByTime(2000);
+    expect(statSync(own).mtimeMs).toBeGreaterThan(0);
+  }
+  lock.release();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it('does not take a pid of another container for one of its own', async () => {
+  const here = { host: hostname(), pidSpace: 'pid:[1]', held: true, started: '' };
+  const path = newFile();
+  // No process here has this number, but one there may.
+  leaveLock(path, '999999999-there', { ...here, pid: 999_999_999 });
+  const living = setInterval(() => utimesSync(join(`${path}.lock`, '999999999-there'), new Date(), new Date()), 5);
+  await expect(FileLock.acquire(path, 800)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+  clearInterval(living);
+  const other = newFile();
+  // Here this is a living process, there it may be none.
+  leaveLock(other, `${process.pid}-there`, { ...here, pid: process.pid });
+  (await FileLock.acquire(other, 160)).release();
+});
+
+it('waits for a process that has only just come, and not for one that ended as it came', async () => {
+  const path = newFile();
+  mkdirSync(`${path}.lock`);
+  const coming = join(`${path}.lock`, `${process.pid}-coming`);
+  writeFileSync(join(`${path}.lock`, '999999999-gone'), '');
+  writeFileSync(coming, '{"pid":');
+  let taken = false;
+  const taking = FileLock.acquire(path).then((lock) => {
+    taken = true;
+    return lock;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  expect(taken).toBe(false);
+  rmSync(coming);
+  const lock = await taking;
   expect(readdirSync(`${path}.lock`)).toHaveLength(1);
   lock.release();
 });
