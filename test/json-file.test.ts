@@ -41,6 +41,14 @@ describe('the file', () => {
     expect(lines.filter((line) => line.includes('"hello '))).toHaveLength(3);
   });
 
+  it('that was begun anew and left so is no more when the store is opened', async () => {
+    const path = await closedStore();
+    writeFileSync(`${path}.tmp`, 'half a file');
+    await using store = await open(path);
+    expect(existsSync(`${path}.tmp`)).toBe(false);
+    expect((await store.listTasks()).tasks).toHaveLength(3);
+  });
+
   it('is there after close even when nothing was ever stored', async () => {
     const path = newFile();
     await (await open(path)).close();
@@ -290,6 +298,14 @@ describe('the index', () => {
     await store.updateTask('t1', { newMessages: [say('more')] });
     await store.close();
     expect(documentIn(path).tasks).toHaveLength(3);
+  });
+
+  it('is there again at once, for those who open the file next', async () => {
+    const path = await closedStore();
+    const index = readFileSync(`${path}.index`);
+    rmSync(`${path}.index`);
+    await (await open(path)).close();
+    expect(readFileSync(`${path}.index`)).toHaveLength(index.length);
   });
 
   it('spares reading the file when it is opened', async () => {
