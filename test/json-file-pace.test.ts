@@ -1,0 +1,127 @@
+/** When the journal is brought to the disk, and when it is folded into the file: often enough, and no more often. */
+import { readFileSync, statSync } from 'node:fs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { LocalTaskStore } from '../src/local-task-store.ts';
+import { documentIn, newFile, open, say } from './support/json-file.ts';
+import { SimulatedDisk } from './support/json-file-disk.ts';
+
+const view = { historyLength: 0 };
+const add = (store: LocalTaskStore, id: string, length: number) =>
+  store.upsertTask({ id, message: say('x'.repeat(length)) }, view);
+const turns = async (count: number) => {
+  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
+};
+
+/** A closed store of some 200 kB: a task's first message is its status, too. */
+async function largeFile(): Promise<string> {
+  const path = newFile();
+  const store = await open(path, { durability: 'relaxed' });
+  for (let n = 0; n < 10; n++) await add(store, `t${n}`, 10_000);
+  await store.close();
+  return path;
+}
+
+/** How many messages of a task the file has. */
+function lengthOf(path: string, id: string): number | undefined {
+  return documentIn(path).tasks.find((stored) => stored.id === id)?.task.history?.length;
+}
+
+/** A disk that counts how often the file is begun anew, and may fail to put the new one in its place. */
+function countingDisk() {
+  const disk = new SimulatedDisk();
+  const seen = { disk, begun: 0, fails: false };
+  disk.onChange = (what, file) => {
+    if (!file.endsWith('.json.tmp')) return;
+    if (what === 'open') seen.begun++;
+    if (what === 'rename' && seen.fails) throw Object.assign(new Error('EIO: simulated'), { code: 'EIO' });
+  };
+  return seen;
+}
+
+describe.each(['strict', 'relaxed'] as const)('a journal, %s', (durability) => {
+  it('is folded into the file when it has outgrown it, not before', async () => {
+    const path = await largeFile();
+    const seen = countingDisk();
+    await using store = await open(path, { durability, fs: seen.disk.fs, foldFrom: 1000 });
+    for (let n = 0; n < 19; n++) await add(store, 't0', 10_000);
+    await turns(20);
+    expect(seen.begun).toBe(0);
+    for (let n = 0; n < 2; n++) await add(store, 't0', 10_000);
+    await vi.waitFor(() => expect(lengthOf(path, 't0')).toBe(22));
+    expect(seen.begun).toBe(1);
+  });
+
+  it('is folded however large the file is, when it has the size that memory may take', async () => {
+    const path = await largeFile();
+    const seen = countingDisk();
+    await using store = await open(path, { durability, fs: seen.disk.fs, foldFrom: 1000, foldAt: 20_000 });
+    await add(store, 't0', 10_000);
+    await turns(20);
+    expect(seen.begun).toBe(0);
+    await add(store, 't0', 10_000);
+    await vi.waitFor(() => expect(lengthOf(path, 't0')).toBe(3));
+    expect(seen.begun).toBe(1);
+  });
+
+  it('that could not be folded is not tried again before much more has come', async () => {
+    const path = newFile();
+    const seen = countingDisk();
+    await using store = await open(path, { durability, fs: seen.disk.fs, foldFrom: 10_000 });
+    seen.fails = true;
+    await add(store, 't', 11_000);
+    for (let n = 0; n < 50; n++) {
+      await add(store, 't', 10);
+      await turns(5);
+    }
+    expect(seen.begun).toBe(1);
+    seen.fails = false;
+    await add(store, 't', 11_000);
+    await vi.waitFor(() => expect(documentIn(path).tasks).toHaveLength(1));
+    expect(seen.begun).toBe(2);
+    // From here on as before.
+    const size = statSync(path).size;
+    while (seen.begun === 2) {
+      await add(store, 't', 1000);
+      await turns(5);
+      expect(readFileSync(`${path}.journal.${seen.begun}`).lastIndexOf('\n')).toBeLessThan(size + 2000);
+    }
+  });
+});
+
+describe('a change under relaxed', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it('is brought to the disk a tenth of a second later, together with those that came meanwhile', async () => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    let syncs = 0;
+    disk.onChange = (what, file) => {
+      if (what === 'sync' && file.includes('.journal.')) syncs++;
+    };
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const store = await open(path, { durability: 'relaxed', fs: disk.fs });
+    syncs = 0;
+    for (let n = 0; n < 5; n++) await add(store, 't', 10);
+    await vi.advanceTimersByTimeAsync(99);
+    expect(syncs).toBe(0);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(syncs).toBe(1);
+    // The sync is under way, and knows nothing of this one.
+    await add(store, 't', 10);
+    await turns(5);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(syncs).toBe(2);
+    await turns(5);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(syncs).toBe(2);
+    await add(store, 't', 10);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(syncs).toBe(3);
+    await turns(5);
+    await add(store, 't', 10);
+    await store.close();
+    syncs = 0;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(syncs).toBe(0);
+  });
+});
