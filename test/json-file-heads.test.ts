@@ -1,5 +1,5 @@
 /** Heads as sync and the reducer leave them: what the journal and the file say of one is all of it. */
-import nodeFs from 'node:fs';
+import nodeFs, { existsSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import type { Backend, Durability } from '../src/backends/backend.ts';
 import type { FileSystem } from '../src/backends/json-file/file-system.ts';
@@ -159,6 +159,7 @@ describe.each(['strict', 'relaxed'] as const)('a value beside the tasks, %s', (d
     }
     // The journal that failed is left; what is told now is not written behind something unknown.
     await backend.setMeta('b', 5);
+    expect(existsSync(path)).toBe(durability === 'strict');
     const crashed = await openBackend(crashCopy(path));
     expect([await crashed.getMeta('a'), await crashed.getMeta('b')]).toEqual([1, 5]);
     await crashed.close();

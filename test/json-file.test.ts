@@ -49,6 +49,18 @@ describe('the file', () => {
     expect((await store.listTasks()).tasks).toHaveLength(3);
   });
 
+  it('is left as it is by a store that changed nothing', async () => {
+    const path = await closedStore();
+    const { ino, mtimeMs } = statSync(path);
+    for (const durability of ['strict', 'relaxed'] as const) {
+      await using store = await open(path, { durability });
+      expect(texts(await store.getTask('t1'))).toEqual(['hello 1']);
+      await store.close();
+      expect(statSync(path)).toMatchObject({ ino, mtimeMs });
+      expect(readdirSync(dirname(path)).sort()).toEqual(['tasks.json', 'tasks.json.index']);
+    }
+  });
+
   it('is there after close even when nothing was ever stored', async () => {
     const path = newFile();
     await (await open(path)).close();
