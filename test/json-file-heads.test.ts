@@ -130,16 +130,19 @@ describe.each(['strict', 'relaxed'] as const)('a value beside the tasks, %s', (d
     const backend = await openBackend(path, { durability });
     await backend.setMeta('gone', undefined);
     await backend.setMeta('new', { a: null });
-    const crashed = await openBackend(crashCopy(path));
+    const copy = crashCopy(path);
+    const crashed = await openBackend(copy);
     const values = async (from: Backend) =>
       Promise.all(['kept', 'gone', '__proto__', 'new'].map((name) => from.getMeta(name)));
     expect(await values(crashed)).toEqual([['kept'], undefined, ['__proto__'], { a: null }]);
-    // It was in the journal alone.
     await crashed.close();
     await backend.close();
-    const again = await openBackend(path);
-    expect(await values(again)).toEqual([['kept'], undefined, ['__proto__'], { a: null }]);
-    await again.close();
+    // What the journal alone has is a change, though nothing was changed since.
+    for (const closed of [path, copy]) {
+      const again = await openBackend(closed);
+      expect(await values(again)).toEqual([['kept'], undefined, ['__proto__'], { a: null }]);
+      await again.close();
+    }
   });
 
   it('that was refused is as it was before', async () => {
@@ -165,4 +168,42 @@ describe.each(['strict', 'relaxed'] as const)('a value beside the tasks, %s', (d
     await crashed.close();
     await backend.close();
   });
+});
+
+it('a value beside the tasks is kept though the file could not be written anew when the journal failed', async () => {
+  const path = newFile();
+  await (await openBackend(path)).close();
+  const disk = new SimulatedDisk();
+  const open = new Set<number>();
+  const fs: FileSystem = {
+    ...disk.fs,
+    openSync: ((...args: Parameters<FileSystem['openSync']>) => {
+      const fd = disk.fs.openSync(...args);
+      open.add(fd);
+      return fd;
+    }) as FileSystem['openSync'],
+    closeSync: (fd) => {
+      open.delete(fd);
+      disk.fs.closeSync(fd);
+    },
+    close: ((fd: number, done: () => void) => {
+      open.delete(fd);
+      disk.fs.close(fd, done);
+    }) as FileSystem['close'],
+  };
+  const backend = await openBackend(path, { fs });
+  await backend.setMeta('a', 1);
+  disk.failSync = true;
+  await expect(backend.setMeta('a', 2)).rejects.toMatchObject(io);
+  disk.failSync = false;
+  disk.onChange = (what, file) => {
+    if (what === 'rename' && file.endsWith('.json.tmp')) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+  };
+  for (let n = 0; n < 3; n++) await expect(backend.setMeta('a', 3)).rejects.toMatchObject(io);
+  disk.onChange = () => {};
+  await backend.close();
+  await vi.waitFor(() => expect([...open]).toEqual([]));
+  const again = await openBackend(path);
+  expect(await again.getMeta('a')).toBe(1);
+  await again.close();
 });
