@@ -88,6 +88,32 @@ describe.each(['strict', 'relaxed'] as const)('a journal, %s', (durability) => {
   });
 });
 
+it.each(['strict', 'relaxed'] as const)(
+  'a journal that cannot be begun is not tried at each change: %s',
+  async (durability) => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    let tried = 0;
+    let fails = true;
+    disk.onChange = (what, file) => {
+      if (what !== 'open' || !file.endsWith('.journal.1')) return;
+      tried++;
+      if (fails) throw Object.assign(new Error('EMFILE: simulated'), { code: 'EMFILE' });
+    };
+    await using store = await open(path, { durability, fs: disk.fs, foldFrom: 10_000 });
+    await add(store, 't', 11_000);
+    for (let n = 0; n < 50; n++) {
+      await add(store, 't', 10);
+      await turns(5);
+    }
+    expect(tried).toBe(1);
+    fails = false;
+    await add(store, 't', 11_000);
+    await vi.waitFor(() => expect(lengthOf(path, 't')).toBe(52));
+    expect(tried).toBe(2);
+  },
+);
+
 describe('a change under relaxed', () => {
   afterEach(() => void vi.useRealTimers());
 
