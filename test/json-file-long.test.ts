@@ -80,6 +80,31 @@ describe('a long task', () => {
     }
   });
 
+  it.each(['short', 'long'])(
+    'shows its last messages where some are in the file and some came since: %s',
+    async (kind) => {
+      const path = newFile();
+      const before = kind === 'long' ? 300 : 3;
+      const first = await open(path);
+      const add = (store: LocalTaskStore, from: number, to: number) =>
+        store.updateTask('t', { newMessages: Array.from({ length: to - from }, (_, n) => say(`${from + n}`)) }, view);
+      await first.upsertTask({ id: 't', message: say(`0${kind === 'long' ? ' '.repeat(20_000) : ''}`) });
+      await add(first, 1, before);
+      await first.close();
+      await using store = await open(path);
+      const answers = [];
+      for (let count = before; count < before + 6; count += 2) {
+        await add(store, count, count + 2);
+        for (const historyLength of [0, 1, 2, 3, 5, 6, 7, 8]) {
+          const numbers = [...Array(count + 2).keys()].slice(Math.max(0, count + 2 - historyLength));
+          answers.push({ stored: await store.getTask('t', { historyLength }), numbers });
+        }
+      }
+      // Some are looked at only when more has come.
+      for (const { stored, numbers } of answers) expect(texts(stored).map(Number)).toEqual(numbers);
+    },
+  );
+
   it('is whole after it was folded into the file again and again', async () => {
     const path = await withLongTask();
     for (let round = 0; round < 4; round++) {
