@@ -8,7 +8,7 @@ import { crashCopy, newFile, open, say, texts } from './support/json-file.ts';
 import { collectGarbage, watchedFiles } from './support/json-file-handles.ts';
 import { newFolder } from './support/places.ts';
 
-const soon = { interval: 1 };
+const soon = { interval: 1, timeout: 20_000 };
 
 /** A store that ended without closing, with changes in its file and in each of two journals, and without an index. */
 async function crashed(): Promise<string> {
@@ -19,7 +19,7 @@ async function crashed(): Promise<string> {
   const { fs, hasFailed, open: stillOpen } = watchedFiles(0, (operation) => operation === 'renameSync');
   const store = await open(path, { fs, foldFrom: 1000 });
   await store.upsertTask({ id: 't', message: say(`in the first journal ${'x'.repeat(1000)}`) });
-  await vi.waitFor(() => expect(hasFailed() && !stillOpen().some((file) => file.endsWith('.tmp'))).toBe(true));
+  await vi.waitFor(() => expect(hasFailed() && !stillOpen().some((file) => file.endsWith('.tmp'))).toBe(true), soon);
   await store.upsertTask({ id: 't', message: say('in the second') });
   const copy = crashCopy(path);
   await store.close();

@@ -105,7 +105,7 @@ it('what is pending is told oldest first, wherever it lies, and no more than is 
   await put(backend, newHead('folding a', { pendingSince: 20 }));
   await put(backend, newHead('folding b', { pendingSince: 60, sync: { long: 'x'.repeat(2000) } }));
   await put(backend, newHead('folding c', { pendingSince: 5 }));
-  await vi.waitFor(() => expect(held).not.toEqual([]));
+  await vi.waitFor(() => expect(held).not.toEqual([]), { timeout: 20_000 });
   await put(backend, newHead('changed', { pendingSince: 40 }));
   await put(backend, newHead('folding c', { revision: 2 }));
   await backend.commit(keyOf('file 4'), () => 'remove', selectAll);
@@ -202,7 +202,7 @@ it('a value beside the tasks is kept though the file could not be written anew w
   for (let n = 0; n < 3; n++) await expect(backend.setMeta('a', 3)).rejects.toMatchObject(io);
   disk.onChange = () => {};
   await backend.close();
-  await vi.waitFor(() => expect([...open]).toEqual([]));
+  await vi.waitFor(() => expect([...open]).toEqual([]), { timeout: 20_000 });
   const again = await openBackend(path);
   expect(await again.getMeta('a')).toBe(1);
   await again.close();

@@ -192,7 +192,7 @@ it('a journal that lost its end, though a later one has changes, is refused as c
   };
   await add(store, 'a', 'one');
   await add(store, 'b', 'y'.repeat(1000));
-  await vi.waitFor(() => expect(failed).toBe(1));
+  await vi.waitFor(() => expect(failed).toBe(1), { timeout: 20_000 });
   await turns(20);
   await add(store, 'a', 'two');
   const copy = crashCopy(path);
