@@ -8,7 +8,6 @@ import { FileLock } from '../src/backends/json-file/lock.ts';
 import { startProgram, startThread } from './support/cli.ts';
 import { newFile, open, say, texts } from './support/json-file.ts';
 import { scaled } from './support/long.ts';
-import { newFolder } from './support/places.ts';
 
 it('keeps a second process, and a second store of this one, out', async () => {
   const path = newFile();
@@ -151,22 +150,19 @@ it('waits for a process that has only just come, and not for one that ended as i
   lock.release();
 });
 
-it('a lock that could not be taken for want of space can be taken when there is some', async ({ skip }) => {
-  const folder = newFolder();
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'pipe' });
-  } catch {
-    skip('mounting is not allowed here');
-  }
-  onTestFinished(() => {
-    execFileSync('umount', ['-l', folder]);
-  });
-  const path = join(folder, 'tasks.json');
-  const ballast = join(folder, 'ballast');
-  expect(() => writeFileSync(ballast, Buffer.alloc(2_000_000))).toThrow('ENOSPC');
-  await expect(open(path)).rejects.toMatchObject({ code: 'IO_ERROR' });
-  rmSync(ballast);
-  const store = await open(path);
-  await store.upsertTask({ id: 't', message: say('one') });
-  await store.close();
-});
+it.runIf(process.platform === 'linux')(
+  'can be taken when there is space again, where there was none for it',
+  async () => {
+    const limit = (bytes: string) => execFileSync('prlimit', ['--pid', `${process.pid}`, `--fsize=${bytes}:unlimited`]);
+    const path = newFile();
+    // Files are made, and take nothing.
+    limit('0');
+    const refused = open(path);
+    await refused.catch(() => {});
+    limit('unlimited');
+    await expect(refused).rejects.toMatchObject({ code: 'IO_ERROR' });
+    const store = await open(path);
+    await store.upsertTask({ id: 't', message: say('one') });
+    await store.close();
+  },
+);
