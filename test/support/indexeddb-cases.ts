@@ -23,6 +23,15 @@ async function texts(store: TaskStore, id: string): Promise<unknown[] | undefine
   return (await store.getTask(id))?.task.history?.map(({ parts }) => parts[0]?.text);
 }
 
+/** Rejects where somebody does not make way. */
+function deleteDatabase(name: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(name);
+    request.onsuccess = resolve;
+    request.onerror = request.onblocked = reject;
+  });
+}
+
 export function testIndexedDbCases(): void {
   undoAfterEach();
 
@@ -217,11 +226,7 @@ export function testIndexedDbCases(): void {
       const watched = store.watch('t');
       await watched.next();
       const news = watched.next();
-      await new Promise((resolve, reject) => {
-        const request = indexedDB.deleteDatabase(store.name);
-        request.onsuccess = resolve;
-        request.onerror = reject;
-      });
+      await deleteDatabase(store.name);
       expect((await news).done).toBe(true);
       await expect(append(store, 't', 'gone')).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
       await create(store, 't');
@@ -232,11 +237,7 @@ export function testIndexedDbCases(): void {
       const store = await open();
       await create(store, 't');
       await append(store, 't', 'second');
-      await new Promise((resolve, reject) => {
-        const request = indexedDB.deleteDatabase(store.name);
-        request.onsuccess = resolve;
-        request.onerror = reject;
-      });
+      await deleteDatabase(store.name);
       // Whether there is sync is looked up before the next change, which finds another connection by then.
       globalThis.dispatchEvent(new Event('pageshow'));
       await expect(append(store, 't', 'gone')).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' });
@@ -279,11 +280,7 @@ export function testIndexedDbCases(): void {
       expect(await texts(store, 't')).toEqual(['first']);
       await expect(second).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
       expect(await texts(store, 't')).toEqual(['first']);
-      await new Promise((resolve, reject) => {
-        const request = indexedDB.deleteDatabase(store.name);
-        request.onsuccess = resolve;
-        request.onblocked = reject;
-      });
+      await deleteDatabase(store.name);
     });
 
     it('that does not open in time is given up', async () => {
