@@ -24,7 +24,8 @@ export interface SyncOptions extends ElkarTransportOptions {
   /** Pull tasks that are not finished every so many ms; at most once a second. @default never */
   readonly pollMs?: number | undefined;
   /**
-   * A tab that leads and does not answer is succeeded once a change has been pending for so long, in ms.
+   * A tab that leads and does not answer is succeeded once a change has been pending for so long, in ms, or at once when
+   * another becomes visible.
    * @default 5000
    */
   readonly patienceMs?: number | undefined;
