@@ -157,9 +157,11 @@ export class LocalTaskStore implements TaskStore {
     this.#admit('watch', options, taskId);
     checkCall(taskId, options);
     const key = keyOf(taskId, options);
+    // The caller's own may be changed while this goes on.
+    const view = { ...options };
     const source = {
-      read: () => this.#backend.read(key, selectView(options)),
-      toStoredTask: (record: TaskRecord) => toStoredTask(record, options),
+      read: () => this.#backend.read(key, selectView(view)),
+      toStoredTask: (record: TaskRecord) => toStoredTask(record, view),
       onWake: (wake: (gone: boolean) => void) => this.#hub.onWake(key, wake),
     };
     return watchTask(source, options.signal);

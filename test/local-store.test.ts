@@ -22,6 +22,19 @@ describe('arguments changed after the call', () => {
     expect((await writing).task).not.toHaveProperty('artifacts');
     expect((await reading)?.task).not.toHaveProperty('artifacts');
   });
+
+  it('change nothing of what a watch gives', async () => {
+    await using store = await openTaskStore();
+    await store.upsertTask({ id: 'a', message: say('x') });
+    const view = { includeArtifacts: false, historyLength: 1 };
+    const watch = store.watch('a', view);
+    await watch.next();
+    Object.assign(view, { includeArtifacts: true, historyLength: 9 });
+    await store.updateTask('a', { newMessages: [say('y')], artifactsUpdates: [say('z')] });
+    const { value } = await watch.next();
+    expect(value.task.history).toEqual([say('y')]);
+    expect(value.task).not.toHaveProperty('artifacts');
+  });
 });
 
 describe('arguments that are none', () => {
