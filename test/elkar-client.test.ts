@@ -357,6 +357,49 @@ describe('closed artifacts', () => {
   });
 });
 
+it('answers as it was asked, whatever becomes of the options meanwhile', async () => {
+  const { store } = connect();
+  await store.upsertTask(send('t1', 'one'));
+  const view = { historyLength: 1, includeArtifacts: false };
+  const writing = store.updateTask('t1', { newMessages: [say('two')], artifactsUpdates: [say('a')] }, view);
+  const replacing = store.upsertTaskForClient(
+    { id: 'o', status: { state: 'working' }, history: [say('one'), say('two')], artifacts: [say('a')] },
+    'https://a.example',
+    view,
+  );
+  const reading = store.getTask('t1', view);
+  Object.assign(view, { historyLength: 2, includeArtifacts: true });
+  for (const answer of [await writing, await replacing, await reading]) {
+    expect(answer?.task.history).toHaveLength(1);
+    expect(answer?.task).not.toHaveProperty('artifacts');
+  }
+});
+
+it('refuses options that are none by name', async () => {
+  const { store, requests } = connect({ server: 'holdfast' });
+  // As from code without types.
+  const none = null as never;
+  const refused = {
+    upsertTask: store.upsertTask(send('t1', 'one'), none),
+    updateTask: store.updateTask('t1', {}, none),
+    upsertTaskForClient: store.upsertTaskForClient(
+      { id: 'o', status: { state: 'working' } },
+      'https://a.example',
+      none,
+    ),
+    getTask: store.getTask('t1', none),
+    getTaskForClient: store.getTaskForClient('t1', none),
+    listTasks: store.listTasks(none),
+  };
+  for (const [operation, call] of Object.entries(refused))
+    await expect(call, operation).rejects.toMatchObject({
+      name: 'TaskStoreError',
+      code: 'INVALID_ARGUMENT',
+      operation,
+    });
+  expect(requests).toEqual([]);
+});
+
 it('refuses what Elkar cannot do', async () => {
   const { store, requests } = connect();
   expect(store.capabilities).toEqual({ list: false, delete: false, watch: false, transfer: false, lossless: false });

@@ -108,7 +108,7 @@ export class ElkarClientStore implements TaskStore {
     options: WriteOptions & { readonly callerId?: string | undefined } = {},
   ): Promise<StoredTask> {
     // No agentUrl must not pass for an optional one.
-    const checked = { ...options, agentUrl: agentUrl ?? null };
+    const checked = options && { ...options, agentUrl: agentUrl ?? null };
     return this.#call('upsertTaskForClient', task?.id, checked, (call) => {
       const valid = validate(taskShape, task);
       const key = this.#key(valid.id, 'outgoing', options.callerId);
@@ -182,14 +182,17 @@ export class ElkarClientStore implements TaskStore {
 
   #get(operation: string, taskId: string, taskType: TaskType, options: ReadOptions): Promise<StoredTask | undefined> {
     return this.#call(operation, taskId, options, async (call) => {
-      const key = this.#key(taskId, taskType, options.callerId);
-      const remote = await this.#remote.find(key, call, options.historyLength);
-      return remote && this.#toStored(key, remote, options);
+      // The caller's own may be changed while this waits.
+      const view = { ...options };
+      const key = this.#key(taskId, taskType, view.callerId);
+      const remote = await this.#remote.find(key, call, view.historyLength);
+      return remote && this.#toStored(key, remote, view);
     });
   }
 
-  #write(key: RemoteKey, call: Call, view: TaskView, work: () => Promise<RemoteTask>): Promise<StoredTask> {
+  #write(key: RemoteKey, call: Call, options: TaskView, work: () => Promise<RemoteTask>): Promise<StoredTask> {
     const { signal } = call;
+    const view = { ...options };
     return this.#turns.take(encodeKey(key), signal, async () => this.#toStored(key, await work(), view));
   }
 
@@ -233,6 +236,8 @@ export class ElkarClientStore implements TaskStore {
     work: (call: Call) => Promise<T>,
   ): Promise<T> {
     if (this.#closed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed', { operation, taskId });
+    // From code without types it may be null.
+    if (!options) throw inCall(invalidArgument([{ path: [], message: 'expected an object' }]), operation, taskId);
     const { signal, ...rest } = options;
     signal?.throwIfAborted();
     try {
