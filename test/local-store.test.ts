@@ -1,8 +1,19 @@
 /** What the store itself adds to its backends, be they what they may. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Backend, BackendFactory } from '../src/backends/backend.ts';
+import { memory } from '../src/backends/memory.ts';
 import { openTaskStore } from '../src/memory.ts';
 
 const say = (text: string) => ({ role: 'user' as const, parts: [{ type: 'text' as const, text }] });
+
+/** A backend of memory, some of whose functions are others. */
+const backendWith = (changes: (backend: Backend) => Partial<Backend>): BackendFactory => ({
+  ...memory(),
+  open: async (context) => {
+    const backend = await memory().open(context);
+    return Object.assign(backend, changes(backend));
+  },
+});
 
 describe('arguments changed after the call', () => {
   it('change no answer', async () => {
@@ -65,6 +76,85 @@ describe('arguments that are none', () => {
   });
 });
 
+describe('an aborted signal', () => {
+  it('ends the wait for a storage that does not answer', async () => {
+    const never = () => new Promise<never>(() => {});
+    const backend = backendWith(() => ({ read: never, commit: never, list: never }));
+    const store = await openTaskStore({ backend });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const task = { id: 't', status: { state: 'working' as const } };
+    const calls = [
+      store.upsertTask({ id: 't', message: say('x') }, { signal }),
+      store.updateTask('t', {}, { signal }),
+      store.upsertTaskForClient(task, 'https://a.example', { signal }),
+      store.getTask('t', { signal }),
+      store.getTaskForClient('t', { signal }),
+      store.listTasks({ signal }),
+      store.deleteTask('t', { signal }),
+      store.prune({ olderThan: new Date(), signal }),
+    ];
+    controller.abort(new Error('enough'));
+    for (const call of calls) await expect(call).rejects.toThrow('enough');
+  });
+});
+
+describe('answers', () => {
+  it('that nobody looks at cost no look at the history or the artifacts', async () => {
+    let looks = 0;
+    const backend = backendWith((backend) => {
+      const commit = backend.commit.bind(backend);
+      return {
+        commit: async (...args) => {
+          const { record, ...committed } = await commit(...args);
+          if (!record) return { ...committed, record };
+          const messages = () => {
+            looks++;
+            return record.messages();
+          };
+          const parts = (slot: number) => {
+            looks++;
+            return record.parts(slot);
+          };
+          return { ...committed, record: { ...record, messages, parts } };
+        },
+      };
+    });
+    await using store = await openTaskStore({ backend });
+    await store.upsertTask({ id: 't', message: say('x') });
+    const answer = await store.updateTask('t', { newMessages: [say('y')], artifactsUpdates: [say('z')] });
+    expect(looks).toBe(0);
+    expect(answer.task.history).toHaveLength(2);
+    expect(answer.task.artifacts).toHaveLength(1);
+    // Put together once, and the caller's own from then on.
+    expect(looks).toBe(2);
+    expect(answer.task.history).toBe(answer.task.history);
+    expect(looks).toBe(2);
+  });
+});
+
+describe('closing', () => {
+  it('waits for calls under way, and refuses others meanwhile', async () => {
+    const store = await openTaskStore();
+    const stored = await store.upsertTask({ id: 't', message: say('x') });
+    await store.deleteTask('t');
+    let release = () => {};
+    const source = async function* () {
+      await new Promise<void>((resolve) => (release = resolve));
+      yield stored;
+    };
+    const ended: string[] = [];
+    const importing = store.importTasks(source()).then(({ imported }) => ended.push(`imported ${imported}`));
+    const closing = store.close().then(() => ended.push('closed'));
+    await expect(store.getTask('t')).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ended).toEqual([]);
+    release();
+    await Promise.all([importing, closing]);
+    expect(ended).toEqual(['imported 1', 'closed']);
+  });
+});
+
 describe('a page that did not come by https', () => {
   afterEach(() => vi.unstubAllGlobals());
 
@@ -90,6 +180,17 @@ describe('lists in memory', () => {
 });
 
 describe('an import', () => {
+  it('over a task is news to who watches it, and so is what follows', async () => {
+    await using store = await openTaskStore();
+    const stored = await store.upsertTask({ id: 't', message: say('one') });
+    await store.updateTask('t', { newMessages: [say('two')] });
+    const watch = store.watch('t');
+    await watch.next();
+    await store.importTasks([JSON.stringify(stored)], { onConflict: 'replace' });
+    await store.updateTask('t', { newMessages: [say('after')] });
+    expect((await watch.next()).value.task.history).toEqual([say('one'), say('after')]);
+  });
+
   it('of a line in very many pieces takes time in proportion to its length', async () => {
     await using store = await openTaskStore();
     const stored = await store.upsertTask({ id: 't', message: say('x'.repeat(2 ** 22)) });

@@ -56,6 +56,19 @@ export function testList({ describe, expect, test, rejects }: Suite): void {
       expect(updatedAt > createdAt).toBe(true);
     });
 
+    test('names no next page where none follows', async ({ store }) => {
+      if (!store.capabilities.list) return;
+      await fill(store, 3);
+      const { nextCursor } = await store.listTasks({ limit: 2 });
+      for (const page of [
+        await store.listTasks({ limit: 3 }),
+        await store.listTasks({ limit: 1, cursor: nextCursor }),
+      ]) {
+        expect(page.tasks.length > 0).toBe(true);
+        expect(page.nextCursor).toBe(undefined);
+      }
+    });
+
     test('pages through all of them once, in both orders', async ({ store }) => {
       if (!store.capabilities.list) return;
       await fill(store, 23);
