@@ -62,6 +62,43 @@ export function testTransfer({ describe, expect, test, rejects, harness }: Suite
       }
     });
 
+    test('leave out what is deleted meanwhile', async ({ store }) => {
+      if (!store.capabilities.transfer || !store.capabilities.delete) return;
+      for (const id of ['t1', 't2', 't3']) await store.upsertTask(send(id, 'one'));
+      const left = ['t1', 't2', 't3'];
+      const ids: string[] = [];
+      for await (const line of store.exportTasks()) {
+        const { id } = JSON.parse(line) as StoredTask;
+        ids.push(id);
+        left.splice(left.indexOf(id), 1);
+        const gone = ids.length === 1 && left.shift();
+        if (gone) await store.deleteTask(gone);
+      }
+      expect(ids.length).toBe(2);
+    });
+
+    test('end with their signal, half way', async ({ store }) => {
+      if (!store.capabilities.transfer) return;
+      await fill(store);
+      const lines = await exported(store);
+      const end = new AbortController();
+      const exporting = store.exportTasks({ signal: end.signal });
+      await exporting.next();
+      let taken = 0;
+      const source = async function* () {
+        for (const line of lines) {
+          if (taken++ === 2) end.abort(new Error('enough'));
+          yield line;
+        }
+      };
+      const outcome = await store.importTasks(source(), { signal: end.signal }).catch((error: Error) => error.message);
+      expect(outcome).toBe('enough');
+      // Nothing goes on behind the caller's back.
+      await new Promise<void>((resolve) => setTimeout(resolve));
+      expect(taken).toBe(3);
+      expect(await exporting.next().catch((error: Error) => error.message)).toBe('enough');
+    });
+
     test('take a task that is there already as they are told', async ({ store }) => {
       if (!store.capabilities.transfer) return;
       await store.upsertTask(send('t1', 'one'));
