@@ -89,6 +89,9 @@ export function testInput({ describe, expect, test, rejects, harness }: Suite): 
         store.upsertTaskForClient(any({ id: 't1' }), 'https://a.example'),
         store.upsertTaskForClient({ id: 't1', status: { state: 'working' } }, any(undefined)),
       ];
+      if (store.capabilities.delete) {
+        refused.push(any(store.deleteTask('')), any(store.deleteTask('t1', { callerId: '' })));
+      }
       for (const call of refused) await rejects(call, 'INVALID_ARGUMENT');
       expect(await store.getTask('t1')).toBe(undefined);
     });

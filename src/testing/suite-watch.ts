@@ -16,6 +16,22 @@ export function testWatch({ describe, expect, test, rejects }: Suite): void {
         );
     });
 
+    test('refuses arguments out of shape', async ({ store }) => {
+      if (!store.capabilities.watch) return;
+      const refused = [
+        () => store.watch(''),
+        () => store.watch('t1', { callerId: '' }),
+        () => store.watch('t1', { historyLength: -1 }),
+        () => store.watch('t1', { taskType: 'sideways' as never }),
+      ];
+      // Whether the call throws or the first `next` rejects.
+      for (const call of refused)
+        await rejects(
+          Promise.resolve().then(() => call().next()),
+          'INVALID_ARGUMENT',
+        );
+    });
+
     test('gives the task as it is, then after each change', async ({ store }) => {
       if (!store.capabilities.watch) return;
       await store.upsertTask(send('t1', 'one'));
