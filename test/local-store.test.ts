@@ -155,6 +155,63 @@ describe('closing', () => {
   });
 });
 
+describe('a watch whose storage fails', () => {
+  it('says so once, and is over', async () => {
+    let fails = false;
+    const backend = backendWith((backend) => {
+      const read = backend.read.bind(backend);
+      return {
+        read: async (...args) => {
+          if (fails) throw new Error('no disk');
+          return read(...args);
+        },
+      };
+    });
+    await using store = await openTaskStore({ backend });
+    await store.upsertTask({ id: 't', message: say('x') });
+    const watch = store.watch('t');
+    await watch.next();
+    fails = true;
+    const [failing, after] = [watch.next(), watch.next()];
+    await store.updateTask('t', { newMessages: [say('y')] });
+    await expect(failing).rejects.toThrow('no disk');
+    expect(await after).toEqual({ done: true, value: undefined });
+    expect(await watch.next()).toEqual({ done: true, value: undefined });
+  });
+});
+
+describe('pruning', () => {
+  it('spares a task that has changed since it was found', async () => {
+    let time = Date.parse('2026-01-01');
+    await using store = await openTaskStore({ environment: { now: () => time } });
+    for (const id of ['first', 'second', 'third']) {
+      await store.upsertTask({ id, message: say('x') });
+      await store.updateTask(id, { status: { state: 'completed' } });
+    }
+    time = Date.parse('2026-02-01');
+    const touching: Promise<unknown>[] = [];
+    store.subscribe(({ taskId }) => {
+      if (taskId === 'third') touching.push(store.updateTask('second', { metadata: { seen: true } }));
+    });
+    expect(await store.prune({ olderThan: '2026-01-15' })).toBe(2);
+    await Promise.all(touching);
+    expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['second']);
+  });
+
+  it('ends with its signal, half way', async () => {
+    await using store = await openTaskStore();
+    for (const id of ['first', 'second', 'third']) {
+      await store.upsertTask({ id, message: say('x') });
+      await store.updateTask(id, { status: { state: 'completed' } });
+    }
+    const end = new AbortController();
+    store.subscribe(() => end.abort(new Error('enough')));
+    await expect(store.prune({ olderThan: new Date(8.64e15), signal: end.signal })).rejects.toThrow('enough');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect((await store.listTasks()).tasks).toHaveLength(2);
+  });
+});
+
 describe('a page that did not come by https', () => {
   afterEach(() => vi.unstubAllGlobals());
 
