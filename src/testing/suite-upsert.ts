@@ -89,6 +89,24 @@ export function testUpsert({ describe, expect, test, rejects }: Suite): void {
       expect((await store.getTask('t1', { historyLength: 0 }))?.task.history).toEqual([]);
     });
 
+    test('answers writes with the last messages that historyLength asks for', async ({ store }) => {
+      const upsert = async (text: string, inParams?: number, inOptions?: number) => {
+        const params = send('t1', text, { historyLength: inParams });
+        return textsOf((await store.upsertTask(params, { historyLength: inOptions })).task.history);
+      };
+      expect(await upsert('one', 0)).toEqual([]);
+      expect(await upsert('two', 1)).toEqual(['two']);
+      expect(await upsert('three', undefined, 2)).toEqual(['two', 'three']);
+      // The call's own option is the nearer one.
+      expect(await upsert('four', 3, 1)).toEqual(['four']);
+      expect(await upsert('five')).toEqual(['one', 'two', 'three', 'four', 'five']);
+      const update = { newMessages: [say('six')] };
+      expect(textsOf((await store.updateTask('t1', update, { historyLength: 2 })).task.history)).toEqual([
+        'five',
+        'six',
+      ]);
+    });
+
     test('refuses a negative or fractional historyLength', async ({ store }) => {
       await store.upsertTask(send('t1', 'one'));
       for (const historyLength of [-1, 1.5, Number.NaN, '1']) {
