@@ -593,6 +593,41 @@ describe('what is handed over', () => {
     expect(history).toEqual([says('as said', 'user')]);
   });
 
+  test('is taken when the call is made: its id, its caller and the length of its history too', async () => {
+    const { manager } = await openManager({ sendTaskHandler: async (task) => task.setStatus('input-required') });
+    for (const context of [ann, bob]) await manager.sendTask(ask('t1', context.callerId), context);
+    const config = { id: 't1', pushNotificationConfig: { url: 'https://ann.example' } };
+    const calls = {
+      send: (context: typeof ann) => manager.sendTask(ask('t1', 'more'), context),
+      resubscribe: async (context: typeof ann) => {
+        const params = { id: 't1', historyLength: 1 };
+        const stream = manager.resubscribeToTask(params, context);
+        Object.assign(params, { id: 'another', historyLength: 9 });
+        return (await collect(stream))[0];
+      },
+      push: (context: typeof ann) => manager.setTaskPushNotification(config, context),
+      cancel: (context: typeof ann) => {
+        const params = { id: 't1' };
+        const canceled = manager.cancelTask(params, context);
+        params.id = 'another';
+        return canceled;
+      },
+    };
+    const answers: { readonly [call in keyof typeof calls]: object } = {
+      send: { history: [says('ann', 'user'), says('more', 'user')] },
+      resubscribe: { history: [says('more', 'user')] },
+      push: config,
+      cancel: { status: { state: 'canceled' } },
+    };
+    for (const name of ['send', 'resubscribe', 'push', 'cancel'] as const) {
+      const context = { ...ann };
+      const call = calls[name](context);
+      Object.assign(context, bob);
+      expect(await call, name).toMatchObject(answers[name]);
+    }
+    expect((await manager.getTask({ id: 't1' }, bob)).status.state).toBe('input-required');
+  });
+
   test('and is refused, where nobody waits for it, without ending the process', async () => {
     const [begun, over] = [gate(), gate()];
     const { manager } = await openManager({

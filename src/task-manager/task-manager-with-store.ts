@@ -58,8 +58,10 @@ export class TaskManagerWithStore implements TaskManager {
 
   async sendTask(params: TaskSendParams, context: RequestContext = {}): Promise<Task> {
     const { sendTaskHandler, sendTaskStreamingHandler } = this.#options;
+    // As it is now: the caller's own may be changed while this waits for its turn.
+    const { callerId } = context;
     const { id, historyLength } = await this.#send(params, context, sendTaskHandler ?? sendTaskStreamingHandler);
-    return this.getTask({ id, historyLength }, context);
+    return this.getTask({ id, historyLength }, { callerId });
   }
 
   sendTaskStreaming(params: TaskSendParams, context: RequestContext = {}): TaskEventStream {
@@ -79,12 +81,13 @@ export class TaskManagerWithStore implements TaskManager {
 
   async cancelTask(params: TaskIdParams, context: RequestContext = {}): Promise<Task> {
     const key = keyOf(params, context);
+    const { callerId, taskId: id } = key;
     await this.#tasks.inOrder(key, async () => {
       const { state } = (await this.#tasks.readHead(key)).task.status;
       if (finishedStates.has(state)) throw new A2AError('taskNotCancelable', `Task cannot be canceled: it is ${state}`);
       await this.#tasks.update(key, { status: { state: 'canceled' } });
     });
-    return this.getTask(params, context);
+    return this.getTask({ id }, { callerId });
   }
 
   async setTaskPushNotification(
@@ -98,7 +101,7 @@ export class TaskManagerWithStore implements TaskManager {
       await this.#tasks.readHead(key);
       await this.#tasks.update(key, { pushNotification });
     });
-    return this.getTaskPushNotification({ id }, context);
+    return this.getTaskPushNotification({ id }, { callerId: key.callerId });
   }
 
   async getTaskPushNotification(
@@ -112,12 +115,12 @@ export class TaskManagerWithStore implements TaskManager {
 
   resubscribeToTask(params: TaskQueryParams, context: RequestContext = {}): TaskEventStream {
     const key = keyOf(params, context);
+    const { historyLength } = params;
     return this.#stream((stream) => {
       this.#requireStreaming();
       return this.#tasks.inOrder(key, async () => {
         const turn = this.#turns.current(key);
         await followTask(this.#tasks.feed, key, stream, async () => {
-          const { historyLength } = params;
           const { stored, revision } = found(await readSnapshot(this.#tasks.store, key, { historyLength }));
           return { events: replayTask(stored.task, turn !== undefined && !turn.isOver), revision };
         });
