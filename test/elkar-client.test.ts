@@ -177,6 +177,14 @@ describe('what Elkar would drop', () => {
   });
 });
 
+it('merges the metadata of a task that is there key by key', async () => {
+  const { store } = connect();
+  await store.upsertTask({ ...send('t1', 'one'), metadata: { a: 1, b: { deep: true } } });
+  const merged = await store.upsertTask({ ...send('t1', 'two'), metadata: { b: 2, c: 3 } });
+  expect(merged.task.metadata).toEqual({ a: 1, b: 2, c: 3 });
+  expect((await store.upsertTask(send('t1', 'three'))).task.metadata).toEqual({ a: 1, b: 2, c: 3 });
+});
+
 describe('what breaks an Elkar server', () => {
   let deep: unknown = 'bottom';
   for (let i = 0; i < 130; i++) deep = [deep];
@@ -279,6 +287,30 @@ it('names the task in every error, of the requests that make it too', async () =
     't2',
     'upsertTaskForClient of task "t2"',
   ]);
+});
+
+it('asks nothing more of a server that wants to be left alone, or has refused for certain', async () => {
+  const answers: [status: number, headers: HeadersInit, code: string][] = [
+    [429, {}, 'REMOTE_UNREACHABLE'],
+    [503, { 'retry-after': '7' }, 'REMOTE_UNREACHABLE'],
+    [422, {}, 'REMOTE_REJECTED'],
+    [413, {}, 'REMOTE_REJECTED'],
+  ];
+  for (const [status, headers, expected] of answers) {
+    const imitation = elkarImitation();
+    let isBusy = false;
+    let asked = 0;
+    const handle = async (request: Request) => {
+      if (!isBusy) return imitation.handle(request);
+      asked++;
+      return new Response('no', { status, headers });
+    };
+    const { store } = connect({}, { ...imitation, handle });
+    await store.upsertTask(send('t1', 'one'));
+    isBusy = true;
+    expect(await code(store.updateTask('t1', { newMessages: [say('two')] }))).toBe(expected);
+    expect([status, asked]).toEqual([status, 1]);
+  }
 });
 
 describe("other's rows", () => {
@@ -405,7 +437,7 @@ it('refuses what Elkar cannot do', async () => {
   expect(store.capabilities).toEqual({ list: false, delete: false, watch: false, transfer: false, lossless: false });
   expect(await code(store.listTasks())).toBe('UNSUPPORTED');
   expect(await code(store.deleteTask())).toBe('UNSUPPORTED');
-  expect(() => store.subscribe()).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
+  expect(() => store.subscribe()).toThrow(expect.objectContaining({ code: 'UNSUPPORTED', operation: 'subscribe' }));
   expect(requests).toEqual([]);
 });
 
