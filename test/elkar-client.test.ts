@@ -60,6 +60,9 @@ describe('requests', () => {
     expect('callerId' in stored).toBe(false);
     expect(await code(store.getTask('t1', { callerId: 'nobody' }))).toBe('INVALID_ARGUMENT');
     expect(await code(store.upsertTask(send('t1', 'x'), { callerId: 'nobody' }))).toBe('INVALID_ARGUMENT');
+    expect(() => connect({ defaultCallerId: '' })).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('defaultCallerId') }),
+    );
   });
 
   it('write both spellings', async () => {
@@ -175,6 +178,23 @@ describe('what Elkar would drop', () => {
       expect((await store.getTask('t1'))?.task.status.state).toBe(status.state);
     }
   });
+});
+
+it('gives a status the time at which it was set, by the clock of this side', async () => {
+  let time = Date.parse('2026-01-01T00:00:00.001Z');
+  const { store } = connect({ environment: { now: () => (time += 1_000) } });
+  const created = await store.upsertTask(send('t1', 'one'));
+  expect(created.task.status).toEqual({
+    state: 'submitted',
+    message: say('one'),
+    timestamp: '2026-01-01T00:00:01.001Z',
+  });
+  const working = await store.updateTask('t1', { status: { state: 'working' } });
+  expect(working.task.status).toEqual({ state: 'working', timestamp: '2026-01-01T00:00:02.001Z' });
+  // Set by a change, it has the message of that change, which is none.
+  const again = await store.updateTask('t1', { status: { state: 'submitted' } });
+  expect(again.task.status).toEqual({ state: 'submitted', timestamp: '2026-01-01T00:00:03.001Z' });
+  expect((await store.getTask('t1'))?.task.status).toEqual(again.task.status);
 });
 
 it('merges the metadata of a task that is there key by key', async () => {
@@ -336,6 +356,20 @@ describe("other's rows", () => {
     // Elkar's PUT takes the first row of that id, whoever asks.
     expect(await code(store.updateTask('t1', { callerId: 'bob', newMessages: [say('x')] }))).toBe('CONFLICT');
     expect(rows.map(({ task }) => (task.history as unknown[]).length)).toEqual([2, 1]);
+  });
+
+  it('are told of once; then the task is looked for anew', async () => {
+    const { store, rows } = connect();
+    await store.upsertTask(send('t1', 'one'));
+    // The server has lost the task, and somebody has made it anew.
+    rows.splice(0);
+    const { store: another, rows: others } = connect();
+    await another.upsertTask(send('t1', 'anew'));
+    rows.push(...others);
+    expect(await code(store.getTask('t1'))).toBe('CONFLICT');
+    expect(textsOf(await store.getTask('t1'))).toEqual(['anew']);
+    const changed = await store.updateTask('t1', { newMessages: [say('more')] });
+    expect(textsOf(changed)).toEqual(['anew', 'more']);
   });
 
   it('are not changed for a caller who has none', async () => {
