@@ -191,6 +191,34 @@ describe('spelling', () => {
     expect(push_notification).toMatchObject({ url: 'https://p.example', id: 't1' });
   });
 
+  it('takes null for what is not there, in every field of a change', async () => {
+    const { call } = await endpoint();
+    await call('POST', '/tasks', {
+      send_task_params: params('t1', { metadata: { a: 1 }, pushNotification: { url: 'https://p.example' } }),
+    });
+    const before = await call('GET', '/tasks/t1');
+    const names = [
+      'status',
+      'artifacts_updates',
+      'new_messages',
+      'push_notification',
+      'metadata',
+      'caller_id',
+      'task_type',
+    ];
+    const { updated_at, ...after } = await call(
+      'PUT',
+      '/tasks/t1',
+      Object.fromEntries(names.map((name) => [name, null])),
+    );
+    expect({ ...after, updated_at: before.updated_at }).toEqual(before);
+    expect(updated_at >= before.updated_at).toBe(true);
+    const nobody = { task_id: 't1', subscriber_id: 's', caller_id: null };
+    await call('POST', '/task-events/subscribers', nobody);
+    await call('POST', '/task-events/enqueue', { task_id: 't1', caller_id: null, event: { n: 1 } });
+    expect((await call('POST', '/task-events/dequeue', { ...nobody, limit: null })).records).toHaveLength(1);
+  });
+
   it('leaves one spelling in the store', async () => {
     const { call, store } = await endpoint();
     await call('POST', '/tasks', { send_task_params: params('t1') });
@@ -264,6 +292,8 @@ describe('refusals', () => {
     [422, 'POST', '/tasks/list', { limit: 0 }, 'limit'],
     [422, 'POST', '/tasks/list', { cursor: 'x' }, 'cursor'],
     [422, 'POST', '/tasks/list', { signal: 5, callerId: [] }, 'callerId'],
+    [422, 'POST', '/task-events/enqueue', { task_id: 't1' }, 'event'],
+    [422, 'POST', '/task-events/enqueue', { task_id: 't1', event: 5 }, 'event'],
     [422, 'POST', '/task-events/dequeue', { task_id: 't', subscriber_id: 's', limit: -1 }, 'limit'],
   ];
   for (const [status, method, path, body, named] of wrong) {
@@ -441,14 +471,17 @@ describe('isolation', () => {
       );
     }
     const seen: string[] = [];
+    const sizes: number[] = [];
     let cursor: string | undefined;
     do {
       const page: Answer = await call('POST', '/tasks/list', { allCallers: true, limit: 3, cursor });
+      sizes.push(page.tasks.length);
       seen.push(...page.tasks.map(({ id }: Answer) => id));
       expect(JSON.stringify(page)).not.toMatch(/secret|agent-b/);
       cursor = page.nextCursor;
     } while (cursor);
     expect(seen.sort()).toEqual(mine.sort());
+    expect(sizes).toEqual([3, 3, 3, 1]);
   });
 
   it("leaves out none of an agent's tasks where another's moves while they are listed", async () => {
