@@ -292,6 +292,10 @@ describe('refusals', () => {
     [422, 'POST', '/tasks/list', { limit: 0 }, 'limit'],
     [422, 'POST', '/tasks/list', { cursor: 'x' }, 'cursor'],
     [422, 'POST', '/tasks/list', { signal: 5, callerId: [] }, 'callerId'],
+    [422, 'POST', '/task-events/subscribers', { task_id: 't1' }, 'subscriber_id'],
+    [422, 'POST', '/task-events/subscribers', { subscriber_id: 's' }, 'task_id'],
+    [422, 'POST', '/task-events/dequeue', { task_id: 't1', subscriber_id: '' }, 'subscriber_id'],
+    [422, 'POST', '/task-events/dequeue', { subscriber_id: 's' }, 'task_id'],
     [422, 'POST', '/task-events/enqueue', { task_id: 't1' }, 'event'],
     [422, 'POST', '/task-events/enqueue', { task_id: 't1', event: 5 }, 'event'],
     [422, 'POST', '/task-events/dequeue', { task_id: 't', subscriber_id: 's', limit: -1 }, 'limit'],
@@ -484,6 +488,53 @@ describe('isolation', () => {
     expect(sizes).toEqual([3, 3, 3, 1]);
   });
 
+  it("leaves the tasks of the store's owner out, whatever their caller is called", async () => {
+    const { call, store } = await endpoint({ authorize: () => 'a' });
+    for (const callerId of [undefined, 'a', 'null', '5', '"a"', '{"0":"a"}', '["b"]'])
+      await store.upsertTask({ id: 'own', message: { role: 'user', parts: [] } }, { callerId });
+    await call('POST', '/tasks', { send_task_params: params('mine'), counterparty_identifier: 'ann' });
+    const { tasks } = await call('POST', '/tasks/list', { allCallers: true });
+    expect(tasks.map(({ id, callerId }: Answer) => [id, callerId])).toEqual([['mine', 'ann']]);
+    for (const [callerId, ids] of [
+      ['ann', ['mine']],
+      ['bob', []],
+    ]) {
+      const page: Answer = await call('POST', '/tasks/list', { callerId });
+      expect(page.tasks.map(({ id }: Answer) => id)).toEqual(ids);
+    }
+  });
+
+  it('gives a thousand tasks at a time at the most', async () => {
+    const { call, store } = await endpoint();
+    for (let i = 0; i <= 1_000; i++) {
+      await store.upsertTask({ id: `t${i}`, message: { role: 'user', parts: [] } }, { callerId: '["agent-a"]' });
+    }
+    for (const allCallers of [false, true]) {
+      const page: Answer = await call('POST', '/tasks/list', { allCallers, limit: 5_000 });
+      expect(page.tasks).toHaveLength(1_000);
+      const rest = await call('POST', '/tasks/list', { allCallers, limit: 5_000, cursor: page.nextCursor });
+      expect(rest.tasks).toHaveLength(1);
+    }
+  });
+
+  it('has events of a task for its own caller alone', async () => {
+    const { call, request } = await endpoint();
+    await call('POST', '/tasks', { send_task_params: params('t1'), counterparty_identifier: 'ann' });
+    const subscriber = { task_id: 't1', subscriber_id: 's' };
+    for (const more of [{}, { caller_id: 'bob' }]) {
+      expect((await request('POST', '/task-events/subscribers', { ...subscriber, ...more })).status).toBe(404);
+      const event = { task_id: 't1', event: {}, ...more };
+      expect((await request('POST', '/task-events/enqueue', event)).status).toBe(404);
+    }
+    await call('POST', '/task-events/subscribers', { ...subscriber, caller_id: 'ann' });
+    await call('POST', '/task-events/enqueue', { task_id: 't1', event: { n: 1 }, caller_id: 'ann' });
+    const recordsOf = async (more: Json) =>
+      (await call('POST', '/task-events/dequeue', { ...subscriber, ...more })).records.length;
+    expect([await recordsOf({}), await recordsOf({ caller_id: 'bob' }), await recordsOf({ caller_id: 'ann' })]).toEqual(
+      [0, 0, 1],
+    );
+  });
+
   it("leaves out none of an agent's tasks where another's moves while they are listed", async () => {
     let now = Date.UTC(2026, 0, 1);
     const inner = await openTaskStore({ environment: { now: () => now++ } });
@@ -656,9 +707,17 @@ it('subscribers of one agent, however many, leave those of another alone', async
   for (const headers of [{}, asB]) await call('POST', '/tasks', { send_task_params: params('t') }, headers);
   await call('POST', '/task-events/subscribers', { task_id: 't', subscriber_id: 'mine' });
   await call('POST', '/task-events/enqueue', { task_id: 't', event: { n: 1 } });
+  // Nor does one who never subscribed take a place.
+  await call('POST', '/task-events/dequeue', { task_id: 't', subscriber_id: 'stranger' }, asB);
   for (let i = 0; i <= 10_000; i++) {
+    // One that is at work is not the one that was idle longest.
+    if (i === 10_000) await call('POST', '/task-events/dequeue', { task_id: 't', subscriber_id: '0' }, asB);
     await call('POST', '/task-events/subscribers', { task_id: 't', subscriber_id: `${i}` }, asB);
   }
   const { records } = await call('POST', '/task-events/dequeue', { task_id: 't', subscriber_id: 'mine' });
   expect(records).toHaveLength(1);
+  await call('POST', '/task-events/enqueue', { task_id: 't', event: { n: 2 } }, asB);
+  const told = async (subscriber_id: string) =>
+    (await call('POST', '/task-events/dequeue', { task_id: 't', subscriber_id }, asB)).records.length;
+  expect([await told('0'), await told('1'), await told('2'), await told('10000')]).toEqual([1, 0, 1, 1]);
 });
