@@ -2,7 +2,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { type ServerType, serve } from '@hono/node-server';
 import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { type A2AHandlerOptions, createA2AHandler, type TaskHandler } from '../src/task-manager.ts';
+import { type A2AHandlerOptions, createA2AHandler, type TaskHandler, type TaskManager } from '../src/task-manager.ts';
 import { ask, card, chunk, gate, openManager, says } from './support/agent.ts';
 import { scaled, seeded } from './support/long.ts';
 
@@ -153,6 +153,31 @@ test('a silent stream shows that it is alive', async () => {
     if (text.includes(': keep-alive\n\n')) hold.open();
   }
   expect(text).toMatch(/^data: .*\n\n(: keep-alive\n\n)+data: .*"final":true.*\n\n$/);
+});
+
+test('a stream that fails in the midst ends with the error, told as any other', async () => {
+  const disk = new Error('no disk');
+  const manager = {
+    agentCard: card,
+    sendTaskStreaming() {
+      const events = (async function* () {
+        yield { id: 't1', status: { state: 'working' as const }, final: false };
+        throw disk;
+      })();
+      return Object.assign(events, { ready: Promise.resolve() });
+    },
+  } as unknown as TaskManager;
+  const failures: unknown[] = [];
+  const handle = createA2AHandler(manager, { onError: (error) => failures.push(error) });
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 'x', method: 'tasks/sendSubscribe', params: ask('t1') });
+  const events = [];
+  for await (const event of eventsOf(await handle(new Request('http://a.example/', { method: 'POST', body }))))
+    events.push(event);
+  expect(events).toEqual([
+    { jsonrpc: '2.0', id: 'x', result: { id: 't1', status: { state: 'working' }, final: false } },
+    { jsonrpc: '2.0', id: 'x', error: { code: -32603, message: 'Internal error' } },
+  ]);
+  expect(failures).toEqual([disk]);
 });
 
 test('a refused stream is a plain answer', async () => {

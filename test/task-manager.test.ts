@@ -380,6 +380,21 @@ describe.each([
     expect(await store.getTask('t1')).toBeUndefined();
   });
 
+  test("a handler reads its own caller's task, as it is by then", async () => {
+    const { manager, errors } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task, context) => {
+        await task.setStatus('working');
+        const { status, history } = (await task.getTask()).task;
+        expect(status.state).toBe('working');
+        expect(history).toEqual([says(`from ${context.callerId}`, 'user')]);
+        await task.setStatus('completed');
+      },
+    });
+    for (const caller of [ann, bob]) await manager.sendTask(ask('t1', `from ${caller.callerId}`), caller);
+    expect(errors).toEqual([]);
+  });
+
   test('push configurations are kept where the card offers them', async () => {
     const { manager, store } = await openManager({ store: await open(), sendTaskHandler: talkative });
     const pushNotificationConfig = { url: 'https://example.org/hook', token: 't' };
@@ -447,6 +462,28 @@ describe.each([
     expect(await begun).toMatchObject({ code: -32603 });
     await expect(manager.sendTask(ask('t2'))).rejects.toMatchObject({ code: -32603 });
   });
+});
+
+test('closing waits for a handler that is still at work, though its turn was cancelled', async () => {
+  const [started, hold] = [gate(), gate()];
+  const ended: string[] = [];
+  const { manager } = await openManager({
+    sendTaskHandler: async () => {
+      started.open();
+      await hold.opened;
+      ended.push('handler');
+    },
+  });
+  const sending = manager.sendTask(ask('t1'));
+  await started.opened;
+  await manager.cancelTask({ id: 't1' });
+  await sending;
+  const closing = manager.close().then(() => ended.push('closed'));
+  await new Promise(setImmediate);
+  expect(ended).toEqual([]);
+  hold.open();
+  await closing;
+  expect(ended).toEqual(['handler', 'closed']);
 });
 
 describe('beside other writers of the store', () => {
