@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openTaskStore } from '../src/memory.ts';
 import type { TaskHandler } from '../src/task-manager.ts';
 import type { TaskChange } from '../src/task-store.ts';
@@ -116,6 +116,26 @@ describe.each([
     expect(textOf(quickEvents)).toEqual(all);
     expect(rest.length).toBeLessThan(10);
     expect(brief(rest).at(-1)).toBe('completed!');
+  });
+
+  test('what later chunks say of an artifact reaches a reader who was not there for them, too', async () => {
+    const over = gate();
+    const { manager } = await openManager({
+      store: await open(),
+      sendTaskHandler: async (task) => {
+        await task.upsertArtifacts([chunk('a', { name: 'draft', metadata: { n: 1 } })]);
+        await task.upsertArtifacts([chunk('b', { name: 'final', description: 'whole', lastChunk: true })]);
+        over.open();
+        await task.setStatus('completed');
+      },
+    });
+    const stream = manager.sendTaskStreaming(ask('t1'));
+    await over.opened;
+    const events = await collect(stream);
+    expect(brief(events)).toEqual(['submitted', '0:ab', 'completed!']);
+    expect(events[1]).toMatchObject({
+      artifact: { name: 'final', description: 'whole', metadata: { n: 1 }, lastChunk: true },
+    });
   });
 
   test('two readers share nothing: one may change its events, or leave', async () => {
@@ -375,7 +395,10 @@ describe.each([
     const bobs = await collect(manager.sendTaskStreaming(ask('t1', 'from bob'), bob));
     expect(bobs.at(-1)).toMatchObject({ status: { message: says('for bob') } });
     expect((await manager.getTask({ id: 't1' }, ann)).history).toEqual([says('from ann', 'user'), says('for ann')]);
+    const [replayed] = await collect(manager.resubscribeToTask({ id: 't1' }, ann));
+    expect(replayed).toMatchObject({ history: [says('from ann', 'user'), says('for ann')] });
     expect((await manager.cancelTask({ id: 't1' }, ann)).status.state).toBe('canceled');
+    await expect(manager.sendTask(ask('t1'), ann)).rejects.toMatchObject({ code: -32004 });
     expect((await store.getTask('t1', bob))?.task.status.state).toBe('input-required');
     expect(await store.getTask('t1')).toBeUndefined();
   });
@@ -462,6 +485,62 @@ describe.each([
     expect(await begun).toMatchObject({ code: -32603 });
     await expect(manager.sendTask(ask('t2'))).rejects.toMatchObject({ code: -32603 });
   });
+});
+
+test('closing waits for messages that are being stored', async () => {
+  const ended: string[] = [];
+  const inner = await openTaskStore();
+  const hold = gate();
+  const slow = unwatched(inner);
+  slow.upsertTask = async (...args) => {
+    await hold.opened;
+    ended.push('stored');
+    return inner.upsertTask(...args);
+  };
+  const { manager } = await openManager({ store: slow, sendTaskHandler: talkative });
+  const sending = manager.sendTask(ask('t1')).finally(() => ended.push('sent'));
+  await new Promise(setImmediate);
+  const closing = manager.close().then(() => ended.push('closed'));
+  await new Promise(setImmediate);
+  expect(ended).toEqual([]);
+  hold.open();
+  await closing;
+  expect(ended[0]).toBe('stored');
+  expect((await inner.getTask('t1'))?.task.status.state).toBe('failed');
+  expect((await sending).status.state).toBe('failed');
+});
+
+test('a push configuration is stored when it is answered', async () => {
+  const inner = await openTaskStore();
+  const slow = unwatched(inner);
+  slow.updateTask = async (...args) => {
+    await new Promise(setImmediate);
+    return inner.updateTask(...args);
+  };
+  const { manager } = await openManager({ store: slow, sendTaskHandler: async () => {} });
+  await manager.sendTask(ask('t1'));
+  const configs = ['https://a.example', 'https://b.example'].map((url) => ({
+    id: 't1',
+    pushNotificationConfig: { url },
+  }));
+  for (const config of configs) {
+    expect(await manager.setTaskPushNotification(config)).toEqual(config);
+    expect((await inner.getTask('t1'))?.pushNotification).toEqual(config.pushNotificationConfig);
+  }
+});
+
+test('what a handler throws is printed where nobody else is told of it', async () => {
+  const print = vi.spyOn(console, 'error').mockImplementation(() => {});
+  onTestFinished(() => print.mockRestore());
+  const bug = new Error('a bug');
+  const { manager } = await openManager({
+    onError: undefined,
+    sendTaskHandler: async () => {
+      throw bug;
+    },
+  });
+  expect((await manager.sendTask(ask('t1'))).status.state).toBe('failed');
+  expect(print.mock.calls).toEqual([[expect.stringContaining('"t1"'), bug]]);
 });
 
 test('closing waits for a handler that is still at work, though its turn was cancelled', async () => {
