@@ -108,6 +108,36 @@ test('a stream of events, each sent when it happened', async () => {
   expect(parts.map(({ text }) => text).join('')).toBe('ab');
 });
 
+test('every call is made as the caller whom the application names', async () => {
+  const { call, post, store } = await startAgent(echo);
+  const user = { 'x-user': 'ann' };
+  const stream = async (method: string, params: unknown, headers: Record<string, string>) => {
+    const response = await post(JSON.stringify({ jsonrpc: '2.0', id: 7, method, params }), { headers });
+    if (response.headers.get('content-type') !== 'text/event-stream') return (await response.json()) as Answer;
+    const events = [];
+    for await (const event of eventsOf(response)) events.push(event);
+    return events.at(-1) as Answer;
+  };
+  expect((await stream('tasks/sendSubscribe', ask('t1'), user)).result?.final).toBe(true);
+  expect((await store.getTask('t1', { callerId: 'ann' }))?.task.status.state).toBe('completed');
+  expect(await store.getTask('t1')).toBeUndefined();
+  const push = { id: 't1', pushNotificationConfig: { url: 'https://example.org' } };
+  await store.updateTask('t1', { callerId: 'ann', pushNotification: push.pushNotificationConfig });
+  const ofAnn: [method: string, params: object][] = [
+    ['tasks/get', { id: 't1' }],
+    ['tasks/resubscribe', { id: 't1' }],
+    ['tasks/pushNotification/set', push],
+    ['tasks/pushNotification/get', { id: 't1' }],
+  ];
+  for (const [method, params] of ofAnn) {
+    expect((await stream(method, params, user)).result, method).toBeDefined();
+    for (const headers of [{}, { 'x-user': 'bob' }])
+      expect((await stream(method, params, headers as Record<string, string>)).error?.code, method).toBe(-32001);
+  }
+  expect((await call('tasks/cancel', { id: 't1' }, user)).error?.code).toBe(-32002);
+  expect((await call('tasks/cancel', { id: 't1' })).error?.code).toBe(-32001);
+});
+
 test('a connection that breaks off does not stop the task; resubscribing takes it up', async () => {
   const [hold, done] = [gate(), gate()];
   const { post } = await startAgent(async (task) => {

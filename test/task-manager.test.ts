@@ -487,6 +487,39 @@ describe.each([
   });
 });
 
+test('after closing nothing is opened', async () => {
+  const { manager } = await openManager({ sendTaskHandler: (task) => task.setStatus('working') });
+  await manager.sendTask(ask('t1'));
+  await manager.close();
+  for (const stream of [manager.resubscribeToTask({ id: 't1' }), manager.sendTaskStreaming(ask('t1'))])
+    await expect(stream.next()).rejects.toMatchObject({ code: -32603 });
+});
+
+test('one handler serves both ways to send, whichever it was given for', async () => {
+  const handler: TaskHandler = (task) => task.setStatus('completed');
+  for (const options of [{ sendTaskHandler: handler }, { sendTaskStreamingHandler: handler }]) {
+    const { manager } = await openManager(options);
+    expect((await manager.sendTask(ask('t1'))).status.state).toBe('completed');
+    expect(brief(await collect(manager.sendTaskStreaming(ask('t2')))).at(-1)).toBe('completed!');
+  }
+});
+
+test('who listens to errors is told whose task it was', async () => {
+  const told: unknown[] = [];
+  const bug = new Error('a bug');
+  const { manager } = await openManager({
+    onError: (...args) => told.push(args),
+    sendTaskHandler: async () => {
+      throw bug;
+    },
+  });
+  for (const context of [ann, {}]) await manager.sendTask(ask('t1'), context);
+  expect(told).toStrictEqual([
+    [bug, { taskId: 't1', callerId: 'ann' }],
+    [bug, { taskId: 't1' }],
+  ]);
+});
+
 test('closing waits for messages that are being stored', async () => {
   const ended: string[] = [];
   const inner = await openTaskStore();
@@ -599,6 +632,20 @@ describe('beside other writers of the store', () => {
     for (const assembled of await Promise.all(readers)) expect(assembled).toEqual(expected);
   });
 
+  test('what takes the place of an artifact is not joined to what it was', async () => {
+    const { manager, store } = await openManager({ sendTaskHandler: (task) => task.setStatus('working') });
+    await manager.sendTask(ask('t1'));
+    const before = await store.getTask('t1');
+    const stream = manager.resubscribeToTask({ id: 't1' });
+    await stream.ready;
+    await store.updateTask('t1', { artifactsUpdates: [chunk('old')] });
+    const anew = { ...before, task: { ...before?.task, artifacts: [chunk('new')] } };
+    await store.importTasks([JSON.stringify(anew)], { onConflict: 'replace' });
+    await store.updateTask('t1', { artifactsUpdates: [chunk('er')], status: { state: 'completed' } });
+    const events = brief(await collect(stream)).filter((event) => event.startsWith('0'));
+    expect(events).toEqual(['0:old', '0:new', '0+:er']);
+  });
+
   test('a deleted task ends its streams', async () => {
     const { manager, store } = await openManager({ sendTaskHandler: (task) => task.setStatus('working') });
     await manager.sendTask(ask('t1'));
@@ -606,6 +653,27 @@ describe('beside other writers of the store', () => {
     await stream.ready;
     await store.deleteTask('t1');
     expect(brief(await collect(stream))).toEqual(['working']);
+  });
+
+  test('a deleted task stops its handler', async () => {
+    const started = gate();
+    let reason: unknown;
+    const { manager, store, errors } = await openManager({
+      sendTaskHandler: async (task) => {
+        started.open();
+        await once(task.signal, 'abort');
+        reason = task.signal.reason;
+        await task.setStatus('completed');
+      },
+    });
+    const stream = manager.sendTaskStreaming(ask('t1'));
+    await started.opened;
+    await store.deleteTask('t1');
+    expect(brief(await collect(stream))).toEqual(['submitted']);
+    await manager.close();
+    expect(reason).toMatchObject({ name: 'AbortError' });
+    expect(errors).toEqual([]);
+    expect(await store.getTask('t1')).toBeUndefined();
   });
 });
 
@@ -807,6 +875,45 @@ describe('the turn that a message begins', () => {
     const sending = manager.sendTask(ask('t1', 'an answer'));
     await store.updateTask('t1', { status: { state: 'input-required' } });
     expect((await sending).status.state).toBe('completed');
+  });
+
+  test('is over before its handler begins where the task is cancelled while the message is being stored', async () => {
+    const store = await openTaskStore();
+    const upsert = store.upsertTask.bind(store);
+    store.upsertTask = async (...args) => {
+      const stored = await upsert(...args);
+      await store.updateTask('t1', { status: { state: 'canceled' } });
+      return stored;
+    };
+    let begun = 0;
+    const { manager, errors } = await openManager({ store, sendTaskHandler: async () => void begun++ });
+    const stream = manager.sendTaskStreaming(ask('t1'));
+    expect(brief(await collect(stream)).at(-1)).toBe('canceled!');
+    expect((await manager.getTask({ id: 't1' })).status.state).toBe('canceled');
+    await manager.close();
+    expect([begun, errors]).toEqual([0, []]);
+  });
+
+  test('is not over for who resubscribes while the status is still the question of the turn before', async () => {
+    const [begun, hold] = [gate(), gate()];
+    let turn = 0;
+    const { manager } = await openManager({
+      sendTaskHandler: async (task) => {
+        if (++turn === 1) return task.setStatus('input-required');
+        begun.open();
+        await hold.opened;
+        await task.setStatus('completed');
+      },
+    });
+    await manager.sendTask(ask('t1'));
+    expect(brief(await collect(manager.resubscribeToTask({ id: 't1' })))).toEqual(['input-required!']);
+    const sending = manager.sendTask(ask('t1', 'an answer'));
+    await begun.opened;
+    const stream = manager.resubscribeToTask({ id: 't1' });
+    await stream.ready;
+    hold.open();
+    await sending;
+    expect(brief(await collect(stream))).toEqual(['input-required', 'completed!']);
   });
 });
 
