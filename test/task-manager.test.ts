@@ -887,10 +887,7 @@ describe('the turn that a message begins', () => {
     };
     let begun = 0;
     const { manager, errors } = await openManager({ store, sendTaskHandler: async () => void begun++ });
-    const stream = manager.sendTaskStreaming(ask('t1'));
-    expect(brief(await collect(stream)).at(-1)).toBe('canceled!');
-    expect((await manager.getTask({ id: 't1' })).status.state).toBe('canceled');
-    await manager.close();
+    expect((await manager.sendTask(ask('t1'))).status.state).toBe('canceled');
     expect([begun, errors]).toEqual([0, []]);
   });
 
