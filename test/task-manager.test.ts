@@ -871,10 +871,13 @@ describe('the turn that a message begins', () => {
   test('is not ended by a question that somebody asks while the message is being stored: it is the answer', async () => {
     const store = await openTaskStore();
     await store.upsertTask(ask('t1'));
+    const upsert = store.upsertTask.bind(store);
+    store.upsertTask = async (...args) => {
+      await store.updateTask('t1', { status: { state: 'input-required' } });
+      return upsert(...args);
+    };
     const { manager } = await openManager({ store, sendTaskHandler: (task) => task.setStatus('completed') });
-    const sending = manager.sendTask(ask('t1', 'an answer'));
-    await store.updateTask('t1', { status: { state: 'input-required' } });
-    expect((await sending).status.state).toBe('completed');
+    expect((await manager.sendTask(ask('t1', 'an answer'))).status.state).toBe('completed');
   });
 
   test('is over before its handler begins where the task is cancelled while the message is being stored', async () => {
@@ -889,6 +892,39 @@ describe('the turn that a message begins', () => {
     const { manager, errors } = await openManager({ store, sendTaskHandler: async () => void begun++ });
     expect((await manager.sendTask(ask('t1'))).status.state).toBe('canceled');
     expect([begun, errors]).toEqual([0, []]);
+  });
+
+  test('is not over, for who waits for one, with a message that was refused', async () => {
+    const store = await openTaskStore();
+    await store.upsertTask(ask('t1'));
+    const { manager } = await openManager({ store, sendTaskHandler: (task) => task.setStatus('working') });
+    const stream = manager.resubscribeToTask({ id: 't1' });
+    await stream.ready;
+    const read = collect(stream);
+    const refused = { id: 't1', message: { role: 'user' as const, parts: 'none' as never } };
+    await expect(manager.sendTask(refused)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await manager.sendTask(ask('t1', 'again'));
+    expect(brief(await read)).toEqual(['submitted', 'working']);
+  });
+
+  test('ends for every reader, also where another has left before', async () => {
+    const [begun, hold] = [gate(), gate()];
+    const { manager } = await openManager({
+      sendTaskHandler: async (task) => {
+        await task.setStatus('working');
+        begun.open();
+        await hold.opened;
+      },
+    });
+    const sending = manager.sendTask(ask('t1'));
+    await begun.opened;
+    const [leaving, staying] = [manager.resubscribeToTask({ id: 't1' }), manager.resubscribeToTask({ id: 't1' })];
+    await Promise.all([leaving.ready, staying.ready]);
+    await leaving.return?.();
+    const read = collect(staying);
+    hold.open();
+    await sending;
+    expect(brief(await read)).toEqual(['working']);
   });
 
   test('is not over for who resubscribes while the status is still the question of the turn before', async () => {
@@ -922,4 +958,23 @@ test('over a store that does not tell of changes, the first of two chunks of one
   const events = await collect(manager.sendTaskStreaming(ask('t1')));
   const appends = events.flatMap((event) => ('artifact' in event ? [event.artifact.append ?? false] : []));
   expect(appends).toEqual([false, true]);
+});
+
+test('over a store that does not tell of changes, chunks of several artifacts in one change are told apart', async () => {
+  const over = gate();
+  const { manager } = await openManager({
+    store: unwatched(await openTaskStore()),
+    sendTaskHandler: async (task) => {
+      await task.upsertArtifacts([chunk('a')]);
+      await over.opened;
+      await task.upsertArtifacts([chunk('b'), chunk('x', { index: 1 }), chunk('c'), chunk('y', { index: 1 })]);
+      await task.setStatus('completed');
+    },
+  });
+  const seen: string[] = [];
+  for await (const event of manager.sendTaskStreaming(ask('t1'))) {
+    seen.push(...brief([event]));
+    over.open();
+  }
+  expect(seen).toEqual(['submitted', '0:a', '0+:b', '1:x', '0+:c', '1+:y', 'completed!']);
 });
