@@ -1,8 +1,13 @@
 /** What a save writes, who sees it, and what happens where two save at once. */
 import { type TaskStore as SdkTaskStore, ServerCallContext } from '@a2a-js/sdk/server';
-import { InMemoryPushNotificationStore as InMemoryPushNotificationStore03 } from 'a2a-sdk-03/server';
+import {
+  InMemoryPushNotificationStore as InMemoryPushNotificationStore03,
+  ServerCallContext as ServerCallContext03,
+} from 'a2a-sdk-03/server';
 import { expect, test } from 'vitest';
 import { toA2ATaskStore, toPushNotificationStore } from '../src/a2a.ts';
+import type { BackendFactory } from '../src/backends/backend.ts';
+import { memory } from '../src/backends/memory.ts';
 import { TaskStoreError } from '../src/core/errors.ts';
 import { openTaskStore } from '../src/memory.ts';
 import type { StorePort } from '../src/store-port.ts';
@@ -96,6 +101,7 @@ test('tasks handed out and tasks saved are the caller’s own', async () => {
   expect(one).toStrictEqual(wanted);
   one.history.length = 0;
   one.artifacts[0]?.parts.push(textPart('x'));
+  one.artifacts[0]?.extensions.push('x');
   one.artifacts.push(artifact([]));
   one.contextId = 'other';
   Object.assign(one.metadata ?? {}, { c: 1 });
@@ -319,6 +325,108 @@ test('a task of a task manager has ids in the SDK, always the same, and goes on 
   expect((await store.getTask('t'))?.task.history?.[0]).toEqual(hi);
 });
 
+test('a task that others wrote is whole, in the words of the version that asks', async () => {
+  const store = await openTaskStore({ environment: { now: () => 0 } });
+  const hi = { role: 'user' as const, parts: [{ type: 'text' as const, text: 'Hi' }], own: 1 };
+  await store.upsertTask({ id: 't', sessionId: 's', message: hi, metadata: { a: { b: 1 } } });
+  // Base64 as some write it, for URLs and without its end.
+  const file = { bytes: '-_8', name: 'f', mimeType: 'x/y' };
+  const header = { index: 0, name: 'n', description: 'd', extra: [1] };
+  await store.updateTask('t', {
+    status: { state: 'working' },
+    artifactsUpdates: [{ ...header, parts: [{ type: 'file', file }] }],
+  });
+  await store.upsertTask({ id: 'bare', sessionId: 's', message: hi });
+  const sdk = toA2ATaskStore(store);
+
+  const one = await loaded(sdk);
+  // Bytes come along with a copy, too.
+  for (const seen of [one, structuredClone(one)]) {
+    expect(seen).toEqual({
+      id: 't',
+      contextId: 's',
+      metadata: { a: { b: 1 } },
+      status: { state: WORKING, message: undefined, timestamp: '1970-01-01T00:00:00.000Z' },
+      history: [message('Hi', { messageId: 't-0', parts: [{ ...textPart('Hi'), mediaType: '' }], own: 1 } as object)],
+      artifacts: [
+        {
+          artifactId: 'artifact-0',
+          name: 'n',
+          description: 'd',
+          extra: [1],
+          extensions: [],
+          metadata: undefined,
+          parts: [
+            {
+              content: { $case: 'raw', value: new Uint8Array([251, 255]) },
+              metadata: undefined,
+              filename: 'f',
+              mediaType: 'x/y',
+            },
+          ],
+        },
+      ],
+    });
+  }
+  expect(await loaded(sdk, 'bare')).toMatchObject({ artifacts: [], history: [{ messageId: 'bare-0' }] });
+
+  const old = {
+    kind: 'task',
+    id: 't',
+    contextId: 's',
+    metadata: { a: { b: 1 } },
+    status: { state: 'working', timestamp: '1970-01-01T00:00:00.000Z' },
+    history: [{ kind: 'message', messageId: 't-0', role: 'user', parts: [{ kind: 'text', text: 'Hi' }], own: 1 }],
+    artifacts: [{ artifactId: 'artifact-0', name: 'n', description: 'd', extra: [1], parts: [{ kind: 'file', file }] }],
+  };
+  expect(await sdk.load('t', new ServerCallContext03() as never)).toStrictEqual(old);
+});
+
+test('a first message joins what others changed meanwhile', async () => {
+  const store = await openTaskStore();
+  const [tab1, tab2] = [toA2ATaskStore(store), toA2ATaskStore(store)];
+  const bare = { kind: 'task', id: 't', contextId: 's', status: { state: 'working' } };
+  await tab1.save(bare as never, context);
+  const context03 = new ServerCallContext03() as never;
+  const [in1, in2] = [await tab1.load('t', context03), await tab2.load('t', context03)] as object[];
+  const hi = { kind: 'message', messageId: 'm', role: 'user', parts: [] };
+  await tab2.save(Object.assign(in2 as object, { metadata: { a: 1 } }) as never, context);
+  await tab1.save(Object.assign(in1 as object, { history: [hi] }) as never, context);
+  expect(await toA2ATaskStore(store).load('t', context03)).toMatchObject({ metadata: { a: 1 }, history: [hi] });
+});
+
+test('a task that others change without end is refused, and not taken for saved', async () => {
+  const changing = memory();
+  let others = false;
+  const backend: BackendFactory = {
+    ...changing,
+    async open(opened) {
+      const under = await changing.open(opened);
+      const commit = under.commit.bind(under);
+      under.commit = async (...args) => {
+        if (others) {
+          others = false;
+          await store.updateTask('t', { newMessages: [{ role: 'agent', parts: [] }] });
+          others = true;
+        }
+        return commit(...args);
+      };
+      return under;
+    },
+  };
+  const store = await openTaskStore({ backend });
+  const sdk = toA2ATaskStore(store);
+  await sdk.save(task('t'), context);
+  const one = await loaded(sdk);
+  one.history.push(message('mine'));
+  others = true;
+  await expect(sdk.save(one, context)).rejects.toMatchObject({ code: 'CONFLICT', taskId: 't' });
+  others = false;
+  // The object is good for another attempt.
+  await sdk.save(one, context);
+  expect((await loaded(sdk)).history.at(-1)).toEqual(one.history.at(-1));
+});
+
 test('nobody sees the tasks and push configurations of another', async () => {
   const store = await openTaskStore();
   const sdk = toA2ATaskStore(store);
@@ -362,6 +470,7 @@ test('push configurations: several a task, an id in place, the version they came
   expect(first.id).not.toBe('');
   const second = { ...config, id: 'b', authentication: { scheme: 'Bearer', credentials: 'secret' } };
   await Promise.all([push.save('t', context, second), push.save('t', context, { ...config, id: 'c' })]);
+  expect((await push.load('t', context)).map(({ id }) => id)).toEqual([first.id, 'b', 'c']);
   await push.save('t', context, { ...second, url: 'https://b' });
   expect(await push.loadWithMetadata?.('t', context)).toStrictEqual([
     { config: first, wireVersion: '1.0' },
