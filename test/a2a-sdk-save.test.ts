@@ -382,6 +382,33 @@ test('a task that others wrote is whole, in the words of the version that asks',
   expect(await sdk.load('t', new ServerCallContext03() as never)).toStrictEqual(old);
 });
 
+test('what a save stores says nothing that is not said', async () => {
+  const store = await openTaskStore();
+  const sdk = toA2ATaskStore(store);
+  const say = { messageId: 'm', contextId: 'c', parts: [{ ...textPart('go'), mediaType: '' }] };
+  const one = task('t', { history: [message('', say)], artifacts: [artifact(['x'])] });
+  await sdk.save({ ...one, contextId: 's', metadata: { m: 1 } }, context);
+  const stored = (await store.getTask('t'))?.task;
+  expect(stored?.history).toStrictEqual([
+    { role: 'user', messageId: 'm', contextId: 'c', parts: [{ type: 'text', text: 'go' }] },
+  ]);
+  expect(stored).toMatchObject({ sessionId: 's', metadata: { m: 1 } });
+  expect(Object.keys(stored?.artifacts?.[0] ?? {}).sort()).toEqual(['artifactId', 'index', 'name', 'parts']);
+});
+
+test('a key taken out in one tab is gone, also where another tab changed others', async () => {
+  const store = await openTaskStore();
+  const [tab1, tab2] = [toA2ATaskStore(store), toA2ATaskStore(store)];
+  await tab1.save(task('t', { metadata: { a: 1, b: 2 } }), context);
+  const [in1, in2] = [await loaded(tab1), await loaded(tab2)];
+  in2.metadata = { a: 1, b: 2, c: 3 };
+  await tab2.save(in2, context);
+  in1.metadata = { b: 2 };
+  await tab1.save(in1, context);
+  expect((await loaded(toA2ATaskStore(store))).metadata).toStrictEqual({ b: 2, c: 3 });
+  expect((await store.getTask('t'))?.task.metadata).toStrictEqual({ b: 2, c: 3 });
+});
+
 test('a first message joins what others changed meanwhile', async () => {
   const store = await openTaskStore();
   const [tab1, tab2] = [toA2ATaskStore(store), toA2ATaskStore(store)];
