@@ -133,7 +133,51 @@ describe('answers', () => {
   });
 });
 
+describe('answers of writes', () => {
+  it('are plain objects to whoever copies, prints, changes or freezes them', async () => {
+    await using store = await openTaskStore();
+    const write = () => store.upsertTask({ id: 't', message: say('x') });
+    const read = await write().then(() => store.getTask('t'));
+    if (!read) throw new Error('the task is not there');
+    await store.deleteTask('t');
+    const withoutTimes = (stored: object) =>
+      JSON.parse(JSON.stringify(stored).replace(/\d{4}-[^"]+|[-0-9a-f]{36}/g, ''));
+    const answers = [
+      await write(),
+      { ...(await write()) },
+      structuredClone(await write()),
+      Object.freeze(await write()),
+    ];
+    answers.forEach((answer, i) => {
+      expect(Object.keys(answer).sort()).toEqual(Object.keys(read).sort());
+      const history = Array.from({ length: i + 1 }, () => say('x'));
+      expect(withoutTimes(answer)).toEqual(withoutTimes({ ...read, task: { ...read.task, history } }));
+      expect(answer.task.history).toHaveLength(i + 1);
+      expect(Object.hasOwn(answer, 'callerId')).toBe(false);
+    });
+    const changed = await write();
+    changed.task = { ...read.task, metadata: { own: true } };
+    expect(changed.task.metadata).toEqual({ own: true });
+    expect({ ...changed }.task).toBe(changed.task);
+    changed.task = read.task;
+    expect(changed.task).toBe(read.task);
+    expect(Object.keys(changed)).toContain('task');
+  });
+});
+
 describe('closing', () => {
+  it('ends the listening to other contexts', async () => {
+    let listening = 0;
+    const listen = () => {
+      listening++;
+      return () => listening--;
+    };
+    const store = await openTaskStore({ backend: backendWith(() => ({ listen })) });
+    expect(listening).toBe(1);
+    await store.close();
+    expect(listening).toBe(0);
+  });
+
   it('waits for calls under way, and refuses others meanwhile', async () => {
     const store = await openTaskStore();
     const stored = await store.upsertTask({ id: 't', message: say('x') });
@@ -181,6 +225,37 @@ describe('a watch whose storage fails', () => {
 });
 
 describe('pruning', () => {
+  it('looks at finished tasks alone, however many others there are', async () => {
+    let looked = 0;
+    let commits = 0;
+    const backend = backendWith((backend) => {
+      const list = backend.list.bind(backend);
+      const commit = backend.commit.bind(backend);
+      return {
+        commit: (...args) => {
+          commits++;
+          return commit(...args);
+        },
+        list: async (query) => {
+          const heads = await list(query);
+          looked += heads.length;
+          return heads;
+        },
+      };
+    });
+    let time = 0;
+    await using store = await openTaskStore({ backend, environment: { now: () => ++time } });
+    for (let i = 0; i < 20; i++) await store.upsertTask({ id: `t${i}`, message: say('x') });
+    await store.updateTask('t7', { status: { state: 'failed' } });
+    await store.updateTask('t8', { status: { state: 'completed' } });
+    expect(await store.prune({ olderThan: new Date(8.64e15), states: ['failed'] })).toBe(1);
+    expect(looked).toBe(1);
+    // Nor is one touched that is too young.
+    commits = 0;
+    expect(await store.prune({ olderThan: new Date(1) })).toBe(0);
+    expect(commits).toBe(0);
+  });
+
   it('spares a task that has changed since it was found', async () => {
     let time = Date.parse('2026-01-01');
     await using store = await openTaskStore({ environment: { now: () => time } });
@@ -237,6 +312,38 @@ describe('lists in memory', () => {
 });
 
 describe('an import', () => {
+  it('that the storage fails at says so, when all that it had begun has ended', async () => {
+    let commits = 0;
+    const backend = backendWith((backend) => {
+      const commit = backend.commit.bind(backend);
+      return {
+        commit: async (key, ...args) => {
+          if (key.taskId === 't1') throw new Error('no disk');
+          await new Promise(setImmediate);
+          commits++;
+          return commit(key, ...args);
+        },
+      };
+    });
+    await using store = await openTaskStore({ backend });
+    const stored = { taskType: 'incoming', isStreaming: false, createdAt: '2026-01-01', updatedAt: '2026-01-01' };
+    const lines = ['t0', 't1', 't2'].map((id) =>
+      JSON.stringify({ ...stored, id, task: { id, status: { state: 'working' } } }),
+    );
+    await expect(store.importTasks(lines.map((line) => `${line}\n`))).rejects.toThrow('no disk');
+    expect(commits).toBe(2);
+  });
+
+  it('stores what it has while more comes, and does not gather all of it first', async () => {
+    await using store = await openTaskStore();
+    const stored = await store.upsertTask({ id: 't', message: say('x') });
+    const source = async function* () {
+      for (let i = 0; i < 1_200; i++) yield { ...stored, id: `t${i}`, task: { ...stored.task, id: `t${i}` } };
+      expect((await store.listTasks({ limit: 2_000 })).tasks.length).toBeGreaterThan(1_000);
+    };
+    expect(await store.importTasks(source())).toMatchObject({ imported: 1_200 });
+  });
+
   it('over a task is news to who watches it, and so is what follows', async () => {
     await using store = await openTaskStore();
     const stored = await store.upsertTask({ id: 't', message: say('one') });

@@ -69,6 +69,13 @@ export function testList({ describe, expect, test, rejects }: Suite): void {
       }
     });
 
+    test('takes any limit', async ({ store }) => {
+      if (!store.capabilities.list) return;
+      await fill(store, 3);
+      for (const limit of [2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER])
+        expect((await store.listTasks({ limit })).tasks.length).toBe(3);
+    });
+
     test('pages through all of them once, in both orders', async ({ store }) => {
       if (!store.capabilities.list) return;
       await fill(store, 23);
