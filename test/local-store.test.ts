@@ -224,6 +224,29 @@ describe('a watch whose storage fails', () => {
   });
 });
 
+describe('a watch that has ended', () => {
+  it('waits for nothing more, not even for an error', async () => {
+    let fail = () => {};
+    const read = () => new Promise<never>((_, reject) => (fail = () => reject(new Error('no disk'))));
+    await using store = await openTaskStore({ backend: backendWith(() => ({ read })) });
+    const watch = store.watch('t');
+    const pending = watch.next();
+    await new Promise(setImmediate);
+    await watch.return?.();
+    fail();
+    expect(await pending).toEqual({ done: true, value: undefined });
+  });
+});
+
+describe('a store without sync', () => {
+  it('acknowledges nothing for the remote', async () => {
+    await using store = await openTaskStore();
+    const write = store.upsertTask({ id: 't', message: say('x') }, { until: 'remote' });
+    await expect(write).rejects.toMatchObject({ code: 'UNSUPPORTED', operation: 'upsertTask' });
+    expect(await store.getTask('t')).toBeUndefined();
+  });
+});
+
 describe('pruning', () => {
   it('looks at finished tasks alone, however many others there are', async () => {
     let looked = 0;

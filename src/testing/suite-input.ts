@@ -166,8 +166,12 @@ export function testInput({ describe, expect, test, rejects, harness }: Suite): 
       const before = await store.upsertTask(send('t1', 'x'));
       const cycle: Record<string, unknown> = {};
       cycle.again = cycle;
-      const error = await rejects(store.updateTask('t1', { metadata: cycle }), 'INVALID_ARGUMENT');
-      expect((error as { issues: { path: unknown[] }[] }).issues[0]?.path[0]).toBe('metadata');
+      const ring: unknown[] = [];
+      ring.push(ring);
+      for (const metadata of [cycle, { ring }]) {
+        const error = await rejects(store.updateTask('t1', { metadata }), 'INVALID_ARGUMENT');
+        expect((error as { issues: { path: unknown[] }[] }).issues[0]?.path[0]).toBe('metadata');
+      }
       expect(await store.getTask('t1')).toEqual(before);
     });
 

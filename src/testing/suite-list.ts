@@ -69,11 +69,18 @@ export function testList({ describe, expect, test, rejects }: Suite): void {
       }
     });
 
-    test('takes any limit', async ({ store }) => {
+    test('takes a time to list from in any zone', async ({ store }) => {
       if (!store.capabilities.list) return;
-      await fill(store, 3);
-      for (const limit of [2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER])
-        expect((await store.listTasks({ limit })).tasks.length).toBe(3);
+      const { updatedAt } = await store.upsertTask(send('t1', 'x'));
+      const inZone = (ms: number, hours: number) => {
+        const local = new Date(ms + hours * 3_600_000).toISOString();
+        return local.replace('Z', `${hours < 0 ? '-' : '+'}0${Math.abs(hours)}:00`);
+      };
+      for (const hours of [-2, 2]) {
+        const at = Date.parse(updatedAt);
+        expect(idsOf(await store.listTasks({ updatedAfter: inZone(at - 1, hours) }))).toEqual(['t1']);
+        expect(idsOf(await store.listTasks({ updatedAfter: inZone(at, hours) }))).toEqual([]);
+      }
     });
 
     test('pages through all of them once, in both orders', async ({ store }) => {
