@@ -224,6 +224,36 @@ describe('a watch whose storage fails', () => {
   });
 });
 
+describe('a watch at rest', () => {
+  it('reads nothing', async () => {
+    let reads = 0;
+    const backend = backendWith((backend) => {
+      const read = backend.read.bind(backend);
+      return {
+        read: async (...args) => {
+          reads++;
+          await new Promise(setImmediate);
+          return read(...args);
+        },
+      };
+    });
+    await using store = await openTaskStore({ backend });
+    await store.upsertTask({ id: 't', message: say('x') });
+    await store.upsertTask({ id: 'other', message: say('x') });
+    const watch = store.watch('t');
+    await watch.next();
+    const next = watch.next();
+    for (let i = 0; i < 10; i++) {
+      await store.updateTask('other', { newMessages: [say('y')] });
+      await new Promise(setImmediate);
+    }
+    expect(reads).toBe(1);
+    await store.updateTask('t', { newMessages: [say('y')] });
+    expect((await next).value.task.history).toHaveLength(2);
+    expect(reads).toBe(2);
+  });
+});
+
 describe('a watch that has ended', () => {
   it('waits for nothing more, not even for an error', async () => {
     let fail = () => {};
