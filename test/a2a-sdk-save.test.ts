@@ -396,6 +396,50 @@ test('what a save stores says nothing that is not said', async () => {
   expect(Object.keys(stored?.artifacts?.[0] ?? {}).sort()).toEqual(['artifactId', 'index', 'name', 'parts']);
 });
 
+test('a task of 0.3 is an ordinary one of the store', async () => {
+  const store = await openTaskStore();
+  const parts = [
+    { kind: 'text', text: 'go' },
+    { kind: 'file', file: { uri: 'x:y', mimeType: 'image/png' } },
+    { kind: 'data', data: { a: 1 } },
+  ];
+  const one = {
+    kind: 'task',
+    id: 't',
+    contextId: 's',
+    status: { state: 'working', timestamp: '2026-01-02T03:04:05.678Z' },
+    history: [{ kind: 'message', messageId: 'm', role: 'user', parts }],
+    artifacts: [{ artifactId: 'a', parts }],
+  };
+  await toA2ATaskStore(store).save(one as never, new ServerCallContext03() as never);
+  const stored = [
+    { type: 'text', text: 'go' },
+    { type: 'file', file: { uri: 'x:y', mimeType: 'image/png' } },
+    { type: 'data', data: { a: 1 } },
+  ];
+  const task = (await store.getTask('t'))?.task;
+  expect(task?.history).toStrictEqual([{ role: 'user', messageId: 'm', parts: stored }]);
+  expect(task?.artifacts).toStrictEqual([{ index: 0, artifactId: 'a', parts: stored }]);
+});
+
+test('artifacts that are added get indexes that no other has', async () => {
+  const store = await openTaskStore();
+  await store.upsertTask({ id: 't', message: { role: 'user', parts: [] } });
+  await store.updateTask('t', { artifactsUpdates: [{ index: 1, parts: [{ type: 'text', text: 'x' }] }] });
+  const sdk = toA2ATaskStore(store);
+  const one = await loaded(sdk);
+  one.artifacts.push(artifact(['y'], 'b'));
+  await sdk.save(one, context);
+  const indexes = async () => (await store.getTask('t'))?.task.artifacts?.map(({ index }) => index);
+  expect(await indexes()).toEqual([1, 2]);
+  // Also where the whole task is written anew.
+  const anew = await loaded(sdk);
+  anew.history = [];
+  anew.artifacts.push(artifact(['z'], 'c'));
+  await sdk.save(anew, context);
+  expect(await indexes()).toEqual([1, 2, 3]);
+});
+
 test('a key taken out in one tab is gone, also where another tab changed others', async () => {
   const store = await openTaskStore();
   const [tab1, tab2] = [toA2ATaskStore(store), toA2ATaskStore(store)];
