@@ -558,6 +558,14 @@ test('push configurations: several a task, an id in place, the version they came
   expect(await push.load('t', context)).toEqual([]);
 });
 
+test('push configurations that two adapters of one store save at once are both kept', async () => {
+  const store = await openTaskStore();
+  const adapters = [toPushNotificationStore(store), toPushNotificationStore(store)];
+  const config = { tenant: '', taskId: 't', url: 'https://a', token: '', authentication: undefined };
+  await Promise.all(adapters.map((push, i) => push.save('t', context, { ...config, id: `${i}` })));
+  for (const push of adapters) expect((await push.load('t', context)).map(({ id }) => id)).toEqual(['0', '1']);
+});
+
 test('a bad task, a closed store, a store of another machine: errors with codes', async () => {
   const store = await openTaskStore();
   const sdk = toA2ATaskStore(store);
