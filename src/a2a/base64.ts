@@ -11,7 +11,10 @@ export function encodeBase64(bytes: Uint8Array): string {
 
 /** Takes the URL alphabet and stray characters as Buffer does: what others stored must not fail here. */
 export function decodeBase64(text: string): Uint8Array {
-  const clean = text.replace(/[^\w+/-]/g, '').replace(/[-_]/g, (sign) => (sign === '-' ? '+' : '/'));
+  const clean = text
+    .replace(/[^\w+/-]/g, '')
+    .replace(/-/g, '+')
+    .replace(/_/g, '/');
   const binary = atob(clean.length % 4 === 1 ? clean.slice(0, -1) : clean);
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);

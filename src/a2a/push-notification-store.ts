@@ -26,9 +26,6 @@ export function toPushNotificationStore(store: TaskStore, options: A2ATaskStoreO
   ) as unknown as SdkPushNotificationStore;
 }
 
-/** One store may have several adapters: by its port, the one whose turns all of them take. */
-const turnsOf = new WeakMap<object, ScopedPort>();
-
 class A2APushNotificationStore {
   readonly #scoped: ScopedPort;
 
@@ -62,15 +59,13 @@ class A2APushNotificationStore {
 
   #change(operation: string, taskId: string, context: CallContext | undefined, id: unknown, added: readonly Entry[]) {
     const { port } = this.#scoped;
-    const turns = turnsOf.get(port) ?? this.#scoped;
-    turnsOf.set(port, turns);
     const name = this.#nameOf(taskId, context);
     const change = async () => {
       const entries = ((await port.getMeta(name)) ?? []) as readonly Entry[];
       const changed = [...entries.filter(({ config }) => config.id !== id), ...added];
-      await port.setMeta(name, changed.length > 0 ? changed : undefined);
+      await port.setMeta(name, changed[0] && changed);
     };
-    return port.run(operation, taskId, () => turns.inTurn(name, change));
+    return port.run(operation, taskId, () => this.#scoped.turns.run(name, change));
   }
 
   #nameOf(taskId: string, context: CallContext | undefined): string {

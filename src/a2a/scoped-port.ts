@@ -2,6 +2,7 @@
 import type { ServerCallContext } from '@a2a-js/sdk/server';
 import { TaskStoreError } from '../core/errors.ts';
 import type { TaskKey } from '../core/head.ts';
+import { KeyedQueue } from '../core/keyed-queue.ts';
 import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 
@@ -23,16 +24,21 @@ export interface CallContext {
 /** What the SDK, and so we, call somebody who is not authenticated. */
 const UNKNOWN = 'unknown';
 
+/** One store may have several adapters, which take turns with each other. */
+const turnsOf = new WeakMap<StorePort, KeyedQueue>();
+
 export class ScopedPort {
-  readonly port: StorePort;
+  declare readonly port: StorePort;
   readonly #ownerResolver: (context: never) => string;
-  readonly #turns = new Map<string, Promise<void>>();
+  /** Changes of one name happen one after the other, in the order they came in. */
+  declare readonly turns: KeyedQueue;
 
   /** The SDK writes whole tasks, which only a store with its own transaction can turn into appends. */
   constructor(store: TaskStore, { ownerResolver = defaultOwner }: A2ATaskStoreOptions, operation: string) {
     const { port } = store as TaskStore & { readonly port?: StorePort };
     if (!port) throw new TaskStoreError('UNSUPPORTED', 'needs a store of openTaskStore', { operation });
     this.port = port;
+    turnsOf.set(port, (this.turns = turnsOf.get(port) ?? new KeyedQueue()));
     this.#ownerResolver = ownerResolver;
   }
 
@@ -49,18 +55,6 @@ export class ScopedPort {
     const owner = context ? this.#ownerResolver(context as never) : UNKNOWN;
     if (tenant || !owner || owner[0] === '[') return JSON.stringify([tenant, owner]);
     return owner === UNKNOWN ? undefined : owner;
-  }
-
-  /** Calls of one name happen one after the other, in the order they came in. */
-  inTurn(name: string, work: () => Promise<void>): Promise<void> {
-    const turn = (this.#turns.get(name) ?? Promise.resolve()).then(work);
-    const tail = turn
-      .catch(() => {})
-      .then(() => {
-        if (this.#turns.get(name) === tail) this.#turns.delete(name);
-      });
-    this.#turns.set(name, tail);
-    return turn;
   }
 }
 

@@ -81,7 +81,7 @@ class A2ATaskStore {
       const next = takeApart(given, seen ?? this.#knownView(encodeKey(key), codec), codec);
       // From now on the caller's object stands for this state; another save of it may begin before this one ends.
       this.#seen.set(given, next);
-      await this.#scoped.inTurn(encodeKey(key), () => this.#commit(key, next, seen, codec));
+      await this.#scoped.turns.run(encodeKey(key), () => this.#commit(key, next, seen, codec));
     });
   }
 

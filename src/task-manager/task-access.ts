@@ -1,11 +1,11 @@
 /** Reading and changing single tasks of a store: in the order of the calls, and told to who follows. */
 import { encodeKey, type TaskKey } from '../core/head.ts';
+import { KeyedQueue } from '../core/keyed-queue.ts';
 import { check } from '../core/shape.ts';
 import { callShape, type StoredTask, type TaskSendParams, type UpdateTaskParams } from '../core/task.ts';
 import type { TaskStore } from '../task-store.ts';
 import { A2AError } from './a2a-error.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { KeyedQueue } from './keyed-queue.ts';
 
 /** The head of a task, which costs the same however long the task is. */
 export const headView = { historyLength: 0, includeArtifacts: false } as const;

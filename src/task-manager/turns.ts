@@ -1,10 +1,10 @@
 /** Taking turns: the turns of one task happen one after the other, and each leaves its task in a state that says how it went. */
 import { encodeKey, type TaskKey } from '../core/head.ts';
+import { KeyedQueue } from '../core/keyed-queue.ts';
 import { finishedStates, type StoredTask, type TaskSendParams, type TaskStatus } from '../core/task.ts';
 import { A2AError } from './a2a-error.ts';
 import type { EventStream } from './event-stream.ts';
 import { followTask } from './follow-task.ts';
-import { KeyedQueue } from './keyed-queue.ts';
 import { readSnapshot } from './snapshot.ts';
 import { headView, type TaskAccess } from './task-access.ts';
 import type { RequestContext, TaskHandler } from './task-modifier.ts';

@@ -3,12 +3,13 @@ export class KeyedQueue {
   readonly #tails = new Map<string, Promise<void>>();
 
   run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const result = (this.#tails.get(key) ?? Promise.resolve()).then(work);
+    const tails = this.#tails;
+    const result = (tails.get(key) ?? Promise.resolve()).then(work);
     const settle = () => {
-      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+      if (tails.get(key) === tail) tails.delete(key);
     };
     const tail = result.then(settle, settle);
-    this.#tails.set(key, tail);
+    tails.set(key, tail);
     return result;
   }
 }
