@@ -48,6 +48,8 @@ export async function importTasks(
   // Gathered first and begun together: a failure is heard at once, however long the source takes over what comes next.
   const batch: StoredTask[] = [];
   const flush = async () => {
+    // Who has given it up is not to find more of it later.
+    signal?.throwIfAborted();
     // All of them have ended when one's failure is told: nothing is changed behind the caller's back.
     const results = await Promise.allSettled(batch.splice(0).map(take));
     for (const result of results) if (result.status === 'rejected') throw result.reason;

@@ -17,3 +17,38 @@ test('a long line in many pieces is not looked through again with each', { timeo
   expect(await to.importTasks(pieces)).toMatchObject({ imported: 1, failed: [] });
   expect(await to.getTaskForClient('t1')).toEqual(await from.getTaskForClient('t1'));
 });
+
+test('an import that was given up takes nothing more in when its source ends', async () => {
+  await using store = await openTaskStore();
+  const stored = {
+    taskType: 'incoming' as const,
+    isStreaming: false,
+    createdAt: '2026-01-01',
+    updatedAt: '2026-01-01',
+  };
+  const aborter = new AbortController();
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  let left = () => {};
+  const isLeft = new Promise<void>((resolve) => {
+    left = resolve;
+  });
+  async function* source() {
+    try {
+      yield { ...stored, id: 't', task: { id: 't', status: { state: 'completed' as const } } };
+      await ended;
+    } finally {
+      left();
+    }
+  }
+  const importing = store.importTasks(source(), { signal: aborter.signal });
+  await new Promise(setImmediate);
+  aborter.abort(new Error('enough'));
+  await expect(importing).rejects.toThrow('enough');
+  end();
+  await isLeft;
+  await new Promise(setImmediate);
+  expect((await store.listTasks()).tasks).toEqual([]);
+});
