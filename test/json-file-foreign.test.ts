@@ -13,6 +13,7 @@ it.each([
   ['a name without quotes', '"tasks":[', '1:2,"tasks":['],
   ['half a revision', '"revision":1', '"revision":1.5'],
   ['a text for when something is pending', '"revision":1', '"revision":1,"pendingSince":"yesterday"'],
+  ['a number that is none for when something is pending', '"revision":1', '"revision":1,"pendingSince":1e999'],
   ['a text for what sync knows', '"revision":1', '"revision":1,"sync":"all of it"'],
 ])('%s is refused as corrupt', async (_, what, by) => {
   const path = newFile();
@@ -43,6 +44,31 @@ it('times may be written in any way that tells them', async () => {
     const { tasks: later } = await again.listTasks({ updatedAfter: '2026-01-02T10:00:00.000Z' });
     expect(later.map(({ id }) => id)).toEqual(['d', 'c', 'b']);
     expect((await again.getTask('b'))?.createdAt).toBe('2026-01-02T10:00:00.001Z');
+  }
+});
+
+it('times that run over are those of the next day or month', async () => {
+  const path = newFile();
+  const times = {
+    a: ['2026-02-30T00:00:00.000Z', '2026-03-02T00:00:00.000Z'],
+    b: ['2026-02-28T24:00:00.000Z', '2026-03-01T00:00:00.000Z'],
+    c: ['2026-03-01T12:00:00.000Z', '2026-03-01T12:00:00.000Z'],
+  } as const;
+  const tasks = Object.entries(times).map(([id, [time]]) => {
+    const task = { id, status: { state: 'completed', timestamp: time } };
+    return { id, taskType: 'incoming', isStreaming: false, createdAt: time, updatedAt: time, task };
+  });
+  writeFileSync(path, JSON.stringify({ holdfast: { format: 1 }, tasks }));
+  for (let round = 0; round < 2; round++) {
+    await using store = await open(path);
+    const { tasks } = await store.listTasks();
+    expect(tasks.map(({ id, updatedAt }) => [id, updatedAt])).toEqual([
+      ['a', times.a[1]],
+      ['c', times.c[1]],
+      ['b', times.b[1]],
+    ]);
+    const { tasks: later } = await store.listTasks({ updatedAfter: '2026-03-01T06:00:00.000Z' });
+    expect(later.map(({ id }) => id)).toEqual(['a', 'c']);
   }
 });
 

@@ -72,7 +72,7 @@ export function parseForeignLine(text: string): ParsedTask {
   check(storedTaskShape, line);
   if (line.task.id !== line.id) throw invalidArgument([{ path: ['task', 'id'], message: 'expected its own id' }]);
   const { revision = 1, pendingSince = 0, sync = {} } = line;
-  if (!Number.isSafeInteger(revision) || typeof pendingSince !== 'number' || typeof sync !== 'object') {
+  if (!Number.isSafeInteger(revision) || !Number.isFinite(pendingSince) || typeof sync !== 'object') {
     throw new TaskStoreError('INVALID_ARGUMENT', 'revision and pendingSince are numbers, sync is an object');
   }
   return toParsed(line);
@@ -111,7 +111,7 @@ function toHead(line: StoredLine): Omit<TaskHead, 'body'> {
   };
 }
 
-/** People write times in other forms of ISO 8601. */
+/** People write times in other forms of ISO 8601, and days and hours that run over: the 30th of February, 24 o'clock. */
 function canonicalTime(time: string): string {
-  return time.length === 24 && time[10] === 'T' && time[23] === 'Z' ? time : isoTime(Date.parse(time));
+  return isoTime(Date.parse(time));
 }
