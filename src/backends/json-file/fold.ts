@@ -1,3 +1,4 @@
+import { TaskStoreError } from '../../core/errors.ts';
 import type { TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { Entry } from './entry.ts';
@@ -40,6 +41,7 @@ export class Fold {
   }
 
   async write(out: SlicedWriter): Promise<void> {
+    this.#checkLength();
     const { generation, meta, other } = this.#header;
     const top = JSON.stringify({ holdfast: { format: 1, generation, meta }, ...other });
     out.text(`${top.slice(0, -1)},"tasks":[`);
@@ -62,11 +64,20 @@ export class Fold {
     }
     out.text('\n]}\n');
     await out.flush();
+    this.#checkLength();
   }
 
   finish(file: Pick<IndexHeader, 'fileSize' | 'fileTime'>): TaskIndex {
     const { seed } = this.#before.index.header;
     return this.#builder.finish({ format: 1, native: true, seed, ...this.#header, ...file });
+  }
+
+  /** Lines are passed through unread. Where an editor has written over the file they would be cut anywhere. */
+  #checkLength(): void {
+    const { file, index } = this.#before;
+    if (file && file.size() !== index.header.fileSize) {
+      throw new TaskStoreError('STORE_CORRUPT', 'another program has changed the file while it was open');
+    }
   }
 
   #isBefore(row: number, entry: Entry): boolean {

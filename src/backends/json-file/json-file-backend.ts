@@ -34,6 +34,7 @@ export class JsonFileBackend implements Backend {
   #sinceTurn = 0;
   /** Whether the values beside the tasks differ from the file's. */
   #metaChanged: boolean;
+  #closed = false;
 
   private constructor(parts: OpenParts) {
     this.#metaChanged = parts.metaChanged;
@@ -52,6 +53,7 @@ export class JsonFileBackend implements Backend {
 
   async commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
     if (this.#log.journal.broken) await this.#renew();
+    this.#refuseWhenClosed();
     const name = encodeKey(key);
     const found = this.#table.find(name);
     const before = found?.head;
@@ -118,6 +120,7 @@ export class JsonFileBackend implements Backend {
 
   async setMeta(name: string, value: unknown): Promise<void> {
     if (this.#log.journal.broken) await this.#renew();
+    this.#refuseWhenClosed();
     const { meta } = this.#parts;
     const record = JSON.stringify({ meta: name, value });
     const kept = freezeJson(JSON.parse(record).value);
@@ -135,6 +138,7 @@ export class JsonFileBackend implements Backend {
 
   async close(): Promise<void> {
     const { lock, journals } = this.#parts;
+    this.#closed = true;
     try {
       await this.#log.close();
       await this.#folding?.catch(() => {});
@@ -148,6 +152,11 @@ export class JsonFileBackend implements Backend {
       this.#table.snapshot.retire();
       lock.release();
     }
+  }
+
+  /** A call that was aborted may come to its change late, when the journal's number may be that of another open file. */
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
   }
 
   #needsFolding(): boolean {

@@ -93,8 +93,8 @@ export class SlicedWriter {
   }
 
   async #load(from: SnapshotFile, start: number, length: number): Promise<void> {
-    const size = this.#fs.fstatSync(from.fd).size;
-    const window = this.#space.subarray(0, Math.min(length, size - start));
+    // At least one byte, where the file was cut off meanwhile: nothing to read would be tried for ever.
+    const window = this.#space.subarray(0, Math.min(length, Math.max(1, from.size() - start)));
     this.#window = window.subarray(0, 0);
     await readFullyAsync(this.#fs, from.fd, window, start);
     this.#window = window;

@@ -35,6 +35,10 @@ export class SnapshotFile {
     return new StoredTail(this, line, layout, counts, parsed);
   }
 
+  size(): number {
+    return this.fs.fstatSync(this.fd).size;
+  }
+
   read(start: number, length: number): Buffer {
     return readFully(this.fs, this.fd, start, length);
   }
