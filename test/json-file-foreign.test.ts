@@ -1,7 +1,7 @@
 /** Files that somebody has edited: read where they make sense, refused where they do not. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { crashCopy, documentIn, newFile, open, say } from './support/json-file.ts';
+import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
 
 it.each([
   ['a generation that no journal can have', /"generation":\d+/, '"generation":-1'],
@@ -24,6 +24,49 @@ it.each([
   expect(text).toMatch(what);
   writeFileSync(path, text.replace(what, by));
   await expect(open(path)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+});
+
+it.each(['', ' ', '\r\n\t'])(
+  'what else stands at the top may be of any kind, and stand anywhere: between %j',
+  async (space) => {
+    const path = newFile();
+    const time = '2026-01-01T00:00:00.000Z';
+    const task = { id: 'a', status: { state: 'completed', timestamp: time } };
+    const tasks = [{ id: 'a', taskType: 'incoming', isStreaming: false, createdAt: time, updatedAt: time, task }];
+    const others = {
+      number: -12.5e3,
+      word: true,
+      nothing: null,
+      text: 'a, "b": [{',
+      list: [[], {}, 1],
+      deep: { a: { b: 0 } },
+    };
+    const fields = Object.entries({ ...others, tasks, holdfast: { format: 1 } }).map(
+      ([name, value]) => `${JSON.stringify(name)}${space}:${space}${JSON.stringify(value)}`,
+    );
+    for (let turn = 0; turn < fields.length; turn++) {
+      fields.unshift(fields.pop() as string);
+      writeFileSync(path, `${space}{${space}${fields.join(`${space},${space}`)}${space}}${space}`);
+      const store = await open(path);
+      expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['a']);
+      await store.upsertTask({ id: 'b', message: say('x') });
+      await store.close();
+      expect(documentIn(path)).toMatchObject(others);
+      expect(documentIn(path).tasks).toHaveLength(2);
+    }
+  },
+);
+
+it('texts with quotes and backslashes end where they end', async () => {
+  const path = newFile();
+  const store = await open(path);
+  const told = ['"', '\\', '\\"', '"\\', '\\\\', '\\\\"}],', 'a\\"b', ''];
+  for (const text of told) await store.upsertTask({ id: `t${text}`, message: say(text) });
+  await store.close();
+  rmSync(`${path}.index`);
+  await using again = await open(path);
+  expect((await again.listTasks()).tasks).toHaveLength(told.length);
+  for (const text of told) expect(texts(await again.getTask(`t${text}`))).toEqual([text]);
 });
 
 it('times may be written in any way that tells them', async () => {

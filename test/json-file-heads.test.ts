@@ -46,6 +46,10 @@ describe('a head', () => {
     ['with an address, then without', withoutUrl],
     ['streaming', { ...first, revision: 2, isStreaming: true, pushNotification: { url: 'http://a' } }],
     ['with a field that was not there', { ...first, revision: 2, body: { ...first.body, metadata: { a: [1] } } }],
+    [
+      'of another state',
+      { ...first, revision: 2, body: { ...first.body, status: { state: 'completed', timestamp: time(1) } } },
+    ],
     ['without its session', { ...first, revision: 2, body: { id: 't', status: first.body.status } }],
     [
       'with artifacts',

@@ -3,6 +3,8 @@ import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Durability } from '../src/backends/backend.ts';
 import { crc32ByTable } from '../src/backends/json-file/crc32.ts';
+import { frameSpace, putFrame } from '../src/backends/json-file/journal-frame.ts';
+import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { crashCopy, journalOf, newFile, open, say, texts } from './support/json-file.ts';
 import { scaled, seededRandom } from './support/long.ts';
 import { newFolder } from './support/places.ts';
@@ -112,6 +114,57 @@ it('of which the one write under way lost some sectors is cut there; one that wa
   await using reopened = await open(holed(batch));
   expect(texts(await reopened.getTask('t'))).toEqual(['m0']);
   await expect(open(holed(later))).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+});
+
+it('with a hole is refused if any later line says that this place was synced, and else cut there', async () => {
+  const path = await crashed('relaxed');
+  const { bytes, starts } = recordsOf(path);
+  const lines = starts.slice(0, -1).map((start, n) => bytes.subarray(start, starts[n + 1]));
+  const damaged = 3;
+  const end = starts[damaged + 1] as number;
+  const hole = Buffer.from(lines[damaged] as Buffer).fill(0, 20, 40);
+  const saying = (line: Buffer, synced: number) => {
+    const json = [line.toString('utf8', 9, line.length - 1)];
+    const buffer = Buffer.alloc(frameSpace(json));
+    return buffer.subarray(0, putFrame(buffer, json, synced));
+  };
+  for (let telling = damaged + 1; telling <= lines.length; telling++) {
+    const journal = lines.map((line, n) => {
+      if (n === damaged) return hole;
+      if (n === telling) return saying(line, end);
+      // What was synced before the damage says nothing of it.
+      return n === damaged + 1 ? saying(line, starts[damaged] as number) : line;
+    });
+    const opening = open(withJournal(path, Buffer.concat(journal)), { readOnly: true });
+    if (telling < lines.length)
+      await expect(opening, `line ${telling}`).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+    else expect(texts(await (await opening).getTask('t'))).toEqual(messages(damaged - 1));
+  }
+});
+
+it('has what is appended to a task that had neither messages nor artifacts', async () => {
+  const path = newFile();
+  const store = await open(path);
+  const appended = { newMessages: [say('m0'), say('m1')], artifactsUpdates: [{ index: 0, parts: say('p0').parts }] };
+  await store.upsertTaskForClient({ id: 'new', status: { state: 'working' } }, 'http://a');
+  await store.upsertTaskForClient({ id: 'old', status: { state: 'working' } }, 'http://a');
+  await store.updateTask('new', { ...appended, taskType: 'outgoing' });
+  const check = async (store: LocalTaskStore, id: string) => {
+    const stored = await store.getTaskForClient(id);
+    expect(texts(stored)).toEqual(['m0', 'm1']);
+    expect(stored?.task.artifacts?.map(({ parts }) => parts[0]?.text)).toEqual(['p0']);
+    expect(stored?.task.artifacts).toHaveLength(1);
+  };
+  await using crashed = await open(crashCopy(path));
+  await check(crashed, 'new');
+  await store.close();
+  const again = await open(path);
+  expect(await again.getTaskForClient('old')).not.toHaveProperty('task.history');
+  await again.updateTask('old', { ...appended, taskType: 'outgoing' });
+  await check(again, 'old');
+  await using crashedAgain = await open(crashCopy(path));
+  for (const id of ['new', 'old']) await check(crashedAgain, id);
+  await again.close();
 });
 
 it('that lost its middle, or belongs to another file, is refused', async () => {

@@ -208,3 +208,65 @@ it('a journal that lost its end, though a later one has changes, is refused as c
   nodeFs.writeFileSync(`${copy}.journal.0`, journal);
   expect(await left(copy)).toEqual([['one', 'two'], ['y'.repeat(1000)]]);
 });
+
+it('a task that is deleted and made anew while the file is written stands there once', async () => {
+  const path = newFile();
+  const first = await open(path);
+  for (const id of ['a', 'b']) await add(first, id, 'one');
+  await first.close();
+  const held: (() => void)[] = [];
+  let holds = true;
+  const write = (...args: unknown[]) => {
+    const done = () => (nodeFs.write as (...args: unknown[]) => void)(...args);
+    if (holds) held.push(done);
+    else done();
+  };
+  const store = await open(path, { fs: { ...nodeFs, write } as unknown as FileSystem, foldFrom: 1 });
+  await add(store, 'b', 'y'.repeat(2000));
+  await vi.waitFor(() => expect(held).not.toEqual([]), { timeout: 20_000 });
+  // One lies in the file alone, the other is just being written.
+  for (const id of ['a', 'b']) {
+    await store.deleteTask(id);
+    await add(store, id, 'anew');
+  }
+  const check = async (store: LocalTaskStore) => {
+    expect((await store.listTasks()).tasks.map(({ id }) => id).sort()).toEqual(['a', 'b']);
+    for (const id of ['a', 'b']) expect(texts(await store.getTask(id))).toEqual(['anew']);
+  };
+  await check(store);
+  holds = false;
+  for (const done of held) done();
+  await vi.waitFor(() => expect(nodeFs.existsSync(`${path}.journal.1`)).toBe(false), { timeout: 20_000 });
+  await check(store);
+  await using crashed = await open(crashCopy(path));
+  await check(crashed);
+  await store.close();
+  await using again = await open(path);
+  await check(again);
+});
+
+it('a journal with a hole, though a later one has changes, is refused as corrupt', async () => {
+  const path = newFile();
+  const disk = new SimulatedDisk();
+  const store = await open(path, { fs: disk.fs, foldFrom: 1000, durability: 'relaxed' });
+  let failed = 0;
+  disk.onChange = (what, file) => {
+    if (what !== 'rename' || !isFile(file)) return;
+    failed++;
+    fail('EIO');
+  };
+  await add(store, 'a', 'one');
+  await Promise.all([add(store, 'b', 'y'.repeat(3000)), add(store, 'a', 'two')]);
+  await vi.waitFor(() => expect(failed).toBe(1), { timeout: 20_000 });
+  await turns(20);
+  await add(store, 'a', 'three');
+  const copy = crashCopy(path);
+  disk.onChange = () => {};
+  await store.close();
+  // It could be of what was under way when the power went, were it the last journal.
+  const journal = nodeFs.readFileSync(`${copy}.journal.0`);
+  const hole = journal.indexOf('yyy');
+  nodeFs.writeFileSync(`${copy}.journal.0`, Buffer.from(journal).fill(0, hole, hole + 500));
+  await expect(open(copy, { readOnly: true })).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  await expect(open(copy)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+});

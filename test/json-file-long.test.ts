@@ -159,6 +159,49 @@ describe('a long task', () => {
     }
   });
 
+  it.each(['short', 'long'])('tells any stretch of its messages, wherever they lie: %s', async (kind) => {
+    const path = newFile();
+    const first = await open(path);
+    await first.upsertTask({ id: 't', message: say(`0${kind === 'long' ? ' '.repeat(20_000) : ''}`) });
+    const add = (store: LocalTaskStore, from: number, to: number) =>
+      store.updateTask('t', { newMessages: Array.from({ length: to - from }, (_, n) => say(`${from + n}`)) }, view);
+    await add(first, 1, 4);
+    await first.close();
+    await using store = await open(path);
+    await add(store, 4, 7);
+    const key = { callerId: undefined, taskType: 'incoming', taskId: 't' } as const;
+    for (let from = 0; from <= 7; from++) {
+      for (let to = from; to <= 7; to++) {
+        const record = await store.port.read(key, () => ({ messages: [from, to], parts: () => [0, 0] }));
+        const numbers = record?.messages().map(({ parts }) => Number(parts[0]?.text));
+        expect(numbers, `${from} to ${to}`).toEqual([0, 1, 2, 3, 4, 5, 6].slice(from, to));
+      }
+    }
+  });
+
+  it('that comes to stand behind many others is taken over as it was', async () => {
+    const path = newFile();
+    let now = Date.parse('2026-01-01');
+    const environment = { now: () => now++ };
+    const first = await open(path, { durability: 'relaxed', environment });
+    await first.upsertTask({ id: 'long', message: say('long 0') });
+    await grow(first, 1, LENGTH);
+    // More than is kept of a file while it is copied.
+    for (let n = 0; n < 60; n++)
+      await first.upsertTask({ id: `t${n}`, message: say(`${n} `.padEnd(20_000, 'x')) }, view);
+    await first.close();
+    const store = await open(path, { environment });
+    await grow(store, LENGTH, LENGTH + 1);
+    await store.close();
+    await using again = await open(path);
+    const { tasks } = await again.listTasks({ limit: 1 });
+    expect(tasks.map(({ id }) => id)).toEqual(['long']);
+    const numbers = texts(await again.getTask('long')).map((text) => Number(String(text).split(' ')[1]));
+    expect(numbers).toEqual([...Array(LENGTH + 1).keys()]);
+    expect(documentIn(path).tasks.at(-1)?.task.history).toHaveLength(LENGTH + 1);
+    for (let n = 0; n < 60; n++) expect(String(texts(await again.getTask(`t${n}`)))).toMatch(`${n} x`);
+  });
+
   it('that is replaced starts anew', async () => {
     const path = await withLongTask();
     const store = await open(path);

@@ -17,6 +17,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { BackendContext } from '../src/backends/backend.ts';
 import { jsonFile } from '../src/backends/json-file.ts';
 import { selectAll, toStoredTask } from '../src/core/record.ts';
+import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { crashCopy, documentIn, journalOf, newFile, open, say, texts } from './support/json-file.ts';
 import { newFolder } from './support/places.ts';
 
@@ -310,6 +311,43 @@ describe('the index', () => {
     await store.updateTask('t1', { newMessages: [say('more')] });
     await store.close();
     expect(documentIn(path).tasks).toHaveLength(3);
+  });
+
+  it('answers lists by what the tasks are, also when it was made again, and when it was taken over', async () => {
+    const path = newFile();
+    let now = Date.parse('2026-01-01');
+    const environment = { now: () => now++ };
+    const states = ['submitted', 'working', 'completed', 'failed', 'auth-required'] as const;
+    const first = await open(path, { environment });
+    for (let n = 0; n < 20; n++) {
+      const callerId = n % 3 === 0 ? undefined : `caller ${n % 3}`;
+      await first.upsertTask({ id: `t${n}`, sessionId: `s${n % 4}`, message: say('x') }, { callerId });
+      await first.updateTask(`t${n}`, { status: { state: states[n % 5] as 'working' }, callerId });
+    }
+    await first.upsertTaskForClient({ id: 't0', status: { state: 'working' } }, 'http://a');
+    const queries = [
+      ...states.map((state) => ({ state, allCallers: true })),
+      ...['s0', 's3', 'none'].map((sessionId) => ({ sessionId, allCallers: true })),
+      ...[undefined, 'caller 1', 'caller 2'].map((callerId) => ({ callerId })),
+      { taskType: 'outgoing' as const },
+      { state: 'working' as const, sessionId: 's1', allCallers: true },
+    ];
+    const answers = async (store: LocalTaskStore) => {
+      const pages = await Promise.all(queries.map((query) => store.listTasks(query)));
+      return pages.map(({ tasks }) => tasks.map(({ id, taskType }) => `${id} ${taskType}`));
+    };
+    const expected = await answers(first);
+    expect(expected.map(({ length }) => length)).toEqual([4, 5, 4, 4, 4, 5, 5, 0, 7, 7, 6, 1, 1]);
+    await first.close();
+    for (const index of ['as it was written', 'made again', 'taken over']) {
+      if (index === 'made again') rmSync(`${path}.index`);
+      const store = await open(path, { environment });
+      expect(await answers(store), index).toEqual(expected);
+      // What else changes has the file written anew, with all of these as they are.
+      await store.upsertTask({ id: 'other', message: say('x') }, { callerId: 'other' });
+      await store.deleteTask('other', { callerId: 'other' });
+      await store.close();
+    }
   });
 
   it('is there again at once, for those who open the file next', async () => {
