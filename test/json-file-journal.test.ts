@@ -116,30 +116,45 @@ it('of which the one write under way lost some sectors is cut there; one that wa
   await expect(open(holed(later))).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
 });
 
-it('with a hole is refused if any later line says that this place was synced, and else cut there', async () => {
-  const path = await crashed('relaxed');
+it.each([
+  ['in the middle of a line', 20, -20],
+  ['where two lines meet', 20, 0],
+  ['of a whole line', 0, 0],
+])(
+  'with a hole %s is refused if any later line says that this place was synced, and else cut there',
+  async (_, ...ends) => {
+    const path = await crashed('relaxed');
+    const { bytes, starts } = recordsOf(path);
+    const lines = starts.slice(0, -1).map((start, n) => bytes.subarray(start, starts[n + 1]));
+    const damaged = 3;
+    const end = starts[damaged + 1] as number;
+    const hole = Buffer.from(lines[damaged] as Buffer).fill(0, ends[0], (lines[damaged] as Buffer).length + ends[1]);
+    const saying = (line: Buffer, synced: number) => {
+      const json = [line.toString('utf8', 9, line.length - 1)];
+      const buffer = Buffer.alloc(frameSpace(json));
+      return buffer.subarray(0, putFrame(buffer, json, synced));
+    };
+    for (let telling = damaged + 1; telling <= lines.length; telling++) {
+      const journal = lines.map((line, n) => {
+        if (n === damaged) return hole;
+        if (n === telling) return saying(line, end);
+        // What was synced before the damage says nothing of it.
+        return n === damaged + 1 ? saying(line, starts[damaged] as number) : line;
+      });
+      const opening = open(withJournal(path, Buffer.concat(journal)), { readOnly: true });
+      if (telling < lines.length)
+        await expect(opening, `line ${telling}`).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+      else expect(texts(await (await opening).getTask('t'))).toEqual(messages(damaged - 1));
+    }
+  },
+);
+
+it('whose last change is damaged is refused, though space for more is reserved behind it', async () => {
+  const path = await crashed('strict');
   const { bytes, starts } = recordsOf(path);
-  const lines = starts.slice(0, -1).map((start, n) => bytes.subarray(start, starts[n + 1]));
-  const damaged = 3;
-  const end = starts[damaged + 1] as number;
-  const hole = Buffer.from(lines[damaged] as Buffer).fill(0, 20, 40);
-  const saying = (line: Buffer, synced: number) => {
-    const json = [line.toString('utf8', 9, line.length - 1)];
-    const buffer = Buffer.alloc(frameSpace(json));
-    return buffer.subarray(0, putFrame(buffer, json, synced));
-  };
-  for (let telling = damaged + 1; telling <= lines.length; telling++) {
-    const journal = lines.map((line, n) => {
-      if (n === damaged) return hole;
-      if (n === telling) return saying(line, end);
-      // What was synced before the damage says nothing of it.
-      return n === damaged + 1 ? saying(line, starts[damaged] as number) : line;
-    });
-    const opening = open(withJournal(path, Buffer.concat(journal)), { readOnly: true });
-    if (telling < lines.length)
-      await expect(opening, `line ${telling}`).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
-    else expect(texts(await (await opening).getTask('t'))).toEqual(messages(damaged - 1));
-  }
+  const damaged = Buffer.concat([bytes, Buffer.alloc(700)]);
+  damaged[(starts.at(-2) as number) + 30] = 0x21;
+  await expect(open(withJournal(path, damaged))).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
 });
 
 it('has what is appended to a task that had neither messages nor artifacts', async () => {
@@ -165,6 +180,29 @@ it('has what is appended to a task that had neither messages nor artifacts', asy
   await using crashedAgain = await open(crashCopy(path));
   for (const id of ['new', 'old']) await check(crashedAgain, id);
   await again.close();
+});
+
+it('has all of a task that was stored whole, and of the one that took its place', async () => {
+  const path = newFile();
+  const store = await open(path);
+  const artifact = (index: number, count: number) => ({
+    index,
+    name: `artifact ${index}`,
+    parts: Array.from({ length: count }, (_, n) => ({ type: 'text' as const, text: `p${index}.${n}` })),
+  });
+  const tasks = [
+    { history: [say('m0')], artifacts: [artifact(3, 2), artifact(1, 0), artifact(2, 1)] },
+    { artifacts: [artifact(2, 1)] },
+    { history: [], artifacts: [] },
+    {},
+  ];
+  for (const rest of tasks) {
+    const task = { id: 't', status: { state: 'working' as const, timestamp: '2026-01-01T00:00:00.000Z' }, ...rest };
+    await store.upsertTaskForClient(task, 'http://a');
+    await using crashed = await open(crashCopy(path));
+    expect((await crashed.getTaskForClient('t'))?.task).toEqual(task);
+  }
+  await store.close();
 });
 
 it('that lost its middle, or belongs to another file, is refused', async () => {

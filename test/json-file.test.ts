@@ -15,7 +15,9 @@ import { Low } from 'lowdb';
 import { JSONFile } from 'lowdb/node';
 import { describe, expect, it, vi } from 'vitest';
 import type { BackendContext } from '../src/backends/backend.ts';
+import { hashText } from '../src/backends/json-file/task-index.ts';
 import { jsonFile } from '../src/backends/json-file.ts';
+import { encodeKey } from '../src/core/head.ts';
 import { selectAll, toStoredTask } from '../src/core/record.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { crashCopy, documentIn, journalOf, newFile, open, say, texts } from './support/json-file.ts';
@@ -348,6 +350,35 @@ describe('the index', () => {
       await store.deleteTask('other', { callerId: 'other' });
       await store.close();
     }
+  });
+
+  it('tells tasks apart whose hashes are the same', async () => {
+    const path = await closedStore();
+    const seed = Number(/"seed":(-?\d+)/.exec(readFileSync(`${path}.index`, 'latin1'))?.[1]);
+    const seen = new Map<number, string>();
+    let twins: [string, string] | undefined;
+    for (let n = 0; !twins; n++) {
+      const id = `twin ${n}`;
+      const hash = hashText(encodeKey({ callerId: undefined, taskType: 'incoming', taskId: id }), seed);
+      const other = seen.get(hash);
+      if (other !== undefined) twins = [other, id];
+      seen.set(hash, id);
+    }
+    const [one, two] = twins;
+    const first = await open(path);
+    await first.upsertTask({ id: two, message: say('two') });
+    await first.close();
+    const store = await open(path);
+    expect(await store.getTask(one)).toBeUndefined();
+    await store.upsertTask({ id: one, message: say('one') });
+    await store.close();
+    const again = await open(path);
+    expect(texts(await again.getTask(one))).toEqual(['one']);
+    expect(texts(await again.getTask(two))).toEqual(['two']);
+    expect(await again.deleteTask(one)).toBe(true);
+    expect(await again.getTask(one)).toBeUndefined();
+    expect(texts(await again.getTask(two))).toEqual(['two']);
+    await again.close();
   });
 
   it('is there again at once, for those who open the file next', async () => {
