@@ -149,6 +149,15 @@ it.each([
   },
 );
 
+it('with damage that no power cut leaves is refused, though a hole follows', async () => {
+  const path = await crashed('relaxed');
+  const { bytes, starts } = recordsOf(path);
+  const damaged = Buffer.from(bytes);
+  damaged[(starts[2] as number) + 30] = 0x21;
+  damaged.fill(0, (starts[4] as number) + 20, (starts[4] as number) + 40);
+  await expect(open(withJournal(path, damaged))).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+});
+
 it('whose last change is damaged is refused, though space for more is reserved behind it', async () => {
   const path = await crashed('strict');
   const { bytes, starts } = recordsOf(path);

@@ -42,6 +42,43 @@ it.each(['sync', 'space'])('a refused part is gone, though another artifact got 
   expect(partsOf(await again.getTask('t'))).toEqual(kept);
 });
 
+it.each(['sync', 'space'])(
+  'a task of the file whose first change is refused is there as before: no %s',
+  async (fault) => {
+    const path = newFile();
+    const disk = new SimulatedDisk();
+    const first = await open(path);
+    for (const id of ['a', 'b', 'c']) await first.upsertTask({ id, message: say(id) });
+    await first.close();
+    const store = await open(path, { fs: disk.fs });
+    const check = async () => {
+      expect((await store.listTasks()).tasks.map(({ id }) => id).sort()).toEqual(['a', 'b', 'c']);
+      for (const id of ['a', 'b', 'c']) expect(texts(await store.getTask(id))).toEqual([id]);
+    };
+    if (fault === 'sync') disk.failSync = true;
+    else disk.space = 0;
+    // The second change of one task rests on its first.
+    const refused = [
+      store.upsertTask({ id: 'a', message: say('refused') }),
+      store.deleteTask('b'),
+      store.upsertTask({ id: 'c', message: say('refused') }),
+      store.deleteTask('c'),
+      store.upsertTask({ id: 'd', message: say('refused') }),
+    ];
+    for (const end of await Promise.allSettled(refused)) expect(end).toMatchObject({ reason: io });
+    await check();
+    disk.failSync = false;
+    disk.space = Number.POSITIVE_INFINITY;
+    await store.upsertTask({ id: 'a', message: say('more') });
+    await store.deleteTask('a');
+    await store.upsertTask({ id: 'a', message: say('a') });
+    await check();
+    await store.close();
+    await using again = await open(path);
+    expect((await again.listTasks()).tasks.map(({ id }) => id).sort()).toEqual(['a', 'b', 'c']);
+  },
+);
+
 it('no call is refused for a change that does not get to the disk', async () => {
   const disk = new SimulatedDisk();
   await using store = await open(newFile(), { fs: disk.fs });

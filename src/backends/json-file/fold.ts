@@ -41,7 +41,6 @@ export class Fold {
   }
 
   async write(out: SlicedWriter): Promise<void> {
-    this.#checkLength();
     const { generation, meta, other } = this.#header;
     const top = JSON.stringify({ holdfast: { format: 1, generation, meta }, ...other });
     out.text(`${top.slice(0, -1)},"tasks":[`);
