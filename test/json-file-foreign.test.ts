@@ -1,6 +1,8 @@
 /** Files that somebody has edited: read where they make sense, refused where they do not. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import type { LocalTaskStore } from '../src/local-task-store.ts';
+import { openTaskStore as openInMemory } from '../src/memory.ts';
 import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
 
 it.each([
@@ -113,6 +115,47 @@ it('times that run over are those of the next day or month', async () => {
     const { tasks: later } = await store.listTasks({ updatedAfter: '2026-03-01T06:00:00.000Z' });
     expect(later.map(({ id }) => id)).toEqual(['a', 'c']);
   }
+});
+
+it('tasks of years with more than four digits are listed, page by page, where they are without a file', async () => {
+  const path = newFile();
+  const line = (id: string, time: string) => {
+    const task = { id, status: { state: 'completed', timestamp: time } };
+    const stored = { id, taskType: 'incoming', isStreaming: false, createdAt: time, updatedAt: time, task };
+    return `${JSON.stringify(stored)}\n`;
+  };
+  const years = ['+010001', '2026', '+010000', '-000002', '+012000', '2025', '-000001', '0001', '+010002'];
+  const lines = years.map((year, n) => line(`t${n}`, `${year}-01-01T00:00:00.000Z`));
+  const more = [line('t3', '+010000-06-01T00:00:00.000Z'), line('new', '+010001-01-01T00:00:00.000Z')];
+  const pages = async (store: LocalTaskStore) => {
+    const ids: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await store.listTasks({ limit: 1, cursor });
+      ids.push(...page.tasks.map(({ id }) => id));
+      cursor = page.nextCursor;
+    } while (cursor);
+    for (const updatedAfter of ['0001-06-01T00:00:00.000Z', '+010000-01-01T00:00:00.000Z']) {
+      const { tasks } = await store.listTasks({ updatedAfter });
+      ids.push(updatedAfter, ...tasks.map(({ id }) => id));
+    }
+    return ids;
+  };
+  await using memory = await openInMemory();
+  const store = await open(path);
+  for (const each of [memory, store]) await each.importTasks(lines.join(''));
+  await store.close();
+  for (const change of [() => rmSync(`${path}.index`), () => {}]) {
+    const again = await open(path);
+    const expected = await pages(memory as LocalTaskStore);
+    expect(expected.length).toBeGreaterThanOrEqual(years.length);
+    expect(await pages(again)).toEqual(expected);
+    for (const each of [memory, again]) await each.importTasks(more.join(''), { onConflict: 'replace' });
+    await again.close();
+    change();
+  }
+  await using last = await open(path);
+  expect(await pages(last)).toEqual(await pages(memory as LocalTaskStore));
 });
 
 it('a journal that does not fit the file any more is refused as corrupt', async () => {

@@ -1,13 +1,14 @@
 import { TaskStoreError } from '../../core/errors.ts';
 import type { TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
+import { compareNewest } from '../../core/query.ts';
 import type { Entry } from './entry.ts';
 import { IndexBuilder } from './index-builder.ts';
 import type { SlicedWriter } from './sliced-writer.ts';
 import type { Snapshot } from './snapshot.ts';
 import { headPrefix, type Layout, MARK_STEP, type Section } from './stored-line.ts';
 import { StoredTail } from './tail.ts';
-import { type IndexHeader, type IndexRow, stateCode, type TaskIndex } from './task-index.ts';
+import { type IndexHeader, type IndexRow, stateCode, type TaskIndex, timeOrder } from './task-index.ts';
 import type { Generation } from './task-table.ts';
 
 /** Lines longer than this are described by a layout, so that they need not be read whole. */
@@ -81,8 +82,8 @@ export class Fold {
 
   #isBefore(row: number, entry: Entry): boolean {
     const rowTime = this.#before.index.columns.updatedAt[row] as number;
-    const time = Date.parse(entry.updatedAt);
-    return rowTime === time ? this.#before.load(row).key > entry.key : rowTime < time;
+    const time = timeOrder(entry.updatedAt);
+    return rowTime === time ? compareNewest(this.#before.load(row), entry) > 0 : rowTime < time;
   }
 
   async #passThrough(row: number, out: SlicedWriter): Promise<void> {
@@ -178,7 +179,7 @@ export function toRow(
   return {
     offset,
     length,
-    updatedAt: Date.parse(updatedAt),
+    updatedAt: timeOrder(updatedAt),
     pendingSince: pendingSince ?? Number.NaN,
     keyHash: hashes.hash(encodeKey(key)),
     scopeHash: hashes.hash(encodeScope(key)),

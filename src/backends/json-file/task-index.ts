@@ -13,7 +13,7 @@ import { type TaskState, taskStates } from '../../core/task.ts';
 import { crc32 } from './crc32.ts';
 import type { Layout } from './stored-line.ts';
 
-/** What a row says. Times are ms since 1970; `pendingSince` is NaN where nothing is pending. */
+/** What a row says. Times are ms since 1970, `updatedAt` as `timeOrder` has it; `pendingSince` is NaN where nothing is pending. */
 export interface IndexRow {
   readonly offset: number;
   readonly length: number;
@@ -108,8 +108,9 @@ export class TaskIndex {
   }
 
   #range({ order, after, updatedAfter }: HeadQuery): [first: number, end: number, step: 1 | -1] {
-    const from = updatedAfter === undefined ? 0 : this.#firstRowAfter(Date.parse(updatedAfter));
-    const time = after && Date.parse(after.updatedAt);
+    // Of equals some may be later.
+    const from = updatedAfter === undefined ? 0 : this.#firstRowAfter(timeOrder(updatedAfter) - 1);
+    const time = after && timeOrder(after.updatedAt);
     if (order === 'oldest')
       return [Math.max(from, time === undefined ? 0 : this.#firstRowAfter(time - 1)), this.size, 1];
     const last = (time === undefined ? this.size : this.#firstRowAfter(time)) - 1;
@@ -160,6 +161,12 @@ export class TaskIndex {
     columns.state = new Uint8Array(bytes.buffer, bytes.byteOffset + at, header.rows);
     return new TaskIndex(header, header.rows, columns, bytes.subarray(at + header.rows, -4));
   }
+}
+
+/** Lists go by the texts of times, and those of years with more than four digits begin with a sign: they come first, as equals. */
+export function timeOrder(time: string): number {
+  if (time[0] === '+') return -9e15;
+  return time[0] === '-' ? -8.9e15 : Date.parse(time);
 }
 
 export function stateCode(state: TaskState): number {
