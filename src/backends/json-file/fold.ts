@@ -76,7 +76,9 @@ export class Fold {
   #checkLength(): void {
     const { file, index } = this.#before;
     if (file && file.size() !== index.header.fileSize) {
-      throw new TaskStoreError('STORE_CORRUPT', 'another program has changed the file while it was open');
+      const message =
+        'another program has changed the file while it was open; the changes since are kept in its journal';
+      throw new TaskStoreError('STORE_CORRUPT', message);
     }
   }
 
