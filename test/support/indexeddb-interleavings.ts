@@ -123,9 +123,14 @@ export function testInterleavings(): void {
     }
   });
 
-  it.each([0, -3_600_000])(
-    'one that wrote last, as it thinks, looks first when its place may be kept taken no more (clock: %i)',
-    async (turned) => {
+  it.each([
+    [0, 700_000],
+    [-3_600_000, -2_900_000],
+    // By its clock, it has only just written.
+    [-3_600_000, 1_000],
+  ])(
+    'one that wrote last, as it thinks, is refused or looks first, however late (clock: %i, then %i)',
+    async (turned, late) => {
       const name = newName();
       const [one, other] = [await open(name), await open(name)];
       await one.upsertTask({ id: 't', message: say('first') });
@@ -140,6 +145,7 @@ export function testInterleavings(): void {
       await append(next, 'third');
       await ballast(next);
       await pause(250);
+      skew = late;
       await append(one, 'late');
       for (const store of [one, other, next, await open(name)]) {
         expect(await texts(store)).toEqual(['first', 'second', 'third', 'late']);

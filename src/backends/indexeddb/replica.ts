@@ -160,7 +160,7 @@ export class Replica {
     for (const { piece } of written.values()) {
       if (length >= RECORD_LENGTH) {
         const isFirst = records.length === 0 && claimed && owner !== this.#owner;
-        records.push([last + 1 + records.length, this.#owner, claim, isFirst ? now + FENCE_MS : 0]);
+        records.push([last + 1 + records.length, this.#owner, claim, isFirst ? Math.max(now, claimed) + FENCE_MS : 0]);
         length = 0;
       }
       (records.at(-1) as JournalRecord).push(piece);
