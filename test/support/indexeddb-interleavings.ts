@@ -315,7 +315,40 @@ export function testInterleavings(): void {
     });
   });
 
+  it.each([1, 2])(
+    'a write whose end was not seen is not refused by the disk that is full since (changes: %i)',
+    async (count) => {
+      const store = await open(newName());
+      await store.upsertTask({ id: 't', message: say('first') });
+      let failures = 0;
+      const end = loseEnd(async () => {
+        end();
+        const restore = patch(IDBFactory.prototype, 'open', () => () => {
+          restore();
+          failures++;
+          throw new DOMException('', 'QuotaExceededError');
+        });
+      });
+      const sent = ['a', 'b'].slice(0, count);
+      const calls = await Promise.allSettled(sent.map((text) => append(store, text)));
+      for (const call of calls) expect(call).toMatchObject({ reason: { code: 'STORE_UNAVAILABLE' } });
+      expect(failures).toBe(1);
+      expect(await texts(store)).toEqual(['first', ...sent]);
+    },
+  );
+
   describe('a write that was given up and came about all the same', () => {
+    it('is taken back as the store closes', async () => {
+      const name = newName();
+      const store = await open(name, 1_000);
+      await store.upsertTask({ id: 't', message: say('first') });
+      const restore = loseEnd();
+      await expect(append(store, 'given up')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+      restore();
+      await store.close();
+      expect(await texts(await open(name))).toEqual(['first']);
+    });
+
     it('is taken back though it was read before', async () => {
       const name = newName();
       const store = await open(name, 1_000);

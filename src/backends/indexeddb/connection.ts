@@ -72,7 +72,12 @@ export class Connection {
     body: (tx: IDBTransaction) => T | Promise<T>,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const db = await this.database();
+      const db = await this.database().catch((error) => {
+        // An earlier try may have taken effect: the full disk has refused nothing.
+        throw attempt > 1 && error.code === 'QUOTA_EXCEEDED'
+          ? new TaskStoreError('STORE_UNAVAILABLE', error.message, { cause: error })
+          : error;
+      });
       try {
         const tx = db.transaction(begin(db), mode, { durability: this.#durability });
         return await this.#limit(run(tx, body), () => {

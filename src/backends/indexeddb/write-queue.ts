@@ -70,7 +70,7 @@ export class WriteQueue {
     while (this.#idle) await this.#idle;
     // What a call that was given up changes meanwhile waits: made up beside, it would get into rows before it is written.
     this.#idle = Promise.resolve();
-    while (this.#replica.view.log.length > 0 && (await this.#fold()));
+    while ((this.#replica.givenUp[0] || this.#replica.view.log[0]) && (await this.#fold()));
     await this.#run();
     clearTimeout(this.#pause);
     globalThis.removeEventListener?.('pagehide', this.#tell);
