@@ -1,6 +1,5 @@
 /** Tasks in IndexedDB: in pages, workers and service workers of an origin, shared between them. */
 import type { TaskHead, TaskKey } from '../core/head.ts';
-import { encodeKey } from '../core/head.ts';
 import type { HeadQuery } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Backend, BackendContext, BackendFactory, BackendInfo, Committed, Decide, Notice } from './backend.ts';
@@ -77,21 +76,18 @@ class IndexedDbBackend implements Backend {
 
   async setMeta(name: string, value: unknown): Promise<void> {
     await this.#meta('readwrite', (store) => store.put(value, name));
-    this.#channel?.postMessage([]);
+    this.#announce();
   }
 
   listen(listener: (notices: readonly Notice[]) => void): () => void {
-    const hear = ({ data }: MessageEvent<readonly Notice[]>) => {
-      const { view } = this.#replica;
-      // One that was erased stands in no record, from which its end would be learned.
-      const gone = data.filter(({ type }) => type === 'deleted');
-      if (gone.some(({ key }) => view.known.get(encodeKey(key)))) this.#replica.forget();
-      else if (gone[0]) view.pages = new Map();
+    const hear = ({ data }: Pick<MessageEvent<readonly Notice[]>, 'data'>) => {
+      // A task that was erased stands in no record, from which its end would be learned.
+      if (!data[0]) this.#replica.forget();
       listener(data);
     };
     const end = new AbortController();
     this.#channel?.addEventListener('message', hear, end);
-    const look = () => listener([]);
+    const look = () => hear({ data: [] });
     this.#connection.onTaken = look;
     // A page that was put away, and is shown again, has heard nothing in the meantime.
     globalThis.addEventListener?.('pageshow', look, end);
@@ -128,8 +124,9 @@ class IndexedDbBackend implements Backend {
     );
   }
 
-  #announce(committed: readonly Committed[]): void {
-    const notices = committed.flatMap((each) => toNotice(each) ?? []);
-    if (notices.length > 0) this.#channel?.postMessage(notices);
+  /** Without an argument, others are told to look for themselves. */
+  #announce(committed?: readonly Committed[]): void {
+    const notices = committed?.flatMap((each) => toNotice(each) ?? []) ?? [];
+    if (notices[0] || !committed) this.#channel?.postMessage(notices);
   }
 }

@@ -4,13 +4,13 @@ import { answerOf } from '../../src/backends/indexeddb/connection.ts';
 import type { TaskStore } from '../../src/index.browser.ts';
 import {
   contentOfJournal,
+  fillDisk,
   newName,
   occupy,
   onWrite,
   open as openOne,
   openRaw,
   patch,
-  patchStoring,
   undoAfterEach,
 } from './indexeddb-tools.ts';
 
@@ -582,6 +582,38 @@ export function testInterleavings(): void {
     await expect.poll(() => texts(other)).toBe(undefined);
   });
 
+  it('a task taken out on a full disk is found gone by others, though that was given up', async () => {
+    const name = newName();
+    const [one, other] = [await open(name, 1_000), await open(name)];
+    for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('first') });
+    await texts(other);
+    const restore = fillDisk();
+    const end = onWrite((tx) => {
+      if (tx.objectStoreNames.contains('tasks')) Object.defineProperty(tx, 'oncomplete', { set: () => {} });
+    });
+    await expect(one.deleteTask('t')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });
+    end();
+    restore();
+    await expect.poll(() => texts(other)).toBe(undefined);
+    await other.upsertTask({ id: 't', message: say('anew') });
+    for (const store of [one, other, await open(name)]) expect(await texts(store)).toEqual(['anew']);
+  });
+
+  it('a task taken out on a full disk is found gone by a page that was put away, and is shown again', async () => {
+    const name = newName();
+    const [one, other] = [await open(name), await open(name)];
+    for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('first') });
+    await texts(other);
+    const deafen = patch(BroadcastChannel.prototype, 'postMessage', () => () => {});
+    const restore = fillDisk();
+    expect(await one.deleteTask('t')).toBe(true);
+    restore();
+    deafen();
+    globalThis.dispatchEvent(new Event('pageshow'));
+    await other.upsertTask({ id: 't', message: say('anew') });
+    for (const store of [one, other, await open(name)]) expect(await texts(store)).toEqual(['anew']);
+  });
+
   it('memory has its limit while a stream never pauses', async () => {
     const store = await open(newName());
     await store.upsertTask({ id: 't', message: say('first') });
@@ -608,20 +640,4 @@ export function testInterleavings(): void {
     for (const id of [...ids, 't0']) await reader.getTask(id);
     expect(looks()).toBe(2);
   });
-}
-
-/** From here on, until the returned function is called, nothing can be stored any more. */
-function fillDisk(): () => void {
-  return patchStoring(
-    (original) =>
-      function (this: IDBObjectStore, value, ...key) {
-        const { transaction } = this;
-        // As browsers do it: the request is taken, and the transaction ends.
-        Object.defineProperty(transaction, 'commit', { value: () => {}, configurable: true });
-        const error = new DOMException('', 'QuotaExceededError');
-        Object.defineProperty(transaction, 'error', { value: error, configurable: true });
-        queueMicrotask(() => transaction.abort());
-        return original.call(this, value, ...key);
-      },
-  );
 }

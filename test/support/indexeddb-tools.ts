@@ -100,3 +100,19 @@ export async function occupy(name: string): Promise<() => void> {
   undo.push(release);
   return release;
 }
+
+/** From here on, until the returned function is called, nothing can be stored any more. */
+export function fillDisk(): () => void {
+  return patchStoring(
+    (original) =>
+      function (this: IDBObjectStore, value, ...key) {
+        const { transaction } = this;
+        // As browsers do it: the request is taken, and the transaction ends.
+        Object.defineProperty(transaction, 'commit', { value: () => {}, configurable: true });
+        const error = new DOMException('', 'QuotaExceededError');
+        Object.defineProperty(transaction, 'error', { value: error, configurable: true });
+        queueMicrotask(() => transaction.abort());
+        return original.call(this, value, ...key);
+      },
+  );
+}

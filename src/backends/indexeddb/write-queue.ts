@@ -38,7 +38,7 @@ interface Outcome {
 export class WriteQueue {
   readonly #connection: Connection;
   readonly #replica: Replica;
-  readonly #onCommitted: (committed: readonly Committed[]) => void;
+  readonly #onCommitted: (committed?: readonly Committed[]) => void;
   #queue: Commit[] = [];
   /** Resolves when nothing is queued any more. */
   #idle: Promise<void> | undefined;
@@ -50,7 +50,7 @@ export class WriteQueue {
   #tellAt = 0;
   readonly #tell = () => this.#onCommitted(this.#untold.splice(0));
 
-  constructor(connection: Connection, replica: Replica, onCommitted: (committed: readonly Committed[]) => void) {
+  constructor(connection: Connection, replica: Replica, onCommitted: (committed?: readonly Committed[]) => void) {
     this.#connection = connection;
     this.#replica = replica;
     this.#onCommitted = onCommitted;
@@ -178,10 +178,10 @@ export class WriteQueue {
         },
       );
       this.#answer([commit], outcome);
-      // Until they are told, others build on it.
-      this.#tell();
     } finally {
       this.#replica.forget();
+      // Others build on it until they look, and it may have come about though its end was not seen.
+      if (tried) this.#onCommitted();
     }
   }
 
