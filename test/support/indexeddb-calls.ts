@@ -1,7 +1,7 @@
 /** Calls of a store whose database fails. */
 
 /** What calls may fail with where the database does. */
-const codes = ['IO_ERROR', 'STORE_TIMEOUT', 'QUOTA_EXCEEDED'];
+const codes = ['IO_ERROR', 'STORE_TIMEOUT', 'STORE_UNAVAILABLE', 'QUOTA_EXCEEDED'];
 
 /** The code of an error that is the database's doing; any other comes out. */
 export async function failureOf(call: () => Promise<unknown>): Promise<string | undefined> {

@@ -69,7 +69,12 @@ export class FaultyIndexedDb {
   }
 
   start(): void {
-    this.#restores.push(this.#patchTransactions(), this.#patchStoring('add'), this.#patchStoring('put'));
+    this.#restores.push(
+      this.#patchTransactions(),
+      this.#patchStoring('add'),
+      this.#patchStoring('put'),
+      this.#patchOpening(),
+    );
   }
 
   stop(): void {
@@ -95,6 +100,18 @@ export class FaultyIndexedDb {
     const fault = this.#draw(this.#rarity) === 0 && this.#faults[this.#draw(this.#faults.length)];
     if (!fault || fault === 'fullDisk') return;
     if (tx.mode === 'readwrite' || fault === 'abort' || fault === 'close') inflictions[fault](tx, this.#draw);
+  }
+
+  #patchOpening(): () => void {
+    const open = IDBFactory.prototype.open;
+    const isRefused = () => this.#isFull && this.#draw(4) === 0;
+    IDBFactory.prototype.open = function (this: IDBFactory, ...args) {
+      if (isRefused()) throw new DOMException('', 'QuotaExceededError');
+      return open.apply(this, args);
+    };
+    return () => {
+      IDBFactory.prototype.open = open;
+    };
   }
 
   #patchStoring(name: 'add' | 'put'): () => void {

@@ -3,7 +3,7 @@
  * is judged by what was acknowledged. A seed repeats what is done; in which order the database gets to it, it does not.
  */
 import { expect } from 'vitest';
-import { openTaskStore, type TaskStore } from '../../src/index.browser.ts';
+import { openTaskStore, type TaskStore, TaskStoreError } from '../../src/index.browser.ts';
 import { failureOf, insisted, pause, say, within } from './indexeddb-calls.ts';
 import { contentsOf } from './indexeddb-contents.ts';
 import { Fates } from './indexeddb-fates.ts';
@@ -23,6 +23,8 @@ const PATIENT_MS = 3_600_000;
 const STUCK_MS = 60_000;
 
 const ARTIFACTS = 3;
+
+type Call = (signal: AbortSignal) => Promise<unknown>;
 
 const client = { taskType: 'outgoing' as const };
 
@@ -44,6 +46,7 @@ class Round {
   /** A write that was given up may come about, be read, and be taken back. */
   readonly #isRevocable: boolean;
   readonly #stores: TaskStore[] = [];
+  readonly #channel = new BroadcastChannel(`holdfast:${this.#name}`);
   #written = 0;
   /** Of the tasks that are appended to all the time, and never deleted. */
   readonly #ledgers: ReadonlyMap<string, TaskLedger>;
@@ -59,6 +62,7 @@ class Round {
     ...Array(2).fill(this.#contend),
     ...Array(2).fill(this.#list),
     ...Array(2).fill(this.#replace),
+    this.#tellToLook,
   ];
 
   constructor(seed: number, faults: readonly Fault[]) {
@@ -87,6 +91,7 @@ class Round {
   /** To be called in any case, however far the round has come; what is stuck is not waited for. */
   discard(): void {
     this.#faults.stop();
+    this.#channel.close();
     for (const store of this.#stores) store.close().catch(() => {});
     indexedDB.deleteDatabase(this.#name);
   }
@@ -121,8 +126,8 @@ class Round {
     const items = Array.from({ length: 1 + this.#draw(3) }, () => this.#newItem(who));
     const newMessages = items.map((item) => say(item, this.#draw(6) === 0 ? this.#draw(3_000) : 0));
     const options = this.#draw(2) === 0 ? {} : { historyLength: items.length + this.#draw(12) };
-    await this.#write(history, items, async () => {
-      const answer = await this.#store(who).updateTask(id, { newMessages }, options);
+    await this.#write(history, items, async (signal) => {
+      const answer = await this.#store(who).updateTask(id, { newMessages }, { ...options, signal });
       expect(messagesOf(answer).slice(-items.length)).toEqual(items);
     });
   }
@@ -132,17 +137,30 @@ class Round {
     const index = this.#draw(ARTIFACTS);
     const item = this.#newItem(who);
     const { parts } = say(item);
-    await this.#write(artifacts[index] as Ledger, [item], () =>
-      this.#store(who).updateTask(id, { artifactsUpdates: [{ index, parts }] }),
+    await this.#write(artifacts[index] as Ledger, [item], (signal) =>
+      this.#store(who).updateTask(id, { artifactsUpdates: [{ index, parts }] }, { signal }),
     );
   }
 
-  async #write(ledger: Ledger, items: readonly string[], call: () => Promise<unknown>): Promise<void> {
+  async #write(ledger: Ledger, items: readonly string[], call: Call): Promise<void> {
     ledger.send(items);
-    const code = await failureOf(call);
+    const code = await failureOf(() => this.#maybeAborted(call));
     if (!code) ledger.acknowledge(items);
     // Of what failed otherwise, nobody can tell.
     else if (code === 'QUOTA_EXCEEDED') ledger.refuse(items);
+  }
+
+  /** Now and then its caller gives up, at once or in a moment; the change may still come about, be it while the store closes. */
+  async #maybeAborted(call: Call): Promise<unknown> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const turns = this.#draw(5) === 0 ? this.#draw(60) : undefined;
+    const calling = call(signal);
+    if (turns === undefined) return calling;
+    calling.catch(() => {});
+    for (let turn = 0; turn < turns; turn++) await null;
+    controller.abort(new TaskStoreError('IO_ERROR', 'given up'));
+    return calling;
   }
 
   async #read(who: number): Promise<void> {
@@ -198,6 +216,11 @@ class Round {
       const [number, , count] = (found[0] ?? '..0').split('.');
       expect(found).toEqual(Array.from({ length: Number(count) }, (_, i) => `${number}.${i}.${count}`));
     });
+  }
+
+  /** As one does that has set a value beside the tasks; whatever is known is looked for anew. */
+  async #tellToLook(): Promise<void> {
+    this.#channel.postMessage([]);
   }
 
   async #reopen(who: number): Promise<void> {
