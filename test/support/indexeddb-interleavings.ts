@@ -271,6 +271,37 @@ export function testInterleavings(): void {
     expect((await store.listTasks()).tasks).toHaveLength(3);
   });
 
+  it('a fold whose end is heard late puts nothing out of mind that was learned since', async () => {
+    const name = newName();
+    const [one, other] = [await open(name), await open(name)];
+    await one.upsertTask({ id: 't', message: say('first') });
+    await ballast(one);
+    let hear = () => {};
+    await new Promise<void>((resolve) => {
+      const restore = onWrite((fold) => {
+        restore();
+        Object.defineProperty(fold, 'oncomplete', {
+          set: (answer) => {
+            hear = answer;
+          },
+        });
+        fold.addEventListener('complete', () => resolve());
+      });
+    });
+    await other.upsertTask({ id: 'u', message: say('first') });
+    // All is looked for anew.
+    globalThis.dispatchEvent(new Event('pageshow'));
+    await texts(one);
+    hear();
+    await append(one, 'second');
+    await ballast(one);
+    await pause(250);
+    for (const store of [one, other, await open(name)]) {
+      expect((await store.listTasks()).tasks.map(({ id }) => id).sort()).toEqual(['ballast', 't', 'u']);
+      expect((await store.getTask('u'))?.task.history).toHaveLength(1);
+    }
+  });
+
   it('a change that begins while the store closes, its caller having given up, is in no row before it is written', async () => {
     const name = newName();
     const store = await open(name);
@@ -302,6 +333,13 @@ export function testInterleavings(): void {
       });
       await Promise.allSettled([append(one, 'a'), append(one, 'b')]);
       expect(await texts(one)).toEqual(['first', 'second', 'a', 'b', 'other']);
+    });
+
+    it('is told to have taken effect where another has written since', async () => {
+      const { one, other } = await twoTabs();
+      loseEnd(() => append(other, 'other'));
+      await append(one, 'third');
+      expect(await texts(one)).toEqual(['first', 'second', 'third', 'other']);
     });
 
     it('is told to have taken effect where another has folded it and written nothing', async () => {
