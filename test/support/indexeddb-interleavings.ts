@@ -153,6 +153,35 @@ export function testInterleavings(): void {
     },
   );
 
+  it('one that wrote last, as it thinks, is refused though what is in its place was the last that was folded', async () => {
+    const name = newName();
+    const [one, other] = [await open(name), await open(name)];
+    await one.upsertTask({ id: 't', message: say('first') });
+    for (let i = 0; i < 2; i++) {
+      await ballast(other);
+      await pause(250);
+    }
+    await append(one, 'late');
+    for (const store of [one, other, await open(name)]) expect(await texts(store)).toEqual(['first', 'late']);
+  });
+
+  it('what could not be folded, the disk being full, is folded whole later', async () => {
+    const name = newName();
+    const store = await open(name);
+    await store.upsertTask({ id: 't', message: say('0') });
+    const expected = Array.from({ length: 100 }, (_, i) => `${i}`);
+    await append(store, ...expected.slice(1));
+    await ballast(store);
+    const restore = fillDisk();
+    await pause(250);
+    restore();
+    expect(await contentOfJournal(name)).toHaveLength(3);
+    await append(store, '100');
+    await store.close();
+    expect(await contentOfJournal(name)).toEqual([]);
+    expect(await texts(await open(name))).toEqual([...expected, '100']);
+  });
+
   it('one that has read a task asks for it no more, whoever changes it', async () => {
     const { name, one, other } = await twoTabs();
     const looks = countLooks('i:t');
@@ -204,6 +233,21 @@ export function testInterleavings(): void {
     await store.close();
     await put('replaced', 1);
     expect([await countOf(name, 'tasks'), await countOf(name, 'segments')]).toEqual([1, 0]);
+  });
+
+  it('a long task that is deleted and made anew in one go leaves none of its items behind', async () => {
+    const store = await open(newName());
+    await store.upsertTask({ id: 'before', message: say('first') });
+    await store.upsertTask({ id: 't', message: say('first') });
+    await append(store, ...Array.from({ length: 100 }, (_, i) => `${i}`));
+    await ballast(store);
+    await pause(250);
+    expect(await countOf(store.name, 'segments')).toBeGreaterThan(1);
+    await store.deleteTask('t');
+    await store.upsertTask({ id: 't', message: say('anew') });
+    await store.close();
+    // That of the ballast.
+    expect(await countOf(store.name, 'segments')).toBe(1);
   });
 
   it('two looks at once by one that knows nothing, of which the first is answered late', async () => {

@@ -111,7 +111,13 @@ export function fillDisk(): () => void {
         Object.defineProperty(transaction, 'commit', { value: () => {}, configurable: true });
         const error = new DOMException('', 'QuotaExceededError');
         Object.defineProperty(transaction, 'error', { value: error, configurable: true });
-        queueMicrotask(() => transaction.abort());
+        queueMicrotask(() => {
+          try {
+            transaction.abort();
+          } catch {
+            // Another of its values was refused before.
+          }
+        });
         return original.call(this, value, ...key);
       },
   );
