@@ -53,6 +53,22 @@ function loseEnd(then?: () => Promise<unknown>): () => void {
   });
 }
 
+/** Resolves when the next write completes, of whoever it is, which is heard when the function it answers is called. */
+function nextEnd(): Promise<() => void> {
+  return new Promise((resolve) => {
+    const restore = onWrite((transaction) => {
+      restore();
+      let hear = () => {};
+      Object.defineProperty(transaction, 'oncomplete', {
+        set: (answer) => {
+          hear = answer;
+        },
+      });
+      transaction.addEventListener('complete', () => resolve(() => hear()));
+    });
+  });
+}
+
 /** Answers how often the row of this task was asked for since. */
 function countLooks(name: string): () => number {
   let looks = 0;
@@ -320,18 +336,7 @@ export function testInterleavings(): void {
     const [one, other] = [await open(name), await open(name)];
     await one.upsertTask({ id: 't', message: say('first') });
     await ballast(one);
-    let hear = () => {};
-    await new Promise<void>((resolve) => {
-      const restore = onWrite((fold) => {
-        restore();
-        Object.defineProperty(fold, 'oncomplete', {
-          set: (answer) => {
-            hear = answer;
-          },
-        });
-        fold.addEventListener('complete', () => resolve());
-      });
-    });
+    const hear = await nextEnd();
     await other.upsertTask({ id: 'u', message: say('first') });
     // All is looked for anew.
     globalThis.dispatchEvent(new Event('pageshow'));
