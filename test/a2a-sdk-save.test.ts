@@ -615,3 +615,33 @@ test("push configurations of the SDK's 0.3, whose calls have no context, are kep
   );
   expect(seen[1]).toEqual(seen[0]);
 });
+
+test('push configurations: what fails at once rejects, and is not thrown at who called', async () => {
+  const ownerResolver = () => {
+    throw new Error('no owner');
+  };
+  await using store = await openTaskStore();
+  const push = toPushNotificationStore(store, { ownerResolver });
+  const config = { id: 'c', url: 'https://p.example' } as never;
+  const calls = [() => push.save('t', context, config), () => push.delete('t', context), () => push.load('t', context)];
+  for (const call of calls) {
+    const calling = call();
+    await expect(calling).rejects.toThrow('no owner');
+  }
+  await expect(toPushNotificationStore(store).save('t', context, { id: 'c', url: () => {} } as never)).rejects.toThrow(
+    TaskStoreError,
+  );
+});
+
+test('a task that its holder has frozen is saved as any other', async () => {
+  await using store = await openTaskStore();
+  const adapter = toA2ATaskStore(store);
+  await adapter.save(task('t', { history: [message('one', { messageId: 'm1' })] }), context);
+  const frozen = Object.freeze(await loaded(adapter));
+  frozen.history?.push(message('two', { messageId: 'm2' }));
+  await adapter.save(frozen, context);
+  frozen.history?.push(message('three', { messageId: 'm3' }));
+  await adapter.save(frozen, context);
+  expect((await loaded(adapter)).history).toEqual(frozen.history);
+  expect(frozen.history).toHaveLength(3);
+});

@@ -9,7 +9,7 @@ import { differenceOf, residueOf, settle, type Version } from './residue.ts';
 import * as words from './words.ts';
 
 /** Under it, unseen by who copies or compares an item, stands what the store has of it. */
-const STORED = Symbol('stored');
+const STORED = Symbol();
 
 export type StoredHeader = ArtifactHead['header'];
 

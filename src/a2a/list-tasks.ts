@@ -70,11 +70,12 @@ function select(heads: readonly TaskHead[], { status: state, statusTimestampAfte
   return entries.sort(compare);
 }
 
-/** The latest status first, then by id from the end; texts are compared as the SDK's own store compares them. */
+/**
+ * The latest status first, then by id from the end; texts are compared as the SDK's own store compares them. No two entries
+ * have one id; a token's own entry is not behind it.
+ */
 function compare(a: Place, b: Place): number {
-  return (
-    b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id) || Number(a.id < b.id) - Number(a.id > b.id)
-  );
+  return b.timestamp.localeCompare(a.timestamp) || b.id.localeCompare(a.id) || (a.id > b.id ? -1 : 1);
 }
 
 function encodeToken({ timestamp, id }: Place): string {

@@ -33,7 +33,10 @@ class A2APushNotificationStore {
     this.#scoped = scoped;
   }
 
-  save(taskId: string, ...[given, last]: [context: CallContext, config: Fields] | [config: Fields]): Promise<void> {
+  async save(
+    taskId: string,
+    ...[given, last]: [context: CallContext, config: Fields] | [config: Fields]
+  ): Promise<void> {
     const [context, config] = last ? [given as CallContext, last] : [undefined, given as Fields];
     // As in the SDK: without contexts a task has one configuration, unless they are named.
     config.id ||= context ? this.#scoped.port.environment.newId() : taskId;
@@ -52,7 +55,7 @@ class A2APushNotificationStore {
   }
 
   /** The one named after the task by default, as in the SDK. */
-  delete(taskId: string, given?: CallContext | string, last = taskId): Promise<void> {
+  async delete(taskId: string, given?: CallContext | string, last = taskId): Promise<void> {
     const [context, configId] = typeof given === 'string' ? [undefined, given] : [given, last];
     return this.#change('delete', taskId, context, configId, []);
   }

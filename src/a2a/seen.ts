@@ -8,7 +8,7 @@ type Handed = { [key: symbol]: View | undefined };
 
 export class Seen {
   /** One for each adapter: a task loaded from one store may be saved in another. */
-  readonly #key = Symbol('seen');
+  readonly #key = Symbol();
   readonly #others = new WeakMap<object, View>();
 
   handOut<T extends object>(task: T, view: View): T {
@@ -16,11 +16,11 @@ export class Seen {
   }
 
   get(task: object): View | undefined {
-    return this.#key in task ? (task as Handed)[this.#key] : this.#others.get(task);
+    return this.#others.get(task) ?? (task as Handed)[this.#key];
   }
 
   set(task: object, view: View): void {
-    if (this.#key in task) (task as Handed)[this.#key] = view;
-    else this.#others.set(task, view);
+    // Its holder may have frozen it.
+    if (!(this.#key in task && Reflect.set(task, this.#key, view))) this.#others.set(task, view);
   }
 }
