@@ -495,3 +495,30 @@ describe('what rides in metadata', () => {
     expect((await store.getTaskForClient('o'))?.task.metadata).toEqual({ b: 2 });
   });
 });
+
+describe('what is changed while a store is in use', () => {
+  it('its options, made into those of another store, lead it to no other server', async () => {
+    const asked: string[] = [];
+    const fetch = (async (url: string) => {
+      asked.push(new URL(url).host);
+      return Response.json({ error_type: 'Task not found', details: null }, { status: 404 });
+    }) as ElkarClientOptions['fetch'];
+    const options = { baseUrl: 'https://one.example/api', apiKey: 'k', fetch };
+    const one = new ElkarClientStore(options);
+    options.baseUrl = 'https://two.example/api';
+    const two = new ElkarClientStore(options);
+    expect([await one.getTask('t1'), await two.getTask('t1')]).toEqual([undefined, undefined]);
+    expect(asked).toEqual(['one.example', 'two.example']);
+  });
+
+  it('a call that the function for the key aborts ends with the reason of that', async () => {
+    const aborter = new AbortController();
+    const apiKey = () => {
+      aborter.abort(new Error('no key today'));
+      return 'k';
+    };
+    const fetch: ElkarClientOptions['fetch'] = async () => Response.json({});
+    const store = new ElkarClientStore({ baseUrl: 'https://one.example/api', apiKey, fetch });
+    await expect(store.getTask('t1', { signal: aborter.signal })).rejects.toThrow('no key today');
+  });
+});

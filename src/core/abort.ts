@@ -17,9 +17,10 @@ export function onAbort(signal: AbortSignal, then: () => void): () => void {
   return () => all.delete(then);
 }
 
-/** `work`, or the signal's reason if that comes first. A signal that has been aborted before is its caller's to see. */
+/** `work`, or the signal's reason if that comes first: what began the work may have ended it already. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
     work.then(resolve, reject).finally(onAbort(signal, () => reject(signal.reason)));
   });
 }
