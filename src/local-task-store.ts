@@ -227,10 +227,11 @@ export class LocalTaskStore implements TaskStore {
       const [key, command, wanted] = prepare();
       checkCall(taskId, options);
       view = { ...wanted };
+      const { signal } = options;
       const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
       const committed = this.#transact(key, () => command, { select: selectView(view) });
       if (!toRemote) return committed;
-      return committed.then((result) => toRemote.flush({ ...key, signal: options.signal }).then(() => result));
+      return committed.then((result) => toRemote.flush({ ...key, signal }).then(() => result));
     };
     return this.#run(operation, taskId, options, begin, ({ record }) => toStoredTask(record as TaskRecord, view, true));
   }

@@ -418,3 +418,19 @@ describe('an import', () => {
     expect(await store.importTasks(pieces)).toMatchObject({ imported: 1 });
   });
 });
+
+it('a call waits for the remote under the signal it was given, whatever its options hold by then', async () => {
+  const flushed: unknown[] = [];
+  const sync = {
+    identity: 'i',
+    start: () => ({ flush: async ({ signal }: { signal: unknown }) => flushed.push(signal), stop: async () => {} }),
+  };
+  await using store = await openTaskStore({ sync: sync as never });
+  const { signal } = new AbortController();
+  const options = { until: 'remote' as const, signal };
+  const writing = store.upsertTask({ id: 't', message: say('x') }, options);
+  options.signal = new AbortController().signal;
+  await writing;
+  expect(flushed).toEqual([signal]);
+  expect(flushed[0]).toBe(signal);
+});
