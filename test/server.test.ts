@@ -720,3 +720,19 @@ it('subscribers of one agent, however many, leave those of another alone', async
     (await call('POST', '/task-events/dequeue', { task_id: 't', subscriber_id }, asB)).records.length;
   expect([await told('0'), await told('1'), await told('2'), await told('10000')]).toEqual([1, 0, 1, 1]);
 });
+
+describe('functions of the host that fail', () => {
+  it('are answered and told of, also where what they throw is no error', async () => {
+    for (const thrown of ['down', undefined, new Error('down')]) {
+      const errors: unknown[] = [];
+      const authorize = () => Promise.reject(thrown);
+      const { request } = await endpoint({ authorize, onError: (error) => errors.push(error) });
+      const response = await request('GET', '/tasks/t1');
+      expect([response.status, await response.json()]).toEqual([
+        500,
+        { error_type: 'Internal Server Error', details: null },
+      ]);
+      expect(errors).toEqual([thrown]);
+    }
+  });
+});

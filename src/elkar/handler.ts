@@ -42,12 +42,25 @@ export function createElkarHandler(options: ElkarHandlerOptions): ElkarHandler {
   const app = new Hono({ strict: true }).basePath(basePath);
   if (cors.length > 0) app.use(crossOrigin(cors));
   const routes = new Routes(store, bodyLimit);
+  const refuse = (c: Context, error: unknown) => {
+    if (error instanceof Refusal) return answer(c, error.status, error.body);
+    const known = error instanceof TaskStoreError ? toElkarError(error) : undefined;
+    if (!known || known.status === 503) onError(error);
+    return known
+      ? answer(c, known.status, known.body)
+      : answer(c, 500, { error_type: 'Internal Server Error', details: null });
+  };
   const serve = (method: string, path: string, route: (agent: string, request: Request) => Promise<unknown>) =>
     app.on(method, path, async (c) => {
-      const apiKey = c.req.header('x-api-key');
-      const agent = apiKey && (await authorize(apiKey));
-      if (!agent) throw new Refusal(401, { error_type: 'Unauthorized', details: null });
-      return c.json((await route(agent, c.req.raw)) as Json);
+      try {
+        const apiKey = c.req.header('x-api-key');
+        const agent = apiKey && (await authorize(apiKey));
+        if (!agent) throw new Refusal(401, { error_type: 'Unauthorized', details: null });
+        return c.json((await route(agent, c.req.raw)) as Json);
+      } catch (error) {
+        // Not left to Hono, which answers nothing where what was thrown is no `Error`.
+        return refuse(c, error);
+      }
     });
 
   serve('POST', '/tasks', (agent, request) => routes.upsertTask(agent, request));
@@ -60,14 +73,6 @@ export function createElkarHandler(options: ElkarHandlerOptions): ElkarHandler {
   serve('POST', '/task-events/enqueue', (agent, request) => routes.enqueue(agent, request));
   serve('POST', '/task-events/dequeue', (agent, request) => routes.dequeue(agent, request));
   app.notFound((c) => c.text('Not Found', 404));
-  app.onError((error, c) => {
-    if (error instanceof Refusal) return answer(c, error.status, error.body);
-    const known = error instanceof TaskStoreError ? toElkarError(error) : undefined;
-    if (!known || known.status === 503) onError(error);
-    return known
-      ? answer(c, known.status, known.body)
-      : answer(c, 500, { error_type: 'Internal Server Error', details: null });
-  });
   return async (request) => app.fetch(request);
 }
 
