@@ -474,3 +474,46 @@ test('nothing that is sent makes it fail', async () => {
   );
   expect(failures).toEqual([]);
 });
+
+const resubscribe = () =>
+  new Request('http://agent.example/', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tasks/resubscribe', params: { id: 't1' } }),
+  });
+
+test('that a reader goes away while an event is on its way to it is no failure of the agent', async () => {
+  const { store, manager } = await openManager();
+  const errors: unknown[] = [];
+  const handle = createA2AHandler(manager, { onError: (error) => errors.push(error) });
+  await store.upsertTask(ask('t1'));
+  const reader = (await handle(resubscribe())).body?.getReader();
+  await reader?.read();
+  const waiting = reader?.read();
+  await new Promise(setImmediate);
+  store.subscribe(() => void reader?.cancel());
+  await store.updateTask('t1', { status: { state: 'working' } });
+  expect(await waiting).toMatchObject({ done: true });
+  await new Promise(setImmediate);
+  expect(errors).toEqual([]);
+});
+
+test('a stream whose error cannot even be reported keeps no timer going', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const { store, manager } = await openManager();
+  await store.upsertTask(ask('t1'));
+  const follow = manager.resubscribeToTask.bind(manager);
+  manager.resubscribeToTask = (...args) =>
+    Object.assign(follow(...args), { next: () => Promise.reject(new Error('broken')) });
+  const handle = createA2AHandler(manager, {
+    onError: () => {
+      throw new Error('no log');
+    },
+  });
+  const { body } = await handle(resubscribe());
+  await expect(body?.getReader().read()).rejects.toThrow('no log');
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -24,12 +24,14 @@ export function toEventSource(
       }, keepAliveMs);
     },
     async pull(controller) {
-      try {
-        const { done, value } = await stream.next();
-        if (!done) return controller.enqueue(respond({ result: value }));
-      } catch (error) {
+      const next = stream.next();
+      // Only what the stream rejects with is its error: that a reader went away while an event was on its way is none.
+      const { done, value } = await next.catch((error: unknown) => {
+        clearInterval(timer);
         controller.enqueue(respond({ error: toError(error) }));
-      }
+        return { done: true, value: undefined } as const;
+      });
+      if (!done) return controller.enqueue(respond({ result: value }));
       clearInterval(timer);
       controller.close();
     },
