@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -364,5 +373,38 @@ test('an export that fails leaves the file that is there as it was', async () =>
   const limited = await runCli(['export', 'backup.ndjson'], { cwd, shell: "ulimit -f 8; trap '' XFSZ" });
   expect(limited.status).not.toBe(0);
   expect(readFileSync(join(cwd, 'backup.ndjson'), 'utf8')).toBe(backup);
-  expect(existsSync(join(cwd, 'backup.ndjson.part'))).toBe(false);
+  expect(readdirSync(cwd).filter((name) => name.endsWith('.part'))).toEqual([]);
+});
+
+test('where nobody reads the answer a command goes on to its end: the store closed, the status what was found', async () => {
+  writeFileSync(join(cwd, 'bad.ndjson'), 'no task\n');
+  const child = await startCli(['import', 'bad.ndjson'], { cwd });
+  child.stdout?.destroy();
+  expect(await once(child, 'exit')).toEqual([1, null]);
+  expect(existsSync(join(cwd, 'holdfast.json.lock'))).toBe(false);
+  const help = await startCli(['--help'], { cwd });
+  help.stdout?.destroy();
+  expect(await once(help, 'exit')).toEqual([0, null]);
+});
+
+test('an export touches nothing but its own file, be the names alike', async () => {
+  await makeStore();
+  await makeStore(join(cwd, 'backup.part'));
+  const before = readFileSync(join(cwd, 'backup.part'), 'utf8');
+  expect((await run('export', 'backup', '--store', 'backup.part')).status).toBe(0);
+  expect(readFileSync(join(cwd, 'backup.part'), 'utf8')).toBe(before);
+  const both = await Promise.all([run('export', 'backup'), run('export', 'backup')]);
+  expect(both.map(({ status }) => status)).toEqual([0, 0]);
+  expect(readFileSync(join(cwd, 'backup'), 'utf8').match(/\n/g)).toHaveLength(3);
+  expect(readdirSync(cwd).filter((name) => name.startsWith('backup.') && name.endsWith('.part'))).toEqual([
+    'backup.part',
+  ]);
+});
+
+test('an export into a pipe or a device that has no disk is no failure', async () => {
+  await makeStore();
+  expect((await run('export', '/dev/null')).status).toBe(0);
+  const { status } = await runCli(['export', 'pipe'], { cwd, shell: 'mkfifo pipe; (cat pipe > read &)' });
+  expect(status).toBe(0);
+  await vi.waitFor(() => expect(readFileSync(join(cwd, 'read'), 'utf8').match(/\n/g)).toHaveLength(3));
 });

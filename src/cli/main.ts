@@ -33,11 +33,11 @@ Examples
 
 async function main([name = '', ...args]: readonly string[], terminal: Terminal): Promise<ExitStatus> {
   if (['--help', '-h', 'help'].includes(name)) return say(help, terminal);
-  if (['--version', '-v'].includes(name)) return say(`${version()}\n`, terminal);
+  if (['--version', '-v'].includes(name)) return say(version(), terminal);
   const command = commands.find((known) => known.name === name);
   try {
     if (!command) throw new UsageError(name ? `no command ${JSON.stringify(name)}` : 'expected a command');
-    if (asksForHelp(args)) return await say(command.help, terminal);
+    if (asksForHelp(args)) return say(command.help, terminal);
     return await command.run(args, terminal);
   } catch (error) {
     terminal.note(`holdfast${command ? ` ${command.name}` : ''}: ${describe(error)}`);
@@ -53,8 +53,8 @@ function asksForHelp(args: readonly string[]): boolean {
   return args.slice(0, end < 0 ? undefined : end).some((word) => word === '--help' || word === '-h');
 }
 
-async function say(text: string, terminal: Terminal): Promise<ExitStatus> {
-  await terminal.write(text);
+function say(text: string, terminal: Terminal): ExitStatus {
+  terminal.print(text.trimEnd());
   return exit.ok;
 }
 
@@ -70,9 +70,10 @@ function describe(error: unknown): string {
 }
 
 const args = process.argv.slice(2);
-// `holdfast export | head` ends the pipe early, which is no failure; of `serve` the answer is only where it listens.
+// `holdfast export | head` ends the pipe early, which is no failure. Other commands go on to their end, since there is more to
+// them than the answer: a store to close, a status that says what was found, an endpoint to serve.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE' && args[0] === 'serve') return;
+  if (error.code === 'EPIPE' && args[0] !== 'export') return;
   if (error.code === 'EPIPE') process.exit(exit.ok);
   process.stderr.write(`holdfast: the answer cannot be written: ${error.message}\n`);
   process.exit(exit.problems);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createWriteStream, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { defineCommand, exit } from '../command.ts';
@@ -33,7 +34,7 @@ Examples
         }
       }
       if (file === undefined) for await (const line of lines()) await terminal.write(line);
-      else await replace(file, (path) => pipeline(lines, createWriteStream(path, { flush: true })));
+      else await replace(file, (path, flush) => pipeline(lines, createWriteStream(path, { flush })));
       progress.end();
       terminal.note(`${toNumber(tasks)} tasks exported`);
       return exit.ok;
@@ -41,14 +42,15 @@ Examples
   },
 });
 
-/** What is there stays until all of the new file is written. Pipes and devices are written to as they are. */
-async function replace(file: string, write: (path: string) => Promise<void>): Promise<void> {
+/** What is there stays until all of the new file is written. Pipes and devices, which have no disk, are written to as they are. */
+async function replace(file: string, write: (path: string, flush: boolean) => Promise<void>): Promise<void> {
   const there = statSync(file, { throwIfNoEntry: false });
-  if (there && !there.isFile()) return write(file);
+  if (there && !there.isFile()) return write(file, false);
   const path = there ? realpathSync(file) : file;
-  const part = `${path}.part`;
+  // A name that is nobody else's: not another export's to the same file, nor a store's.
+  const part = `${path}.${randomUUID()}.part`;
   try {
-    await write(part);
+    await write(part, true);
     renameSync(part, path);
   } finally {
     rmSync(part, { force: true });
