@@ -408,3 +408,18 @@ test('an export into a pipe or a device that has no disk is no failure', async (
   expect(status).toBe(0);
   await vi.waitFor(() => expect(readFileSync(join(cwd, 'read'), 'utf8').match(/\n/g)).toHaveLength(3));
 });
+
+test('an export that is interrupted leaves nothing of itself behind', async () => {
+  await using store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+  for (let i = 0; i < 300; i++) await store.upsertTask(ask(`t${i}`, 'x'.repeat(20_000)));
+  await store.close();
+  const parts = () => readdirSync(cwd).filter((name) => name.endsWith('.part'));
+  const child = await startCli(['export', 'backup.ndjson'], { cwd });
+  const exited = once(child, 'exit');
+  await vi.waitUntil(() => parts().length > 0 || child.exitCode !== null, { timeout: 10_000, interval: 1 });
+  child.kill('SIGINT');
+  const [, signal] = await exited;
+  // It may have been done by then.
+  if (signal) expect([signal, existsSync(join(cwd, 'backup.ndjson'))]).toEqual(['SIGINT', false]);
+  expect(parts()).toEqual([]);
+});

@@ -42,6 +42,8 @@ Examples
   },
 });
 
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** What is there stays until all of the new file is written. Pipes and devices, which have no disk, are written to as they are. */
 async function replace(file: string, write: (path: string, flush: boolean) => Promise<void>): Promise<void> {
   const there = statSync(file, { throwIfNoEntry: false });
@@ -49,10 +51,18 @@ async function replace(file: string, write: (path: string, flush: boolean) => Pr
   const path = there ? realpathSync(file) : file;
   // A name that is nobody else's: not another export's to the same file, nor a store's.
   const part = `${path}.${randomUUID()}.part`;
+  const clear = () => rmSync(part, { force: true });
+  // By then nobody listens any more, so that the signal ends the process as it would have without us.
+  const leave = (signal: NodeJS.Signals) => {
+    clear();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of endSignals) process.once(signal, leave);
   try {
     await write(part, true);
     renameSync(part, path);
   } finally {
-    rmSync(part, { force: true });
+    for (const signal of endSignals) process.off(signal, leave);
+    clear();
   }
 }
