@@ -117,10 +117,12 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   let areAllWhole = true;
   const artifactsUpdates = head.artifacts?.flatMap(({ header }, slot) => {
     const isLater = !!state.tails[slot + 1];
-    const { taken, isWhole } = takeTail(slot + 1, parts(slot));
-    areAllWhole &&= isWhole;
-    if (isLater && taken.length === 0) return [];
-    items += Number(!isLater);
+    const unsent = parts(slot);
+    const { taken, isWhole } = takeTail(slot + 1, unsent);
+    // A new one comes with its first part, so that no halving parts them; without parts it is an item itself.
+    const isLeft = !taken[0] && (isLater || unsent[0] || !take(header));
+    areAllWhole &&= isWhole && !isFull;
+    if (isLeft) return [];
     // An artifact is closed with the chunk that makes it whole; closed before, the remote would refuse the rest.
     const artifact = { ...header, parts: taken, lastChunk: isWhole ? header.lastChunk : undefined };
     if (isLater) tagLater(tags, artifact);
