@@ -4,6 +4,7 @@ import { TaskStoreError } from '../core/errors.ts';
 import { keyOf, type TaskHead } from '../core/head.ts';
 import type { FlushOptions, SyncStatus } from '../task-store.ts';
 import type { SyncContext } from './context.ts';
+import { blameFor } from './schedule.ts';
 import { errorOf, readHead } from './state.ts';
 
 /** While much is under way, what is left is looked for no more often than this, in ms. */
@@ -27,7 +28,7 @@ export function flush(
     await sync.settled;
     while (!end.aborted) {
       const change = nextChange();
-      const { state, lastError } = sync.status;
+      const { state } = sync.status;
       if (state === 'stopped') throw ended();
       if (key || state !== 'pushing' || port.environment.now() - lookedAt > LOOK_MS) {
         lookedAt = port.environment.now();
@@ -40,7 +41,7 @@ export function flush(
         // Tasks that were set aside keep nobody waiting while others are on their way.
         if (errors.every(Boolean)) throw errors[0];
       }
-      if (isKeyRefused(sync.status)) throw lastError;
+      if (isKeyRefused(sync.status)) throw sync.status.lastError;
       await change;
     }
   };
@@ -51,9 +52,9 @@ export function flush(
   return inTime(arrive, timeoutMs, late, signal, later);
 }
 
-/** Sync waits for a new key; `lastError` says so. */
+/** Sync waits for a new key; `lastError` says so, and that it was the remote's word. */
 export function isKeyRefused({ state, lastError }: SyncStatus): boolean {
-  return state === 'paused' && lastError?.code === 'UNAUTHORIZED';
+  return state === 'paused' && blameFor(Object(lastError)) === 'key';
 }
 
 export function ended(): TaskStoreError {
