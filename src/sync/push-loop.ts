@@ -20,7 +20,7 @@ interface Patient {
 /** A task known to have something pending. */
 interface PendingTask extends PushedTask, Patient {
   since: number;
-  /** The newest that was heard of since its last push began. */
+  /** The newest that was heard of since its last push, or a look for what is pending, began; 0: nothing. */
   revision: number;
   work?: Promise<unknown> | undefined;
 }
@@ -65,9 +65,10 @@ export class PushLoop {
   /** A task has something pending. */
   touch({ key, revision, type }: Touched): void {
     const task = this.#taskOf(key, this.#now());
-    task.revision = Math.max(task.revision, revision);
-    // It may have been deleted, or taken up again.
-    if (this.#aside.has(task) || (type === 'deleted' && !this.isFree)) this.#isDirty = true;
+    // One that was made anew counts from 1 again, and is newer than all that is known of it.
+    task.revision = Math.max(task.revision, revision > 1 ? revision : 2 ** 53);
+    // It may be gone, or taken up again.
+    if (this.#aside.has(task) || type === 'deleted') this.#isDirty = true;
   }
 
   /** The remote has answered as Elkar does. */
@@ -121,7 +122,7 @@ export class PushLoop {
 
   /** Resolves when nothing is under way any more; the signal has ended the requests. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#tasks.values()].map(({ work }) => work));
+    for (const { work } of [...this.#tasks.values()]) await work;
   }
 
   #now(): number {
@@ -154,20 +155,20 @@ export class PushLoop {
   /** The oldest pending tasks, some of them new here. */
   async #refill(): Promise<void> {
     this.#isDirty = false;
-    const known = Array.from(this.#tasks, ([name, { revision }]) => [name, revision] as const);
-    const limit = known.length + WINDOW;
+    for (const [, task] of this.#tasks) if (!task.work) task.revision = 0;
+    const limit = this.#tasks.size + WINDOW;
     const heads = await this.#context.port.pending(limit);
     if (heads.length === limit) this.#isDirty = true;
     else {
       const names = new Set(heads.map(({ key }) => encodeKey(key)));
-      for (const [name, revision] of known) {
-        const task = this.#tasks.get(name);
-        if (!names.has(name) && !task?.work && task?.revision === revision) this.#tasks.delete(name);
+      for (const [name, { work, revision }] of this.#tasks) {
+        if (!names.has(name) && !work && !revision) this.#tasks.delete(name);
       }
     }
     this.#aside.clear();
     for (const head of heads) this.#look(this.#taskOf(head.key, head.pendingSince as number), head);
-    if (this.#tasks.size === 0) this.#remote.failures = 0;
+    // Nothing is left that could find out.
+    if (this.#tasks.size === this.#aside.size) this.#remote.failures = 0;
   }
 
   /** What the head of a task says of it; without one the store is to be asked again. */
@@ -177,7 +178,7 @@ export class PushLoop {
     if (!head) this.#isDirty = true;
     if (head?.pendingSince === undefined) {
       // Unless there is news that came after this head.
-      if (!(head && head.revision < task.revision)) this.#tasks.delete(name);
+      if (!((head?.revision as number) < task.revision)) this.#tasks.delete(name);
       return;
     }
     if (head.pendingSince > task.since) {
@@ -205,10 +206,11 @@ export class PushLoop {
   async #fail(task: PendingTask, cause: unknown): Promise<void> {
     if (!this.blame(cause, task)) return;
     const { code, message, status } = this.#lastError as TaskStoreError;
-    this.#remote.failures = 0;
+    // What was refused here says nothing of the remote.
+    if (status) this.#remote.failures = 0;
     // Set aside, the task stays whole as it is.
-    const noted = note(this.#context.port, task.key, ifFree(this.#context, { blocked: { code, message, status } }));
-    await noted.then(
+    const blocked = { code, message, status };
+    await note(this.#context.port, task.key, ifFree(this.#context, { blocked })).then(
       ({ record }) => this.#look(task, record?.head),
       (cause) => this.blame(cause, task),
     );
@@ -218,7 +220,7 @@ export class PushLoop {
     const { later, random, maxBackoffMs } = this.#context;
     const { ms, isAsked } = delayAfter(patient.failures++, error, random(), maxBackoffMs);
     if (patient.wait?.isAsked && !isAsked) return;
-    this.#endWait(patient);
+    patient.wait?.cancel();
     const end = () => {
       this.#endWait(patient);
       void this.fill();
