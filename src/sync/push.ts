@@ -72,7 +72,7 @@ async function pushNext(
     const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
     return (await noteAt(context, head, settle))?.head;
   }
-  const { request, known, unseen, items = 0, bytes = 0 } = next;
+  const { request, known, unseen, items = 0, bytes } = next;
   if (next.isHungry) task.limit = Math.min(4096, limit * 8);
   assertSendable(request.body, taskId);
   const target = { by: id, until: at + claimMs, unseen };
@@ -85,9 +85,10 @@ async function pushNext(
     const isTooLarge = error.status === 413;
     // The remote has certainly not taken it, and need not be asked.
     const isOut = !isTooLarge && error.status !== 429 && error.code !== 'UNAUTHORIZED';
-    const after = isOut ? undefined : await noteFields(context, noted, { target: undefined });
+    // Where that cannot be noted it is asked all the same; what the remote wants is to be heard.
+    const after = isOut ? undefined : await noteFields(context, noted, { target: undefined }).catch(() => undefined);
     if (isTooLarge && items > 1) {
-      task.maxBytes = bytes >> 1;
+      task.maxBytes = (bytes as number) >> 1;
       return after;
     }
     if (isTooLarge || blameFor(error) !== 'request') throw error;
