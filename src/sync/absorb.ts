@@ -28,7 +28,10 @@ import {
 
 /** What was sent, where the answer is that of a push. */
 export interface Sent {
-  /** The head whose unsent items were read to be sent, and when: what is left after all of those was made later. */
+  /**
+   * The head whose unsent items were read to be sent, and when: what is left after all of those was made later, unless the
+   * clock was turned back.
+   */
   readonly head: TaskHead;
   readonly at: number;
 }
@@ -75,7 +78,7 @@ export function absorb(
   const isForeign = read.length > countsOf(head).length || read.some(({ isForeign }) => isForeign);
   if (!taken && !isForeign) {
     if (!sent && JSON.stringify(state) === JSON.stringify(before)) return undefined;
-    const left = sent && !hasPending(sent.head, state) ? Math.max(since, sent.at) : since;
+    const left = sent && !hasPending(sent.head, state) ? Math.max(since, Math.min(sent.at, now)) : since;
     return [state, hasPending(head, state) ? left : 0];
   }
   if (!record) return 'read';
@@ -98,7 +101,8 @@ function takeWhole(head: TaskHead, { task, rowId }: RemoteTask, now: number, sen
   const state = { ...before, rowId, status, target: undefined, unsure: undefined };
   const { pendingSince = 0 } = head;
   // Between the two lies the note of the target.
-  if (sent) return [state, head.revision === sent.head.revision + 1 ? 0 : Math.max(pendingSince, sent.at)];
+  if (sent)
+    return [state, head.revision === sent.head.revision + 1 ? 0 : Math.max(pendingSince, Math.min(sent.at, now))];
   if (pendingSince || before.status === status) return undefined;
   // A late duplicate of an earlier version: ours goes up again.
   if (before.known?.some(({ mark }) => mark === status)) return [state, now];
@@ -165,7 +169,7 @@ function adopt(ours: readonly object[], theirs: readonly object[] = [], given?: 
   const count = end < 0 ? ours.length : end;
   // What both sides have behind that would be doubled.
   const others = new Set(theirs.slice(count).map(markOf));
-  if (ours.slice(count).some((item) => others.has(markOf(item)))) throw conflict('the remote has it in another order');
+  if (ours.slice(count).some((item) => others.has(markOf(item)))) throw conflict('the remote has another order');
   return { local: count, remote: count, own: 0 };
 }
 

@@ -144,7 +144,6 @@ export class ElkarSync implements TaskSync {
     await this.#yield();
     this.#election?.stop();
     this.#channel?.close();
-    this.#publish();
   }
 
   async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
