@@ -10,6 +10,8 @@ import { Life, RemoteWorld } from './remote-world.ts';
 export class SyncWorld extends RemoteWorld {
   /** So many of the next calls of the storage fail. */
   readonly refusals = { pending: 0, setMeta: 0, commit: 0 };
+  /** Runs when the storage has done what it was called for, and before it is heard to have. */
+  beforeHeard: ((name: keyof SyncWorld['refusals']) => Promise<void>) | undefined;
   #kept: Backend | undefined;
   #life = new Life();
   store!: LocalTaskStore;
@@ -40,13 +42,17 @@ export class SyncWorld extends RemoteWorld {
     const open = async (context: Parameters<BackendFactory['open']>[0]) => {
       const kept = (this.#kept ??= await memory().open(context));
       return guarded(kept, life, {
-        commit: (...args) => {
+        commit: async (...args) => {
           refuse('commit');
-          return kept.commit(...args);
+          const committed = await kept.commit(...args);
+          await this.beforeHeard?.('commit');
+          return committed;
         },
-        pending: (limit) => {
+        pending: async (limit) => {
           refuse('pending');
-          return kept.pending(limit);
+          const heads = await kept.pending(limit);
+          await this.beforeHeard?.('pending');
+          return heads;
         },
         setMeta: (name, value) => {
           refuse('setMeta');
