@@ -38,9 +38,9 @@ export class WireRequests {
   #key: Promise<string> | string | undefined;
 
   constructor(options: ElkarTransportOptions) {
+    check(transportShape, options);
     // The caller's own may be changed, to open another store with.
     this.#options = { ...options };
-    check(transportShape, this.#options);
   }
 
   /**

@@ -47,7 +47,7 @@ export function flush(
   };
   const late = () => {
     const details = { operation: 'flush', taskId, cause: sync.status.lastError };
-    return new TaskStoreError('REMOTE_UNREACHABLE', 'not all has reached the remote in time', details);
+    return new TaskStoreError('REMOTE_UNREACHABLE', 'not all reached the remote in time', details);
   };
   return inTime(arrive, timeoutMs, late, signal, later);
 }

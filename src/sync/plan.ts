@@ -31,7 +31,7 @@ export interface Plan {
   readonly known?: readonly KnownStatus[] | undefined;
   /** The mark of what it carries and the answer will not show. */
   readonly unseen?: string | undefined;
-  /** How much it holds, for halving. @default 0 */
+  /** How much it holds, where that can be halved. */
   readonly items?: number;
   readonly bytes?: number;
   /** More unsent items would have made it larger. */
@@ -86,7 +86,6 @@ function planCreate({ head, messages }: TaskRecord, uid: string, callerId: strin
     request: { route: '/tasks', body },
     known: remember([], { print: printOf(first), mark: markOf(first), own: 0 }),
     unseen: unseenOf(head),
-    items: 1,
   };
 }
 

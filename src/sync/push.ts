@@ -72,7 +72,7 @@ async function pushNext(
     const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
     return (await noteAt(context, head, settle))?.head;
   }
-  const { request, known, unseen, items = 0, bytes } = next;
+  const { request, known, unseen, items, bytes } = next;
   if (next.isHungry) task.limit = Math.min(4096, limit * 8);
   assertSendable(request.body, taskId);
   const target = { by: id, until: at + claimMs, unseen };
@@ -87,7 +87,7 @@ async function pushNext(
     const isOut = !isTooLarge && error.status !== 429 && error.code !== 'UNAUTHORIZED';
     // Where that cannot be noted it is asked all the same; what the remote wants is to be heard.
     const after = isOut ? undefined : await noteFields(context, noted, { target: undefined }).catch(() => undefined);
-    if (isTooLarge && items > 1) {
+    if (isTooLarge && (items as number) > 1) {
       task.maxBytes = (bytes as number) >> 1;
       return after;
     }
@@ -161,5 +161,5 @@ async function noteAt({ port }: SyncContext, head: TaskHead, decide: Decide, sel
 function assertFree({ id, port, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
   const left = target && target.by !== id ? target.until - port.environment.now() : 0;
   const isClaimed = left > 0 && left <= claimMs;
-  if (isClaimed || Number(term) > Number(ours)) throw new TaskStoreError('STORE_LOCKED', 'another tab pushes it');
+  if (isClaimed || Number(term) > Number(ours)) throw new TaskStoreError('STORE_LOCKED', 'another tab has it');
 }

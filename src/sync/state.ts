@@ -158,7 +158,7 @@ export function conflictOf(head: TaskHead, ours: string): TaskStoreError | undef
   const { identity = ours } = state;
   if (identity !== ours) return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, head.key);
   if (!wasReplaced(state)) return undefined;
-  return new TaskStoreError('CONFLICT', 'it was replaced, and the remote can only be added to', head.key);
+  return new TaskStoreError('CONFLICT', 'it was replaced; the remote can only be added to', head.key);
 }
 
 /** What a request that the remote has taken moves on. */
