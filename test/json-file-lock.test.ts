@@ -153,7 +153,7 @@ it('waits for a process that has only just come, and not for one that ended as i
 it.runIf(process.platform === 'linux')(
   'can be taken when there is space again, where there was none for it',
   async () => {
-    const limit = (bytes: string) => execFileSync('prlimit', ['--pid', `${process.pid}`, `--fsize=${bytes}:unlimited`]);
+    const limit = (bytes: string) => execFileSync('prlimit', ['--pid', `${process.pid}`, `--fsize=${bytes}:`]);
     const path = newFile();
     // Files are made, and take nothing.
     limit('0');
