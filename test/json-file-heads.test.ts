@@ -1,5 +1,5 @@
 /** Heads as sync and the reducer leave them: what the journal and the file say of one is all of it. */
-import nodeFs, { existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import type { Backend, Durability } from '../src/backends/backend.ts';
 import type { FileSystem } from '../src/backends/json-file/file-system.ts';
@@ -8,6 +8,7 @@ import type { Change, TaskHead } from '../src/core/head.ts';
 import { selectAll } from '../src/core/record.ts';
 import { crashCopy, newFile, say } from './support/json-file.ts';
 import { SimulatedDisk } from './support/json-file-disk.ts';
+import { heldWrites } from './support/json-file-handles.ts';
 
 const io = { code: 'IO_ERROR' };
 const time = (ms: number) => new Date(Date.parse('2026-01-01') + ms).toISOString();
@@ -96,14 +97,7 @@ it('what is pending is told oldest first, wherever it lies, and no more than is 
     await put(first, newHead(`file ${n}`, pendingSince === undefined ? {} : { pendingSince }));
   }
   await first.close();
-  const held: (() => void)[] = [];
-  let holds = true;
-  const write = (...args: unknown[]) => {
-    const done = () => (nodeFs.write as (...args: unknown[]) => void)(...args);
-    if (holds) held.push(done);
-    else done();
-  };
-  const fs = { ...nodeFs, write } as unknown as FileSystem;
+  const { fs, held, letGo } = heldWrites();
   const backend = await openBackend(path, { fs, foldFrom: 1000, durability: 'relaxed' });
   await put(backend, newHead('file 1', { revision: 2 }));
   await put(backend, newHead('folding a', { pendingSince: 20 }));
@@ -116,8 +110,7 @@ it('what is pending is told oldest first, wherever it lies, and no more than is 
   const pending = async (limit: number) => (await backend.pending(limit)).map(({ pendingSince }) => pendingSince);
   expect(await pending(100)).toEqual([20, 30, 40, 50, 60, 90]);
   expect(await pending(2)).toEqual([20, 30]);
-  holds = false;
-  for (const done of held) done();
+  letGo();
   await backend.close();
   const again = await openBackend(path);
   expect((await again.pending(100)).map(({ pendingSince }) => pendingSince)).toEqual([20, 30, 40, 50, 60, 90]);

@@ -141,18 +141,24 @@ describe('a task that is deleted and made anew', () => {
   });
 });
 
+/** A remote that takes no more than 6,000 characters, and a task that it has; a busy loop ends at some time. */
+async function smallRemote() {
+  const elkar = elkarImitation();
+  const bodies: number[] = [];
+  const world = new SyncWorld(async (request) => {
+    const text = await request.clone().text();
+    bodies.push(text.length);
+    if (bodies.length > 60) throw new Error('busy');
+    return text.length > 6_000 ? tooLarge() : elkar.handle(request);
+  });
+  const store = await world.open();
+  await store.upsertTask({ id: 'a', message: says('1') });
+  return { bodies, world, store };
+}
+
 describe('one part that is too large', () => {
   test.each([1, 3])('of %i new artifacts is set aside', async (count) => {
-    const elkar = elkarImitation();
-    const bodies: number[] = [];
-    const world = new SyncWorld(async (request) => {
-      const text = await request.clone().text();
-      bodies.push(text.length);
-      if (bodies.length > 60) throw new Error('busy');
-      return text.length > 6_000 ? tooLarge() : elkar.handle(request);
-    });
-    const store = await world.open();
-    await store.upsertTask({ id: 'a', message: says('1') });
+    const { bodies, world, store } = await smallRemote();
     await store.updateTask('a', {
       artifactsUpdates: Array.from({ length: count }, (_, index) => ({
         index,
@@ -165,16 +171,7 @@ describe('one part that is too large', () => {
   });
 
   test('headers too are halved', async () => {
-    const elkar = elkarImitation();
-    const bodies: number[] = [];
-    const world = new SyncWorld(async (request) => {
-      const text = await request.clone().text();
-      bodies.push(text.length);
-      if (bodies.length > 60) throw new Error('busy');
-      return text.length > 6_000 ? tooLarge() : elkar.handle(request);
-    });
-    const store = await world.open();
-    await store.upsertTask({ id: 'a', message: says('1') });
+    const { bodies, world, store } = await smallRemote();
     await store.updateTask('a', {
       artifactsUpdates: Array.from({ length: 8 }, (_, index) => ({
         index,

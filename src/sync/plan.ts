@@ -31,7 +31,7 @@ export interface Plan {
   readonly known?: readonly KnownStatus[] | undefined;
   /** The mark of what it carries and the answer will not show. */
   readonly unseen?: string | undefined;
-  /** How much it holds, where that can be halved. */
+  /** How much it holds, for halving. @default 1, which cannot be halved */
   readonly items?: number;
   readonly bytes?: number;
   /** More unsent items would have made it larger. */

@@ -66,7 +66,7 @@ export class PushLoop {
   touch({ key, revision, type }: Touched): void {
     const task = this.#taskOf(key, this.#now());
     // One that was made anew counts from 1 again, and is newer than all that is known of it.
-    task.revision = Math.max(task.revision, revision > 1 ? revision : 2 ** 53);
+    task.revision = Math.max(task.revision, revision > 1 ? revision : 1e16);
     // It may be gone, or taken up again.
     if (this.#aside.has(task) || type === 'deleted') this.#isDirty = true;
   }
@@ -155,7 +155,7 @@ export class PushLoop {
   /** The oldest pending tasks, some of them new here. */
   async #refill(): Promise<void> {
     this.#isDirty = false;
-    for (const [, task] of this.#tasks) if (!task.work) task.revision = 0;
+    for (const task of this.#tasks.values()) if (!task.work) task.revision = 0;
     const limit = this.#tasks.size + WINDOW;
     const heads = await this.#context.port.pending(limit);
     if (heads.length === limit) this.#isDirty = true;
@@ -178,7 +178,7 @@ export class PushLoop {
     if (!head) this.#isDirty = true;
     if (head?.pendingSince === undefined) {
       // Unless there is news that came after this head.
-      if (!((head?.revision as number) < task.revision)) this.#tasks.delete(name);
+      if (!(head && head.revision < task.revision)) this.#tasks.delete(name);
       return;
     }
     if (head.pendingSince > task.since) {

@@ -72,7 +72,7 @@ async function pushNext(
     const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
     return (await noteAt(context, head, settle))?.head;
   }
-  const { request, known, unseen, items, bytes } = next;
+  const { request, known, unseen, items = 1, bytes = 0 } = next;
   if (next.isHungry) task.limit = Math.min(4096, limit * 8);
   assertSendable(request.body, taskId);
   const target = { by: id, until: at + claimMs, unseen };
@@ -87,8 +87,8 @@ async function pushNext(
     const isOut = !isTooLarge && error.status !== 429 && error.code !== 'UNAUTHORIZED';
     // Where that cannot be noted it is asked all the same; what the remote wants is to be heard.
     const after = isOut ? undefined : await noteFields(context, noted, { target: undefined }).catch(() => undefined);
-    if (isTooLarge && (items as number) > 1) {
-      task.maxBytes = (bytes as number) >> 1;
+    if (isTooLarge && items > 1) {
+      task.maxBytes = bytes >> 1;
       return after;
     }
     if (isTooLarge || blameFor(error) !== 'request') throw error;

@@ -66,6 +66,22 @@ export function watchedFiles(failing = -1, concerns = (_operation: string, _path
   return { fs: fs as unknown as FileSystem, open: () => [...paths.values()], hasFailed: () => calls > failing };
 }
 
+/** Writes to the file wait until they are let go; those to the journal are made at once. */
+export function heldWrites(): { readonly fs: FileSystem; readonly held: readonly unknown[]; letGo(): void } {
+  const held: (() => void)[] = [];
+  let holds = true;
+  const write = (...args: unknown[]) => {
+    const done = () => (nodeFs.write as Operation)(...args);
+    if (holds) held.push(() => void done());
+    else done();
+  };
+  const letGo = () => {
+    holds = false;
+    for (const done of held) done();
+  };
+  return { fs: { ...nodeFs, write } as unknown as FileSystem, held, letGo };
+}
+
 /** Lets go of everything that nobody can reach any more: files from which tasks were handed out are closed only then. */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
