@@ -97,12 +97,11 @@ function extend<T>(tail: T[] = [], added: readonly T[]): T[] {
   return tail;
 }
 
-/** Ranges are settled now, items are picked when asked for: what is appended meanwhile lies past them. */
+/** Items are picked when asked for: what is appended meanwhile lies past the ranges, which are those of this head. */
 function toRecord({ head, messages, parts }: Entry, select: SelectRange): TaskRecord {
-  const range = select(head);
   return {
     head,
-    messages: () => messages.slice(...range.messages),
-    parts: (slot) => (parts[slot] ?? []).slice(...range.parts(slot)),
+    messages: () => messages.slice(...select(head).messages),
+    parts: (slot) => (parts[slot] ?? []).slice(...select(head).parts(slot)),
   };
 }

@@ -16,7 +16,7 @@ const MANY = 64;
 /** Changes that share one write and one sync. */
 class Batch {
   readonly records: string[] = [];
-  /** What takes each of them back. */
+  /** What takes them back. */
   readonly undos: (() => void)[] = [];
   readonly saved: Promise<void>;
   resolve!: () => void;
@@ -65,11 +65,19 @@ export class ChangeLog {
     this.#syncTimer ??= setTimeout(() => this.#syncLater(), RELAXED_SYNC_MS).unref();
   }
 
-  /** Takes a change that is made in memory already; `undo` takes it back. Resolves when it is on the disk. */
-  submit(record: string, undo: () => void): Promise<void> {
+  /** Whether the change with this number is among those that the next one would share a write with. */
+  isWaiting(change: number): boolean {
+    return change > this.submitted - this.#next.records.length;
+  }
+
+  /**
+   * Takes a change that is made in memory already; `undo` takes it back, unless that of one it shares a write with does.
+   * Resolves when it is on the disk.
+   */
+  submit(record: string, undo: (() => void) | undefined): Promise<void> {
     this.submitted++;
     const { records, undos, saved } = this.#next;
-    undos.push(undo);
+    if (undo) undos.push(undo);
     if (records.push(record) === MANY && this.#scheduled) this.#run();
     else this.#start();
     return saved;

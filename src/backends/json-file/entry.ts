@@ -82,22 +82,27 @@ export class Entry implements Listed, Named {
     };
   }
 
-  /** Ranges are settled now, items are picked when asked for: what is appended meanwhile lies past them. */
+  /** Items are picked when asked for: what is appended meanwhile lies past the ranges, which are those of this head. */
   toRecord(select: SelectRange): TaskRecord {
     const { head, base, messages, parts } = this;
-    const range = select(head);
     if (!base) {
       return {
         head,
-        messages: () => messages.slice(...range.messages),
-        parts: (slot) => (parts[slot] ?? []).slice(...range.parts(slot)),
+        messages: () => messages.slice(...select(head).messages),
+        parts: (slot) => (parts[slot] ?? []).slice(...select(head).parts(slot)),
       };
     }
     return {
       head,
-      messages: () => joinItems((from, to) => base.messages(from, to), base.messageCount, messages, range.messages),
+      messages: () =>
+        joinItems((from, to) => base.messages(from, to), base.messageCount, messages, select(head).messages),
       parts: (slot) =>
-        joinItems((from, to) => base.parts(slot, from, to), base.partCount(slot), parts[slot] ?? [], range.parts(slot)),
+        joinItems(
+          (from, to) => base.parts(slot, from, to),
+          base.partCount(slot),
+          parts[slot] ?? [],
+          select(head).parts(slot),
+        ),
     };
   }
 

@@ -76,10 +76,11 @@ export class JsonFileBackend implements Backend {
     const entry = found ? this.#table.toChange(found) : this.#table.create(name, (decision as { head: TaskHead }).head);
     const record = this.#toText(entry, name, before, decision);
     if (!this.#strict) this.#log.writeNow(record);
-    const undo = this.#strict ? this.#undoOf(entry) : undefined;
+    // What takes back a task's first change of those that share a write takes back all of them.
+    const undo = this.#strict && !this.#log.isWaiting(entry.change) ? this.#undoOf(entry) : undefined;
     this.#table.apply(entry, decision);
     const answer = { before, decision, record: entry.removed ? undefined : entry.toRecord(select) };
-    if (undo) {
+    if (this.#strict) {
       const saved = this.#log.submit(record, undo);
       entry.change = this.#log.submitted;
       await saved;
