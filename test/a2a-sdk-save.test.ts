@@ -290,6 +290,28 @@ test('a task that is deleted and saved again is there again', async () => {
   expect(await loaded(sdk)).toStrictEqual(one);
 });
 
+test('a task that was deleted and made anew within the same moment is another, however alike they look', async () => {
+  await using store = await openTaskStore({ environment: { now: () => 0 } });
+  const [sdk, other] = [toA2ATaskStore(store), toA2ATaskStore(store)];
+  await sdk.save(task('t', { history: [message('old')], artifacts: [artifact(['old'])] }), context);
+  const old = await loaded(sdk);
+  old.artifacts[0]?.parts.push(textPart('more'));
+  await store.deleteTask('t');
+  const made = task('t', { history: [message('new')], artifacts: [artifact(['new'])] });
+  await other.save(made, context);
+  expect(await loaded(sdk)).toStrictEqual(made);
+
+  // What is known of the one before is not what is added to.
+  await sdk.save(old, context).catch(() => {});
+  expect(await loaded(other)).toStrictEqual(made);
+  const known = await loaded(sdk);
+  await store.deleteTask('t');
+  await other.save({ ...made, history: [message('newer')] }, context);
+  known.artifacts[0]?.parts.push(textPart('more'));
+  await expect(sdk.save(known, context)).rejects.toMatchObject({ code: 'CONFLICT' });
+  expect(await loaded(other)).toMatchObject({ history: [message('newer', { messageId: expect.any(String) })] });
+});
+
 test('a task of a task manager has ids in the SDK, always the same, and goes on there as an append', async () => {
   const store = await openTaskStore();
   const hi = { role: 'user', parts: [{ type: 'text', text: 'Hi' }], own: 1 } as const;

@@ -80,12 +80,9 @@ export class Codec {
   encodeHeader(header: Fields, index: number, before?: Fields): Fields {
     const { version } = this;
     const isKnown = before && before.artifactId === header.artifactId;
-    const { append, lastChunk, ...old } = isKnown ? this.stored<StoredHeader>(before) : { index };
-    const said: StoredHeader = {
-      ...(append && { append }),
-      ...(lastChunk && { lastChunk }),
-      ...words.artifactToStore(header, old.index ?? 0, version),
-    };
+    const old: StoredHeader = isKnown ? this.stored<StoredHeader>(before) : { index };
+    const { append, lastChunk } = old;
+    const said = { append, lastChunk, ...words.artifactToStore(header, old.index ?? 0, version) };
     return this.#encode(header, said, (stored) => words.artifactFromStore(stored, version));
   }
 

@@ -101,7 +101,8 @@ class A2ATaskStore {
   async #read(key: TaskKey, versionFor: (head: TaskHead) => Version): Promise<StoredView | undefined> {
     const name = encodeKey(key);
     const known = this.#known.get(name);
-    const isKnown = (head: TaskHead) => isSame(head, known?.view.head) && versionFor(head) === known?.version;
+    // A head that only looks the same may be that of another task, made anew in the same moment.
+    const isKnown = (head: TaskHead) => head === known?.view.head && versionFor(head) === known?.version;
     const record = await this.#port.read(key, (head) => (isKnown(head) ? selectNothing : selectAll)(head));
     if (!record) {
       this.#known.delete(name);
@@ -124,7 +125,8 @@ class A2ATaskStore {
       const { command, view, isMerged } = planSave(next, base, current, codec);
       let isExpected = false;
       const { record } = await this.#port.transact(key, (head) => {
-        isExpected = isSame(head, current?.head);
+        // What was read just now need not be the same object: not every backend keeps it.
+        isExpected = (attempt ? isSame : Object.is)(head, current?.head);
         return isExpected ? command : undefined;
       });
       if (isExpected && record) {
