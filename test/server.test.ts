@@ -721,6 +721,31 @@ it('subscribers of one agent, however many, leave those of another alone', async
   expect([await told('0'), await told('1'), await told('2'), await told('10000')]).toEqual([1, 0, 1, 1]);
 });
 
+it('events that nobody fetches are kept to a length in all; the newest of who fetches are', async () => {
+  const { call } = await endpoint();
+  await call('POST', '/tasks', { send_task_params: params('t') });
+  const subscriber = (subscriber_id: string) => ({ task_id: 't', subscriber_id });
+  const fetched = async (id: string): Promise<number[]> =>
+    (await call('POST', '/task-events/dequeue', { ...subscriber(id), limit: 1000 })).records.map(
+      ({ event_data }: Answer) => event_data.n,
+    );
+  for (const id of ['gone', 'busy', 'late']) await call('POST', '/task-events/subscribers', subscriber(id));
+  const text = 'x'.repeat(2 ** 20);
+  for (let n = 0; n < 80; n++) {
+    await call('POST', '/task-events/enqueue', { task_id: 't', event: { n, text } });
+    expect(await fetched('busy')).toEqual([n]);
+  }
+  // The one that was idle longest makes room for the other.
+  const [gone, late] = [await fetched('gone'), await fetched('late')];
+  expect(gone).toEqual([]);
+  expect(late.at(-1)).toBe(79);
+  // 64 MB less a little, and less what still waited for the busy one.
+  expect(late).toHaveLength(62);
+  // What was fetched takes no room.
+  for (let n = 0; n < 40; n++) await call('POST', '/task-events/enqueue', { task_id: 't', event: { n } });
+  expect(await fetched('gone')).toHaveLength(40);
+}, 30_000);
+
 describe('functions of the host that fail', () => {
   it('are answered and told of, also where what they throw is no error', async () => {
     for (const thrown of ['down', undefined, new Error('down')]) {

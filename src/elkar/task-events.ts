@@ -2,6 +2,8 @@
 
 /** Events that one subscriber has not fetched yet; of more, the oldest are dropped. */
 const MAX_EVENTS = 1_000;
+/** Characters of all events that wait; of more, those that wait for who was idle longest are dropped, the oldest first. */
+const MAX_LENGTH = 64 * 2 ** 20;
 /** Subscribers in all; of more, the one that was idle longest is dropped. */
 const MAX_SUBSCRIBERS = 10_000;
 
@@ -11,9 +13,14 @@ export interface TaskEvent {
   readonly event_data: unknown;
 }
 
+interface Waiting {
+  readonly event: TaskEvent;
+  readonly length: number;
+}
+
 interface Subscriber {
   readonly topic: string;
-  events: TaskEvent[];
+  readonly waiting: Waiting[];
 }
 
 /** Topics and subscribers are opaque; a topic is one caller's task. */
@@ -21,25 +28,42 @@ export class TaskEvents {
   /** By topic and subscriber, the one that was idle longest first. */
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #byTopic = new Map<string, Set<Subscriber>>();
+  /** Of all that waits; an event counts for each that it waits for. */
+  #length = 0;
 
   subscribe(topic: string, subscriberId: string): void {
     const name = nameOf(topic, subscriberId);
     if (this.#touch(name)) return;
-    const subscriber = { topic, events: [] };
+    const subscriber = { topic, waiting: [] };
     this.#subscribers.set(name, subscriber);
     this.#byTopic.set(topic, (this.#byTopic.get(topic) ?? new Set()).add(subscriber));
     if (this.#subscribers.size > MAX_SUBSCRIBERS) this.#drop(this.#subscribers.keys().next().value as string);
   }
 
   enqueue(topic: string, event: TaskEvent): void {
+    const { length } = JSON.stringify(event);
     for (const subscriber of this.#byTopic.get(topic) ?? []) {
-      subscriber.events.push(event);
-      if (subscriber.events.length > MAX_EVENTS) subscriber.events.shift();
+      subscriber.waiting.push({ event, length });
+      this.#length += length;
+      if (subscriber.waiting.length > MAX_EVENTS) this.#take(subscriber, 1);
     }
+    if (this.#length > MAX_LENGTH) this.#makeRoom();
   }
 
   dequeue(topic: string, subscriberId: string, limit: number): TaskEvent[] {
-    return this.#touch(nameOf(topic, subscriberId))?.events.splice(0, limit) ?? [];
+    const subscriber = this.#touch(nameOf(topic, subscriberId));
+    return subscriber ? this.#take(subscriber, limit) : [];
+  }
+
+  #take({ waiting }: Subscriber, count: number): TaskEvent[] {
+    const taken = waiting.splice(0, count);
+    for (const { length } of taken) this.#length -= length;
+    return taken.map(({ event }) => event);
+  }
+
+  #makeRoom(): void {
+    for (const subscriber of this.#subscribers.values())
+      while (this.#length > MAX_LENGTH && subscriber.waiting.length > 0) this.#take(subscriber, 1);
   }
 
   #touch(name: string): Subscriber | undefined {
@@ -54,6 +78,7 @@ export class TaskEvents {
   #drop(name: string): void {
     const subscriber = this.#subscribers.get(name) as Subscriber;
     this.#subscribers.delete(name);
+    this.#take(subscriber, subscriber.waiting.length);
     const others = this.#byTopic.get(subscriber.topic);
     others?.delete(subscriber);
     if (others?.size === 0) this.#byTopic.delete(subscriber.topic);
