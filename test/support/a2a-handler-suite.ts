@@ -128,6 +128,18 @@ export function a2aHandlerSuite(
       expect(wordsOf(await kept(id))).toEqual(['one', 'two', 'three']);
     });
 
+    test('who leaves a task that was begun without waiting ends nothing', async () => {
+      const { hold, open } = gate();
+      handler = handlerOf(store, new EchoExecutor((word) => (word === 'two' ? hold() : Promise.resolve())));
+      const { id } = (await handler.sendMessage({ ...request('one two three'), configuration }, context)) as Task;
+      for await (const _ of handler.resubscribe({ tenant: '', id }, context)) break;
+      open();
+      await expect
+        .poll(() => handler.getTask({ tenant: '', id }, context))
+        .toMatchObject({ status: { state: COMPLETED } });
+      expect(wordsOf(await kept(id))).toEqual(['one', 'two', 'three']);
+    });
+
     test('a task that waits for more goes on with a follow-up', async () => {
       const asked = (await handler.sendMessage(request('wait for me'), context)) as Task;
       expect(asked.status?.state).toBe(INPUT_REQUIRED);
