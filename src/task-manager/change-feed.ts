@@ -8,6 +8,8 @@ export type Follower = (change: TaskChange) => void;
 export class ChangeFeed {
   readonly #store: TaskStore;
   readonly #followers = new Map<string, Set<Follower>>();
+  /** The followed tasks that were made here since they are followed. */
+  readonly #made = new Set<string>();
   #unsubscribe: (() => void) | undefined;
 
   constructor(store: TaskStore) {
@@ -17,13 +19,14 @@ export class ChangeFeed {
   /** Ends with the returned function. The store is subscribed to only while somebody follows. */
   follow(key: TaskKey, follower: Follower): () => void {
     const name = encodeKey(key);
-    if (this.#store.capabilities.watch) this.#unsubscribe ??= this.#store.subscribe((change) => this.#tell(change));
+    if (this.#store.capabilities.watch) this.#unsubscribe ??= this.#store.subscribe((change) => this.#hear(change));
     const followers = this.#followers.get(name) ?? new Set();
     this.#followers.set(name, followers.add(follower));
     return () => {
       followers.delete(follower);
       if (followers.size > 0 || this.#followers.get(name) !== followers) return;
       this.#followers.delete(name);
+      this.#made.delete(name);
       if (this.#followers.size > 0) return;
       this.#unsubscribe?.();
       this.#unsubscribe = undefined;
@@ -31,11 +34,7 @@ export class ChangeFeed {
   }
 
   /** To be called after each write of ours, with its answer: a store that tells of no changes leaves that to us. */
-  wrote(
-    { callerId, ...key }: TaskKey,
-    { task }: StoredTask,
-    { status, artifactsUpdates = [] }: UpdateTaskParams,
-  ): void {
+  wrote(key: TaskKey, { task }: StoredTask, { status, artifactsUpdates = [] }: UpdateTaskParams): void {
     if (this.#store.capabilities.watch) return;
     /** How many parts stand before those of this update: all but its own and those of later updates of the same artifact. */
     const partsBefore = (index: number, from: number) => {
@@ -43,8 +42,10 @@ export class ChangeFeed {
       const there = task.artifacts?.find((artifact) => artifact.index === index)?.parts.length ?? 0;
       return there - added.flatMap(({ parts }) => parts).length;
     };
-    this.#tell({
-      ...key,
+    const { callerId, taskType, taskId } = key;
+    this.#tell(encodeKey(key), {
+      taskType,
+      taskId,
       ...(callerId !== undefined && { callerId }),
       type: 'updated',
       source: 'local',
@@ -58,8 +59,19 @@ export class ChangeFeed {
     });
   }
 
-  #tell(change: TaskChange): void {
-    const { callerId, taskType, taskId } = change;
-    for (const follower of this.#followers.get(encodeKey({ callerId, taskType, taskId })) ?? []) follower(change);
+  /** What another tab deletes may be heard of late, when the task has been made anew here: then it is another's end. */
+  #hear(change: TaskChange): void {
+    const { type, source, callerId, taskType, taskId } = change;
+    const name = encodeKey({ callerId, taskType, taskId });
+    if (!this.#followers.has(name)) return;
+    if (type === 'created' && source === 'local') this.#made.add(name);
+    const isDoubtful = type === 'deleted' && source !== 'local' && this.#made.has(name);
+    const tell = (found?: StoredTask) => found ?? this.#tell(name, change);
+    if (!isDoubtful) tell();
+    else this.#store.getTask(taskId, { callerId, historyLength: 0, includeArtifacts: false }).then(tell, () => tell());
+  }
+
+  #tell(name: string, change: TaskChange): void {
+    for (const follower of this.#followers.get(name) ?? []) follower(change);
   }
 }
