@@ -1,9 +1,22 @@
 /** What other programs, and calls that were given up, do to a file that is open, or was. */
-import nodeFs, { readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import nodeFs, {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, it, vi } from 'vitest';
 import type { FileSystem } from '../src/backends/json-file/file-system.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
-import { newFile, open, say, texts } from './support/json-file.ts';
+import { documentIn, newFile, open, say, texts } from './support/json-file.ts';
+import { SimulatedDisk } from './support/json-file-disk.ts';
 
 const corrupt = { code: 'STORE_CORRUPT' };
 const idsIn = async (store: LocalTaskStore) => (await store.listTasks()).tasks.map(({ id }) => id).sort();
@@ -92,3 +105,118 @@ it.each(['strict', 'relaxed'] as const)(
     expect(touched).toEqual([]);
   },
 );
+
+/** What may be done to a file that is open, and is no loss to anybody. */
+const harmless: Readonly<Record<string, (path: string) => void>> = {
+  'a later time': (path) => utimesSync(path, new Date(), new Date(Date.now() + 60_000)),
+  'an earlier time': (path) => utimesSync(path, 1, 1),
+  'a copy of it put in its place, as sync folders do': (path) => {
+    cpSync(path, `${path}.new`);
+    renameSync(`${path}.new`, path);
+  },
+  'itself written over it': (path) => writeFileSync(path, readFileSync(path)),
+  'nothing: it was deleted': (path) => rmSync(path),
+  'nothing: it was moved elsewhere': (path) => renameSync(path, `${path}.moved`),
+};
+
+it.each(Object.entries(harmless))('an open file that was given %s is written anew as ever', async (_, change) => {
+  const path = await closedStore();
+  const store = await open(path, { foldFrom: 500 });
+  change(path);
+  await store.upsertTask({ id: 'd', message: say('x'.repeat(1000)) });
+  await vi.waitFor(() => expect(generationOf(path)).toBe(2));
+  change(path);
+  await store.upsertTask({ id: 'e', message: say('new') });
+  await store.close();
+  expect(keptBeside(path)).toEqual([]);
+  await using again = await open(path);
+  expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'e']);
+});
+
+const keptBeside = (path: string) =>
+  readdirSync(dirname(path))
+    .filter((name) => name.includes('.kept-'))
+    .map((name) => join(dirname(path), name));
+const generationOf = (path: string) =>
+  existsSync(path) ? (documentIn(path).holdfast as { generation: number }).generation : undefined;
+
+it('a file that was replaced while it was open keeps the replacement, what the store changed, and the store as it would have been', async () => {
+  const path = await closedStore();
+  const store = await open(path);
+  await store.upsertTask({ id: 'd', message: say('new') });
+  // An editor that saves by renaming, with as many letters as before.
+  writeFileSync(`${path}~`, readFileSync(path, 'utf8').replaceAll('text of a', 'TEXT OF A'));
+  utimesSync(`${path}~`, statSync(path).atime, statSync(path).mtime);
+  renameSync(`${path}~`, path);
+  await expect(store.close()).rejects.toMatchObject({ ...corrupt, operation: 'close' });
+  const [kept = '', ...others] = keptBeside(path);
+  expect(others).toEqual([]);
+  await using ours = await open(kept);
+  expect(texts(await ours.getTask('a'))).toEqual(['text of a']);
+  expect(texts(await ours.getTask('d'))).toEqual(['new']);
+  await using again = await open(path);
+  expect(texts(await again.getTask('a'))).toEqual(['TEXT OF A']);
+  expect(texts(await again.getTask('d'))).toEqual(['new']);
+});
+
+it('an edit of the same length, whose lines lie elsewhere, is kept', async () => {
+  const path = await closedStore();
+  const store = await open(path);
+  await store.upsertTask({ id: 'd', message: say('new') });
+  const before = readFileSync(path, 'utf8');
+  const text = before.replace('text of a', 'text').replace('text of b', 'text of b, too');
+  expect(text).toHaveLength(before.length);
+  writeFileSync(path, text);
+  await expect(store.close()).rejects.toMatchObject(corrupt);
+  expect(readFileSync(path, 'utf8')).toBe(text);
+});
+
+it('a backup that is put back while the store is open stays, and so does what it took the place of', async () => {
+  const path = await closedStore();
+  const backup = readFileSync(path, 'utf8');
+  cpSync(path, `${path}.backup`);
+  const before = await open(path);
+  await before.upsertTask({ id: 'd', message: say('after the backup') });
+  await before.close();
+  const store = await open(path, { foldFrom: 500 });
+  renameSync(`${path}.backup`, path);
+  for (let n = 0; n < 20; n++) await store.upsertTask({ id: 'e', message: say('x'.repeat(500)) });
+  await expect(store.close()).rejects.toMatchObject(corrupt);
+  expect(readFileSync(path, 'utf8')).toBe(backup);
+  const [kept = '', ...others] = keptBeside(path);
+  expect(others).toEqual([]);
+  // Which may take the place of the other: the journals are older than it.
+  renameSync(kept, path);
+  await using again = await open(path);
+  expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  expect((await again.getTask('e'))?.task.history).toHaveLength(20);
+});
+
+it('a file that came to where there was none stays', async () => {
+  const path = newFile();
+  const store = await open(path);
+  await store.upsertTask({ id: 'd', message: say('new') });
+  const other = await closedStore();
+  cpSync(other, path);
+  await expect(store.close()).rejects.toMatchObject(corrupt);
+  expect(readFileSync(path)).toEqual(readFileSync(other));
+});
+
+it('a folder that could not be synced once is no change by others', async () => {
+  const path = await closedStore();
+  const disk = new SimulatedDisk();
+  const store = await open(path, { fs: disk.fs, foldFrom: 500 });
+  let failed = false;
+  let placed = false;
+  disk.onChange = (what, file) => {
+    if (what === 'rename' && file.endsWith('.json.tmp')) placed = true;
+    if (failed || !placed || what !== 'sync' || file !== '') return;
+    failed = true;
+    throw Object.assign(new Error('EIO: simulated'), { code: 'EIO' });
+  };
+  for (let n = 0; n < 20; n++) await store.upsertTask({ id: 'e', message: say('x'.repeat(500)) });
+  await vi.waitFor(() => expect(failed).toBe(true));
+  await store.close();
+  await using again = await open(path);
+  expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'e']);
+});

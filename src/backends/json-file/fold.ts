@@ -1,4 +1,3 @@
-import { TaskStoreError } from '../../core/errors.ts';
 import type { TaskHead } from '../../core/head.ts';
 import { encodeKey, encodeScope } from '../../core/head.ts';
 import { compareNewest } from '../../core/query.ts';
@@ -64,22 +63,11 @@ export class Fold {
     }
     out.text('\n]}\n');
     await out.flush();
-    this.#checkLength();
   }
 
-  finish(file: Pick<IndexHeader, 'fileSize' | 'fileTime'>): TaskIndex {
+  finish(file: Pick<IndexHeader, 'fileSize' | 'fileTime' | 'fileChecksum'>): TaskIndex {
     const { seed } = this.#before.index.header;
     return this.#builder.finish({ format: 1, native: true, seed, ...this.#header, ...file });
-  }
-
-  /** Lines are passed through unread. Where an editor has written over the file they would be cut anywhere. */
-  #checkLength(): void {
-    const { file, index } = this.#before;
-    if (file && file.size() !== index.header.fileSize) {
-      const message =
-        'another program has changed the file while it was open; the changes since are kept in its journal';
-      throw new TaskStoreError('STORE_CORRUPT', message);
-    }
   }
 
   #isBefore(row: number, entry: Entry): boolean {

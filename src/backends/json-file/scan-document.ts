@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import { TaskStoreError } from '../../core/errors.ts';
 import { encodeKey } from '../../core/head.ts';
 import { compareNewest } from '../../core/query.ts';
+import { crc32 } from './crc32.ts';
 import { nextTurn } from './file-system.ts';
 import { toRow } from './fold.ts';
 import { IndexBuilder } from './index-builder.ts';
@@ -24,7 +25,8 @@ export async function scanDocument({ bytes, seed, fileSize, fileTime }: ScannedF
   const scan = new Scan(bytes, seed);
   await scan.document();
   const { generation, meta, other, native } = scan;
-  const header: IndexHeader = { format: 1, generation, meta, other, native, seed, fileSize, fileTime };
+  const file = { fileSize, fileTime, fileChecksum: crc32(bytes) };
+  const header: IndexHeader = { format: 1, generation, meta, other, native, seed, ...file };
   const builder = new IndexBuilder(scan.tasks.length);
   const inOrder = scan.tasks.sort((a, b) => compareNewest(b, a));
   for (const { row } of inOrder) builder.add(row);

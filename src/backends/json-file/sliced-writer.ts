@@ -1,3 +1,4 @@
+import { crc32 } from './crc32.ts';
 import { type FileSystem, nextTurn, readFullyAsync, syncAsync, writeFullyAsync } from './file-system.ts';
 import type { SnapshotFile } from './tail.ts';
 
@@ -14,6 +15,8 @@ const SLICE_MS = 2;
 export class SlicedWriter {
   /** Where the next byte goes. */
   position = 0;
+  /** Of what is written. */
+  checksum = 0;
   readonly #fs: FileSystem;
   readonly #fd: number;
   #buffer = Buffer.allocUnsafe(2 * CHUNK);
@@ -69,6 +72,7 @@ export class SlicedWriter {
   async flush(): Promise<void> {
     const bytes = this.#buffer.subarray(0, this.#filled);
     await writeFullyAsync(this.#fs, this.#fd, bytes, this.position - this.#filled);
+    this.checksum = crc32(bytes, this.checksum);
     this.#filled = 0;
     if (this.position - this.#synced >= SYNC_BYTES) {
       await syncAsync(this.#fs, this.#fd);

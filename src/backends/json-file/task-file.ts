@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type Adapter, Low } from 'lowdb';
 import { TaskStoreError } from '../../core/errors.ts';
 import { crc32 } from './crc32.ts';
@@ -10,6 +10,7 @@ import {
   nextTurn,
   openExisting,
   readFully,
+  readFullyAsync,
   removeFile,
   renameWithPatience,
   syncAsync,
@@ -27,6 +28,11 @@ import { TaskIndex } from './task-index.ts';
 /** What lowdb keeps in memory of the file: the file as it is, or the one that is to take its place. */
 export type FileContents = Snapshot | Fold;
 
+/** How a file of ours is told from what others write. */
+interface OwnFile extends Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs'> {
+  readonly checksum: number;
+}
+
 /**
  * The file under lowdb's `Low`. What lowdb's own adapter lacks: the new file is on the disk, whole, before it takes the
  * old one's place; it is written in slices; and what is read is an index of tasks, not the tasks.
@@ -35,6 +41,10 @@ export class TaskFile implements Adapter<FileContents> {
   readonly #fs: FileSystem;
   readonly #file: string;
   #written: Snapshot | undefined;
+  /** The file as it was read, or as it was put in its place; undefined where there was none. */
+  #own: OwnFile | undefined;
+  /** Where a new file stays that must not take the place of the one there. */
+  #kept: string | undefined;
   /** Whether the file was read for want of an index to trust. */
   scanned = false;
 
@@ -53,7 +63,10 @@ export class TaskFile implements Adapter<FileContents> {
     try {
       const index = this.#readIndex(fd);
       this.scanned = index === undefined;
-      return new Snapshot(index ?? (await this.#scan(fd)), new SnapshotFile(this.#fs, fd));
+      const snapshot = new Snapshot(index ?? (await this.#scan(fd)), new SnapshotFile(this.#fs, fd));
+      const { fileSize, fileTime, fileChecksum } = snapshot.index.header;
+      this.#own = { ...this.#fs.fstatSync(fd), size: fileSize, mtimeMs: fileTime, checksum: fileChecksum };
+      return snapshot;
     } catch (error) {
       this.#fs.closeSync(fd);
       throw error;
@@ -66,12 +79,15 @@ export class TaskFile implements Adapter<FileContents> {
     const temporary = `${this.#file}.tmp`;
     const fd = fs.openSync(temporary, 'w+', modeOf(fs, this.#file));
     try {
-      await contents.write(new SlicedWriter(fs, fd));
+      const out = new SlicedWriter(fs, fd);
+      await contents.write(out);
       await syncAsync(fs, fd);
-      const { size, mtimeMs } = fs.fstatSync(fd);
+      const own = { ...fs.fstatSync(fd), checksum: out.checksum };
+      await this.#refuseWhenChanged(temporary);
       await renameWithPatience(fs, temporary, this.#file);
+      this.#own = own;
       await syncFolder(fs, this.#file);
-      const index = contents.finish({ fileSize: size, fileTime: mtimeMs });
+      const index = contents.finish({ fileSize: own.size, fileTime: own.mtimeMs, fileChecksum: own.checksum });
       this.#written = new Snapshot(index, new SnapshotFile(fs, fd));
     } catch (error) {
       fs.closeSync(fd);
@@ -79,6 +95,42 @@ export class TaskFile implements Adapter<FileContents> {
       throw error;
     }
     await this.writeIndex(this.#written.index);
+  }
+
+  /**
+   * What another program wrote is not to be lost. Nor is what it took the place of: all of that is in the new file, which stays
+   * under another name. Lines that were written over are not: they were passed through unread, and may be cut anywhere.
+   */
+  async #refuseWhenChanged(temporary: string): Promise<void> {
+    const change = await this.#changeByOthers();
+    if (!change) return;
+    let kept = '';
+    if (change === 'replaced') {
+      this.#kept ??= `${this.#file}.kept-${Date.now()}`;
+      await renameWithPatience(this.#fs, temporary, this.#kept);
+      kept = `; the store as it would have become is in ${this.#kept}`;
+    }
+    const message = `another program has ${change} the file while it was open; the changes since are kept in its journal`;
+    throw new TaskStoreError('STORE_CORRUPT', message + kept);
+  }
+
+  /** What another program has done to the file. To have taken it away is nothing: the next one holds all that it held. */
+  async #changeByOthers(): Promise<'changed' | 'replaced' | undefined> {
+    const fs = this.#fs;
+    const fd = openExisting(fs, this.#file);
+    if (fd === undefined) return undefined;
+    try {
+      const { dev, ino, size, mtimeMs } = fs.fstatSync(fd);
+      const own = this.#own;
+      const isOwn = dev === own?.dev && ino === own.ino;
+      if (isOwn && size === own.size && mtimeMs === own.mtimeMs) return undefined;
+      // Times and numbers of files change where nothing else does: by `touch`, a backup put back, a network's file system.
+      const isSame = size === (own?.size ?? 0) && (await checksumOf(fs, fd, size)) === (own?.checksum ?? 0);
+      if (isSame) return undefined;
+      return isOwn ? 'changed' : 'replaced';
+    } finally {
+      fs.closeSync(fd);
+    }
   }
 
   /** Whether the file is still the one that this was read from. */
@@ -158,7 +210,16 @@ export async function readContents(
 
 /** Before the first file is written. */
 export function emptySnapshot(): Snapshot {
-  const header = { format: 1, generation: 0, meta: {}, other: {}, native: true, fileSize: 0, fileTime: 0 } as const;
+  const header = {
+    format: 1,
+    generation: 0,
+    meta: {},
+    other: {},
+    native: true,
+    fileSize: 0,
+    fileTime: 0,
+    fileChecksum: 0,
+  } as const;
   return new Snapshot(new IndexBuilder(0).finish({ ...header, seed: randomSeed() }), undefined);
 }
 
@@ -189,6 +250,17 @@ export function setAside(fs: FileSystem, file: string, error: unknown): unknown 
   const copy = keepAside(fs, file);
   const where = copy ? `; it is left as it is, with a copy in ${copy}` : '; it is left as it is';
   return new TaskStoreError('STORE_CORRUPT', `${file}: ${error.message}${where}`, { cause: error.cause ?? error });
+}
+
+async function checksumOf(fs: FileSystem, fd: number, size: number): Promise<number> {
+  const piece = Buffer.allocUnsafe(Math.min(size, 256 * 1024));
+  let checksum = 0;
+  for (let at = 0; at < size; at += piece.length) {
+    const bytes = piece.subarray(0, size - at);
+    await readFullyAsync(fs, fd, bytes, at);
+    checksum = crc32(bytes, checksum);
+  }
+  return checksum;
 }
 
 function randomSeed(): number {

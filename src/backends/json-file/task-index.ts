@@ -37,6 +37,7 @@ export interface IndexHeader {
   readonly seed: number;
   readonly fileSize: number;
   readonly fileTime: number;
+  readonly fileChecksum: number;
   /** What else people wrote at the top of the file. */
   readonly other: Readonly<Record<string, unknown>>;
 }
@@ -148,7 +149,7 @@ export class TaskIndex {
     if (crc32(bytes.subarray(0, -4)) !== bytes.readUInt32LE(bytes.length - 4)) return undefined;
     let at = bytes.readUInt32LE(0);
     const header = JSON.parse(bytes.toString('utf8', 8, at)) as IndexHeader & { rows: number };
-    if (header.format !== 1) return undefined;
+    if (header.format !== 1 || header.fileChecksum === undefined) return undefined;
     const columns = {} as Columns;
     for (const name of wide) {
       columns[name] = new Float64Array(bytes.buffer, bytes.byteOffset + at, header.rows);
