@@ -118,7 +118,10 @@ export interface ExportOptions extends CallOptions {
   readonly callerId?: string | undefined;
 }
 
-/** JSON lines, in pieces cut anywhere (lines without their newlines are not told apart), or stored tasks one by one. */
+/**
+ * JSON lines, in pieces cut anywhere (lines without their newlines are not told apart), or stored tasks one by one. Bytes are read
+ * as UTF-8, as the platform does it: what is none becomes U+FFFD.
+ */
 export type ImportSource = string | Iterable<string | StoredTask> | AsyncIterable<string | StoredTask | Uint8Array>;
 
 export interface ImportOptions extends CallOptions {

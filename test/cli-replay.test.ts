@@ -87,6 +87,7 @@ test('a line that cannot be replayed is reported with file and number; the rest 
     'b.ndjson': [{ upsert: ask('t2') }],
   });
   mkdirSync(join(cwd, 'runs', 'c.ndjson'));
+  writeFileSync(join(cwd, 'runs', 'd.ndjson'), Buffer.from(JSON.stringify({ upsert: ask('é') }), 'latin1'));
   const { status, stdout, stderr } = await replay('runs', '--store', 'a.json');
   expect(status).toBe(1);
   const places = stderr
@@ -94,10 +95,10 @@ test('a line that cannot be replayed is reported with file and number; the rest 
     .split('\n')
     .map((line) => line.split(': ')[0]);
   expect(places.sort()).toEqual(
-    ['a.ndjson:1', ...[3, 4, 5, 6, 7, 9, 10, 11].map((line) => `a.ndjson:${line}`), 'c.ndjson:1'].sort(),
+    ['a.ndjson:1', ...[3, 4, 5, 6, 7, 9, 10, 11].map((line) => `a.ndjson:${line}`), 'c.ndjson:1', 'd.ndjson:1'].sort(),
   );
   expect(stdout).toMatch(/^operations +4$/m);
-  expect(stdout).toMatch(/^lines not replayed +10$/m);
+  expect(stdout).toMatch(/^lines not replayed +11$/m);
   expect(stdout).toMatch(/2 of 2 tasks equal/);
   const { problems } = JSON.parse((await replay('runs', '--json')).stdout);
   expect(problems).toContainEqual({ file: 'a.ndjson', line: 4, message: expect.stringContaining('status.state') });

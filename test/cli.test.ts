@@ -219,6 +219,23 @@ describe('a store file', () => {
     expect(JSON.parse(stdout)).toMatchObject({ imported: 3, failed: [{ line: 2 }, { line: 3 }] });
   });
 
+  test('import refuses a line that is no UTF-8, wherever it is cut, and takes what was meant to be a strange character', async () => {
+    const store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+    for (const id of ['é', '\ufffd', '\ud800', 'last é']) await store.upsertTask(ask(id, id));
+    await store.close();
+    const [first = '', ...others] = (await run('export')).stdout.trimEnd().split('\n');
+    // One line in the letters of another time, and an end in the middle of a character.
+    const end = Buffer.from(`\n${others.join('\n')}é`).subarray(0, -1);
+    writeFileSync(join(cwd, 'bad.ndjson'), Buffer.concat([Buffer.from(first, 'latin1'), end]));
+    const { status, stdout, stderr } = await run('import', 'bad.ndjson', '--store', 'new.json', '--json');
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ imported: 2, failed: [{ line: 1 }, { line: 4 }] });
+    expect(stderr).toMatch(/^bad\.ndjson:1: .*no UTF-8.*\nbad\.ndjson:4: .*no UTF-8/m);
+    await using taken = await openTaskStore({ path: join(cwd, 'new.json') });
+    const { tasks } = await taken.listTasks();
+    expect(tasks.map(({ id }) => id).sort()).toEqual(['\ud800', '\ufffd']);
+  });
+
   test('prune deletes finished tasks only', async () => {
     await makeStore();
     const pruned = await run('prune', '--older-than', '2999-01-01', '--json');

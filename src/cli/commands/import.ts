@@ -3,6 +3,7 @@ import { openTaskStore } from '../../json-file.ts';
 import { defineCommand, exit, UsageError } from '../command.ts';
 import { jsonHelp, jsonOption, storeHelp, storeOption, useStore } from '../store-file.ts';
 import { toNumber, toSize } from '../terminal.ts';
+import { utf8Text } from '../utf8-text.ts';
 
 export const importCommand = defineCommand({
   name: 'import',
@@ -35,10 +36,14 @@ Examples
           yield piece as Buffer;
         }
       }
-      const result = await store.importTasks(pieces(), { onConflict: values.replace ? 'replace' : 'skip' });
+      const notUtf8 = new Set<number>();
+      const text = utf8Text(pieces(), (line) => notUtf8.add(line));
+      const result = await store.importTasks(text, { onConflict: values.replace ? 'replace' : 'skip' });
       progress.end();
       const { imported, skipped } = result;
-      const failed = result.failed.map(({ line, error }) => ({ file, line, code: error.code, message: error.message }));
+      const failed = result.failed.map(({ line, error: { code, message } }) => {
+        return { file, line, code, message: notUtf8.has(line) ? `${message}: it is no UTF-8 text` : message };
+      });
       for (const { line, message } of failed) terminal.note(`${file}:${line}: ${message}`);
       if (values.json) terminal.printJson({ imported, skipped, failed });
       else {

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import type { TaskSendParams, UpdateTaskParams } from '../../core/task.ts';
 import { linesOf } from '../../transfer.ts';
 import { UsageError } from '../command.ts';
+import { utf8Text } from '../utf8-text.ts';
 
 export interface Run {
   readonly name: string;
@@ -36,7 +37,8 @@ function namesIn(folder: string): string[] {
 function toRun(file: string): Run {
   return {
     name: basename(file),
-    lines: () => linesOf(createReadStream(file)) as AsyncIterable<string>,
+    // What is said of a line that is not JSON will do.
+    lines: () => linesOf(utf8Text(createReadStream(file), () => {})) as AsyncIterable<string>,
   };
 }
 
