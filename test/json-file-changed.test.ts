@@ -220,3 +220,32 @@ it('a folder that could not be synced once is no change by others', async () => 
   await using again = await open(path);
   expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'e']);
 });
+
+it.each([
+  { why: 'the disk fails', known: false, code: 'IO_ERROR' },
+  { why: 'the disk fails', known: true, code: 'IO_ERROR' },
+  { why: 'the file was written over', known: false, code: 'STORE_CORRUPT' },
+  { why: 'the file was written over', known: true, code: 'STORE_CORRUPT' },
+])(
+  'what cannot be read any more, for $why, is told as such by every call: heads known $known',
+  async ({ known, code }) => {
+    const path = await closedStore(20_000);
+    let fails = false;
+    const readSync = ((...args: Parameters<typeof nodeFs.readSync>) => {
+      if (fails) throw Object.assign(new Error('EIO: simulated'), { code: 'EIO' });
+      return nodeFs.readSync(...args);
+    }) as FileSystem['readSync'];
+    const store = await open(path, { fs: { ...nodeFs, readSync } });
+    if (known) await store.listTasks();
+    const text = readFileSync(path);
+    fails = code === 'IO_ERROR';
+    if (!fails) writeFileSync(path, Buffer.alloc(text.length, '#'));
+    const expected = { name: 'TaskStoreError', code };
+    if (!known) await expect(store.listTasks()).rejects.toMatchObject({ ...expected, operation: 'listTasks' });
+    await expect(store.getTask('a')).rejects.toMatchObject({ ...expected, operation: 'getTask', taskId: 'a' });
+    await expect(store.exportTasks().next()).rejects.toMatchObject(expected);
+    fails = false;
+    writeFileSync(path, text);
+    await store.close();
+  },
+);

@@ -20,27 +20,16 @@ export class Snapshot {
   }
 
   load(row: number): CleanEntry {
-    try {
-      return this.#load(row);
-    } catch (error) {
-      const place = `the task at byte ${this.index.columns.offset[row]}`;
-      throw error instanceof SyntaxError
-        ? new TaskStoreError('STORE_CORRUPT', `${place} is not JSON`, { cause: error })
-        : error;
-    }
-  }
-
-  #load(row: number): CleanEntry {
     const file = this.#file();
     const { offset, length } = this.#line(row);
     const layout = this.index.layout(row);
     if (layout) {
-      const head = parseHead(file.read(offset, layout.headLength).toString(), layout);
+      const head = file.parse(offset, layout.headLength, (text) => parseHead(text, layout));
       const entry = new CleanEntry(head, row, 0);
       entry.base = file.tail({ offset, length }, layout, countsOf(head));
       return entry;
     }
-    const parsed = parseLine(file.read(offset, length).toString());
+    const parsed = file.parse(offset, length, parseLine);
     const entry = new CleanEntry(parsed.head, row, length);
     entry.messages = parsed.messages as typeof entry.messages;
     entry.parts = parsed.parts as typeof entry.parts;

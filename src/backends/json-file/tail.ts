@@ -1,6 +1,7 @@
 /** The items of a task that lie somewhere already: in the file, or in changes that are being folded into it. */
+import { toTaskStoreError } from '../../core/errors.ts';
 import type { Message, Part } from '../../core/task.ts';
-import { closeLater, type FileSystem, readFully } from './file-system.ts';
+import { closeLater, type FileSystem, ioError, readFully } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { type Layout, MARK_STEP, type ParsedTask, parseLine, type Section } from './stored-line.ts';
 
@@ -39,8 +40,22 @@ export class SnapshotFile {
     return this.fs.fstatSync(this.fd).size;
   }
 
-  read(start: number, length: number): Buffer {
-    return readFully(this.fs, this.fd, start, length);
+  /** What stands there, as `parse` understands it, which fails where another program has written over it. */
+  parse<T>(start: number, length: number, parse: (text: string) => T): T {
+    const text = this.#read(start, length).toString();
+    try {
+      return parse(text);
+    } catch (error) {
+      throw toTaskStoreError(error, 'STORE_CORRUPT', `what stands at byte ${start} is no task that was written there`);
+    }
+  }
+
+  #read(start: number, length: number): Buffer {
+    try {
+      return readFully(this.fs, this.fd, start, length);
+    } catch (error) {
+      throw ioError(error, 'the file cannot be read');
+    }
   }
 
   retire(): void {
@@ -107,7 +122,7 @@ export class StoredTail implements Tail, LineRange {
   whole(): ParsedTask {
     let parsed = this.#parsed?.deref();
     if (!parsed) {
-      parsed = parseLine(this.file.read(this.offset, this.length).toString());
+      parsed = this.file.parse(this.offset, this.length, parseLine);
       this.#parsed = new WeakRef(parsed);
     }
     return parsed;
@@ -129,7 +144,7 @@ export class StoredTail implements Tail, LineRange {
     const next = marks[Math.ceil(to / MARK_STEP)];
     // The next item's mark stands behind the comma that ends this stretch.
     const last = next === undefined ? end : start + next - 1;
-    return freezeJson(JSON.parse(`[${this.file.read(this.offset + first, last - first).toString()}]`));
+    return this.file.parse(this.offset + first, last - first, (text) => freezeJson(JSON.parse(`[${text}]`)));
   }
 }
 
