@@ -101,6 +101,22 @@ it('takes over from another machine, or container, when it is silent, not while 
   lock.release();
 });
 
+it('takes no machine for this one that has its name alone, and at once what this one left before it was started anew', async () => {
+  const path = newFile();
+  const probe = await FileLock.acquire(path);
+  const [name = ''] = readdirSync(`${path}.lock`);
+  const own = JSON.parse(readFileSync(join(`${path}.lock`, name), 'utf8'));
+  probe.release();
+  // No process here has this number.
+  const left = { ...own, pid: 999_999_999, started: 'another:1', boot: 'another' };
+  leaveLock(path, '999999999-there', left);
+  const living = setInterval(() => utimesSync(join(`${path}.lock`, '999999999-there'), new Date(), new Date()), 5);
+  await expect(FileLock.acquire(path, 800)).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+  clearInterval(living);
+  utimesSync(join(`${path}.lock`, '999999999-there'), 1, 1);
+  (await FileLock.acquire(path, 1_000_000)).release();
+});
+
 it('shows signs of life for as long as it is held, and none afterwards', async () => {
   const path = newFile();
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });

@@ -20,7 +20,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 import path from 'node:path';
 import { TaskStoreError } from '../../core/errors.ts';
 import { errorCode } from './file-system.ts';
@@ -39,6 +39,8 @@ interface Holder {
   /** When the thread, or the process, began, in whatever form the system tells it; numbers are used again. */
   readonly started: string;
   readonly host: string;
+  /** The system's name for the time since it was started, which no other machine has; '' where it does not tell. */
+  readonly boot: string;
   /** Pids mean something within one of these only. */
   readonly pidSpace: string;
   readonly held: boolean;
@@ -139,20 +141,26 @@ function readHolder(file: string): Holder | undefined {
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     const pid = Number.parseInt(path.basename(file), 10);
-    return { pid, started: '', host: hostname(), pidSpace: pidSpace(), held: false };
+    return { pid, started: '', host: hostname(), boot: bootId(), pidSpace: pidSpace(), held: false };
   }
 }
 
 async function isAlive(
-  { pid, thread, started, host, pidSpace }: Holder,
+  { pid, thread, started, host, boot, pidSpace }: Holder,
   file: string,
   me: Holder,
   silenceMs: number,
 ): Promise<boolean> {
-  // In another container the same pid is another process.
-  if (host !== me.host || pidSpace !== me.pidSpace) return keepsTouching(file, silenceMs);
+  // In another container the same pid is another process, and another machine may have this one's name.
+  const isHere = host === me.host && pidSpace === me.pidSpace && (boot === me.boot || isFromBeforeBoot(file));
+  if (!isHere) return keepsTouching(file, silenceMs);
   const since = startOf(pid, thread);
   return since !== undefined && (started === '' || since === started);
+}
+
+/** Then this machine has been started since: whoever lived then does not any more. */
+function isFromBeforeBoot(file: string): boolean {
+  return (touched(file) ?? 0) < Date.now() - uptime() * 1000;
 }
 
 async function keepsTouching(file: string, silenceMs: number): Promise<boolean> {
@@ -188,7 +196,8 @@ function unlinkQuietly(file: string): void {
 function describeProcess(): Omit<Holder, 'held'> {
   const { pid } = process;
   const thread = currentThread();
-  return { pid, thread, started: startOf(pid, thread) ?? '', host: hostname(), pidSpace: pidSpace() };
+  const started = startOf(pid, thread) ?? '';
+  return { pid, thread, started, host: hostname(), boot: bootId(), pidSpace: pidSpace() };
 }
 
 /** A worker that ends without `close` leaves its lock behind in a process that lives on. */
@@ -197,6 +206,14 @@ function currentThread(): number | undefined {
     return Number(path.basename(readlinkSync('/proc/thread-self'))) || undefined;
   } catch {
     return undefined;
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
   }
 }
 
@@ -231,7 +248,7 @@ function startOnLinux(pid: number, thread: number | undefined): string | undefin
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state] = fields;
     if (state === 'Z' || state === 'X') return undefined;
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}:${fields[19]}`;
+    return `${bootId()}:${fields[19]}`;
   } catch (error) {
     return errorCode(error) === 'ENOENT' || errorCode(error) === 'ESRCH' ? undefined : '';
   }
