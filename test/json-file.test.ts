@@ -1,5 +1,6 @@
 import nodeFs, {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -120,6 +121,18 @@ describe('the file', () => {
     expect(statSync(journalOf(path)).mode & 0o777).toBe(0o600);
     await store.close();
     expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it.runIf(process.getuid?.() === 0)('stays its owner’s, though root changes it', async () => {
+    const path = await closedStore();
+    const owner = { uid: 4321, gid: 1234 };
+    chmodSync(path, 0o600);
+    chownSync(path, owner.uid, owner.gid);
+    const store = await open(path);
+    await store.upsertTask({ id: 'new', message: say('hello') });
+    expect(statSync(journalOf(path))).toMatchObject(owner);
+    await store.close();
+    for (const file of [path, `${path}.index`]) expect(statSync(file)).toMatchObject(owner);
   });
 
   it.each(['', 'a\0b', 5, new URL('file:///tasks.json')])('cannot lie at %j', async (path) => {

@@ -1,5 +1,5 @@
 /** The few file operations that the backend needs, and how their failures are named. */
-import nodeFs from 'node:fs';
+import nodeFs, { type Stats } from 'node:fs';
 import path from 'node:path';
 import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
 
@@ -10,6 +10,7 @@ export type FileSystem = Pick<
   | 'close'
   | 'closeSync'
   | 'fstatSync'
+  | 'fchownSync'
   | 'readSync'
   | 'read'
   | 'writeSync'
@@ -46,12 +47,27 @@ export function openExisting(fs: FileSystem, file: string, flags: 'r' | 'r+' = '
   }
 }
 
-/** With which rights files beside this one are made: one that was kept from others' eyes stays so. */
-export function modeOf(fs: FileSystem, file: string): number {
-  const fd = openExisting(fs, file);
-  if (fd === undefined) return 0o666;
+/**
+ * Opens a file that is made beside `file`, or to take its place, with its rights: one that was kept from others' eyes stays so.
+ * And with its owner, where we may say so: what root has written its program must be able to read.
+ */
+export function openBeside(fs: FileSystem, file: string, path: string, flags: 'w' | 'w+'): number {
+  const like = statOf(fs, file);
+  const fd = fs.openSync(path, flags, like ? like.mode & 0o777 : 0o666);
   try {
-    return fs.fstatSync(fd).mode & 0o777;
+    const { uid, gid } = fs.fstatSync(fd);
+    if (like && (uid !== like.uid || gid !== like.gid)) fs.fchownSync(fd, like.uid, like.gid);
+  } catch {
+    // Its maker keeps it.
+  }
+  return fd;
+}
+
+function statOf(fs: FileSystem, file: string): Stats | undefined {
+  const fd = openExisting(fs, file);
+  if (fd === undefined) return undefined;
+  try {
+    return fs.fstatSync(fd);
   } finally {
     fs.closeSync(fd);
   }

@@ -3,8 +3,8 @@ import {
   closeLater,
   type FileSystem,
   ioError,
-  modeOf,
   nextTurn,
+  openBeside,
   openExisting,
   readFully,
   removeLater,
@@ -60,7 +60,7 @@ export class Journal {
   /** A new journal of this file, on the disk when this resolves. */
   static async create(fs: FileSystem, of: string, generation: number, reserves: boolean): Promise<Journal> {
     const file = journalPath(of, generation);
-    const fd = fs.openSync(file, 'w+', modeOf(fs, of));
+    const fd = openBeside(fs, of, file, 'w+');
     try {
       const records = [JSON.stringify({ journal: 1, generation } satisfies JournalRecord)];
       const header = Buffer.alloc(frameSpace(records));

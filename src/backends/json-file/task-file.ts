@@ -6,8 +6,8 @@ import {
   errorCode,
   type FileSystem,
   ioError,
-  modeOf,
   nextTurn,
+  openBeside,
   openExisting,
   readFully,
   readFullyAsync,
@@ -77,7 +77,7 @@ export class TaskFile implements Adapter<FileContents> {
     if (!(contents instanceof Fold)) return;
     const fs = this.#fs;
     const temporary = `${this.#file}.tmp`;
-    const fd = fs.openSync(temporary, 'w+', modeOf(fs, this.#file));
+    const fd = openBeside(fs, this.#file, temporary, 'w+');
     try {
       const out = new SlicedWriter(fs, fd);
       await contents.write(out);
@@ -150,7 +150,7 @@ export class TaskFile implements Adapter<FileContents> {
     const fs = this.#fs;
     const temporary = `${this.#file}.index.tmp`;
     try {
-      const fd = fs.openSync(temporary, 'w', modeOf(fs, this.#file));
+      const fd = openBeside(fs, this.#file, temporary, 'w');
       try {
         let position = 0;
         let checksum = 0;
