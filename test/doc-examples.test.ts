@@ -16,6 +16,7 @@ const given: Readonly<Record<string, string>> = {
   report: 'declare function report(error: unknown): void;',
   baseUrl: 'declare const baseUrl: string;',
   apiKey: 'declare const apiKey: string;',
+  myBackend: "declare function myBackend(): import('holdfast').BackendFactory;",
   askForKey: 'declare function askForKey(): Promise<string>;',
   readKey: 'declare function readKey(): string;',
   openTaskStore: "import { openTaskStore } from 'holdfast';",
