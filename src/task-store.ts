@@ -292,10 +292,22 @@ export interface TaskStore extends AsyncDisposable {
    */
   subscribe(listener: (change: TaskChange) => void): () => void;
 
-  /** Every task as one line of JSON (a `StoredTask`), each ending in a newline. For the store's owner: all callers' tasks. */
+  /**
+   * Every task as one line of JSON (a `StoredTask`), each ending in a newline. For the store's owner: all callers' tasks.
+   *
+   * @example
+   * await writeFile('backup.jsonl', store.exportTasks()); // of node:fs/promises; a page makes a Blob of the lines
+   */
   exportTasks(options?: ExportOptions): AsyncIterableIterator<string>;
 
-  /** Takes in what `exportTasks` gave, times and callers included. */
+  /**
+   * Takes in what `exportTasks` gave, times and callers included. What cannot be read is told in the answer and does not
+   * reject.
+   *
+   * @example
+   * const { imported, failed } = await store.importTasks(await file.text()); // a page's File
+   * await store.importTasks(createReadStream('backup.jsonl')); // in Node
+   */
   importTasks(source: ImportSource, options?: ImportOptions): Promise<ImportResult>;
 
   /** Deletes old finished tasks, of every caller; never one with changes that the remote has not got. @returns how many */
