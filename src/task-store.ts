@@ -28,7 +28,8 @@ export interface ReadOptions extends CallOptions, TaskView {
 
 /**
  * Options of a change. Its answer is the whole task unless `historyLength` and `includeArtifacts` ask for less: streaming
- * code that ignores answers passes `{ historyLength: 0, includeArtifacts: false }` where the task is very long.
+ * code that ignores answers passes `{ historyLength: 0, includeArtifacts: false }` where the task is very long. The answer's
+ * `task` is put together when it is first looked at; until then `console.log` shows it as `[Getter/Setter]`.
  */
 export interface WriteOptions extends CallOptions, TaskView {
   /**
