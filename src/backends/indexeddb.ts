@@ -91,6 +91,8 @@ class IndexedDbBackend implements Backend {
     this.#connection.onTaken = look;
     // A page that was put away, and is shown again, has heard nothing in the meantime.
     globalThis.addEventListener?.('pageshow', look, end);
+    // Of one that goes away, others are still to be told what it has done.
+    globalThis.addEventListener?.('pagehide', () => this.#writes.tell(), end);
     return () => end.abort();
   }
 

@@ -268,7 +268,7 @@ function withTimestamp(status: TaskStatus, now: number): TaskStatus {
   return status.timestamp === undefined ? Object.freeze({ ...status, timestamp: isoTime(now) }) : status;
 }
 
-let lastMs = Number.NaN;
+let lastMs: number | undefined;
 let lastIso = '';
 
 /** ISO 8601 with milliseconds. Remembers the last answer: within one millisecond many changes ask for the same. */

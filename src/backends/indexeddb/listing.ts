@@ -34,7 +34,7 @@ export async function listHeads(look: Look, query: HeadQuery): Promise<TaskHead[
         : [answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId))],
     );
   // A session has few tasks.
-  const limit = sessionId === undefined ? query.limit : Number.POSITIVE_INFINITY;
+  const limit = sessionId === undefined ? query.limit : Infinity;
   const heads = await currentHeads(look, limit, (limit) => recall(look, { ...query, limit }, () => read(limit)));
   // There may be far more of them than are asked for.
   const unfolded = takeHeads(overlayOf(await look.view).newestFirst, query);

@@ -48,14 +48,11 @@ export class WriteQueue {
   #waitingSince = 0;
   #untold: Committed[] = [];
   #tellAt = 0;
-  readonly #tell = () => this.#onCommitted(this.#untold.splice(0));
 
   constructor(connection: Connection, replica: Replica, onCommitted: (committed?: readonly Committed[]) => void) {
     this.#connection = connection;
     this.#replica = replica;
     this.#onCommitted = onCommitted;
-    // Of a page that goes away, others are still to be told what it has done.
-    globalThis.addEventListener?.('pagehide', this.#tell);
   }
 
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
@@ -73,7 +70,11 @@ export class WriteQueue {
     while ((this.#replica.givenUp[0] || this.#replica.view.log[0]) && (await this.#fold()));
     await this.#run();
     clearTimeout(this.#pause);
-    globalThis.removeEventListener?.('pagehide', this.#tell);
+  }
+
+  /** Tells others what they have not been told yet. */
+  tell(): void {
+    this.#onCommitted(this.#untold.splice(0));
   }
 
   /** To be called by whoever reads. What is not folded may be another context's, which may be gone. */
@@ -90,7 +91,7 @@ export class WriteQueue {
       while (isOverdue(this.#replica.view) && (await this.#fold()));
       await linger(this.#queue);
       if (this.#queue.length > 0 && performance.now() < this.#tellAt) continue;
-      this.#tell();
+      this.tell();
       this.#tellAt = performance.now() + TELL_MS;
     }
     this.#idle = undefined;
