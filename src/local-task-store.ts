@@ -154,8 +154,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
-    this.#admit('watch', options, taskId);
-    checkCall(taskId, options);
+    this.#admit('watch', options, taskId, () => checkCall(taskId, options));
     const key = keyOf(taskId, options);
     // The caller's own may be changed while this goes on.
     const view = { ...options };
@@ -168,8 +167,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   subscribe(listener: (change: TaskChange) => void): () => void {
-    this.#admit('subscribe', none);
-    return this.#hub.add(listener);
+    return this.#admit('subscribe', none, undefined, () => this.#hub.add(listener));
   }
 
   exportTasks(options: ExportOptions = none): AsyncIterableIterator<string> {
@@ -268,13 +266,16 @@ export class LocalTaskStore implements TaskStore {
     return this.sync;
   }
 
-  #admit(operation: string, options: object, taskId?: string): void {
-    const refuse = (error: unknown) => {
+  /** A call's beginning: the store is open, and `begin` checks what it is given. */
+  #admit<T>(operation: string, options: object, taskId?: string, begin?: () => T): T {
+    try {
+      if (this.#closing) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
+      // From code without types it may be null.
+      if (!options) throw invalidArgument([{ path: [], message: 'expected an object' }]);
+      return begin?.() as T;
+    } catch (error) {
       throw inCall(error, operation, taskId);
-    };
-    if (this.#closing) refuse(new TaskStoreError('STORE_CLOSED', 'the store is closed'));
-    // From code without types it may be null.
-    if (!options) refuse(invalidArgument([{ path: [], message: 'expected an object' }]));
+    }
   }
 
   /** Every call's frame: open, not aborted, counted, its errors named. `finish` makes the answer of what `begin` came to. */

@@ -66,6 +66,9 @@ describe('arguments that are none', () => {
       ['listTasks', null],
       ['exportTasks', null],
       ['prune'],
+      ['watch'],
+      ['watch', ''],
+      ...[undefined, null, {}].map((listener): [string, unknown] => ['subscribe', listener]),
       ...[undefined, 5, new Blob(['x'])].map((source): [string, unknown] => ['importTasks', source]),
       ['importTasks', '', null],
     ];

@@ -1,3 +1,7 @@
+import { check, is } from './shape.ts';
+
+const listenerShape = is((listener) => typeof listener === 'function', 'a function');
+
 /** Those who want to be told of something. */
 export class Listeners<T> {
   readonly #listeners = new Set<(news: T) => void>();
@@ -8,6 +12,7 @@ export class Listeners<T> {
 
   /** Ends with the returned function. */
   add(listener: (news: T) => void): () => void {
+    check(listenerShape, listener);
     // A wrapper of its own for each call, so that one function added twice is told twice and ends twice.
     const own = (news: T) => listener(news);
     this.#listeners.add(own);
