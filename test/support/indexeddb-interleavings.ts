@@ -686,6 +686,26 @@ export function testInterleavings(): void {
     for (const store of [one, other, await open(name)]) expect(await texts(store)).toEqual(['anew']);
   });
 
+  it('a task taken out on a full disk is found gone by others, though who did it was no more a moment later', async () => {
+    const name = newName();
+    const [one, other] = [await open(name), await open(name)];
+    for (const id of ['t', 'u']) await one.upsertTask({ id, message: say('first') });
+    await texts(other);
+    const restore = fillDisk();
+    let speak = () => {};
+    const end = onWrite((tx) => {
+      if (!tx.objectStoreNames.contains('tasks')) return;
+      tx.addEventListener('complete', () => {
+        speak = patch(BroadcastChannel.prototype, 'postMessage', () => () => {});
+      });
+    });
+    expect(await one.deleteTask('t')).toBe(true);
+    end();
+    speak();
+    restore();
+    await expect.poll(() => texts(other)).toBe(undefined);
+  });
+
   it('a task taken out on a full disk is found gone by a page that was put away, and is shown again', async () => {
     const name = newName();
     const [one, other] = [await open(name), await open(name)];

@@ -175,14 +175,14 @@ export class WriteQueue {
           for (const [name, { task }] of written) if (task || !(await erase(tx, view, name))) throw full;
           // Where nothing is found after a try whose end was not seen, that has taken effect.
           if (!tried || written.size > 0) tried = results;
+          // Others build on it until they look, which waits for the end: told now, they look even if this context is no more.
+          this.#onCommitted();
           return tried;
         },
       );
       this.#answer([commit], outcome);
     } finally {
       this.#replica.forget();
-      // Others build on it until they look, and it may have come about though its end was not seen.
-      if (tried) this.#onCommitted();
     }
   }
 
