@@ -365,6 +365,15 @@ describe('storage that is not to be had', () => {
   it('cleared under an open store is begun anew', { timeout: 40_000, retry: 2 }, async () => {
     const page = await openPage(context, site.url);
     await appendFromPage(page, 'a', 20);
+    await page.evaluate(async () => {
+      const watched = (await Holdfast.openTaskStore({ name: 'site' })).watch('t');
+      await watched.next();
+      const settle = () => {
+        document.title = 'heard';
+      };
+      // It ends, or fails where it asks while the browser is not through.
+      watched.next().then(settle, settle);
+    });
     const browser = await context.newCDPSession(page);
     // Not waited for: it answers before it is through, and refuses what is opened until then.
     browser
@@ -376,6 +385,7 @@ describe('storage that is not to be had', () => {
       return (await Promise.race([indexedDB.databases(), unanswered])).length;
     };
     await expect.poll(() => page.evaluate(countDatabases)).toBe(0);
+    await expect.poll(() => page.title()).toBe('heard');
     await appendFromPage(page, 'b', 20);
     expectAll(await textsIn(page), 'b', 20);
   });

@@ -104,6 +104,18 @@ export function testIndexedDbCases(): void {
       expect(await texts(store, 't')).toEqual(['first', 'kept']);
     });
 
+    it('whose transaction was ended since the page stood still amid it, and others waited, is used again', async () => {
+      const store = await open();
+      await create(store, 't');
+      const restore = onWrite((transaction) => {
+        restore();
+        Object.defineProperty(transaction, 'error', { value: new DOMException('', 'TimeoutError') });
+        transaction.abort();
+      });
+      await append(store, 't', 'written');
+      expect(await texts(store, 't')).toEqual(['first', 'written']);
+    });
+
     it('that could not be opened anew is tried again by the next call', async () => {
       const store = await open();
       await create(store, 't');

@@ -11,10 +11,10 @@ import { openDatabase } from './schema.ts';
 const ATTEMPTS = 4;
 
 /** What fails so was, by all signs, cut off from the database: its end is unknown, and another connection may do better. */
-const cutOff = ['AbortError', 'InvalidStateError', 'TransactionInactiveError', 'UnknownError'];
+const cutOff = ['AbortError', 'InvalidStateError', 'TimeoutError', 'TransactionInactiveError', 'UnknownError'];
 
 export class Connection {
-  /** Called when another context deletes the database or raises its version: whoever asks again finds out which. */
+  /** Called when the database is deleted or its version raised, or the site's data cleared: whoever asks again finds out. */
   declare onTaken?: () => void;
   readonly #name: string;
   readonly #limit: Limit;

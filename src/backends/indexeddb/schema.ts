@@ -103,12 +103,14 @@ export interface Schema extends DBSchema {
 export const TASK_STORES = ['journal', 'tasks', 'segments'];
 
 /**
- * Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal. `blocking` is called when another
- * context wants to upgrade or delete, and waits for this connection to be closed.
+ * Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal. `taken` is called when another
+ * context wants to upgrade or delete, and waits for this connection to be closed, and when the browser has closed it, as
+ * it does where the user clears the site's data.
  */
-export function openDatabase(name: string, blocking: () => void): Promise<IDBPDatabase<Schema>> {
+export function openDatabase(name: string, taken: () => void): Promise<IDBPDatabase<Schema>> {
   return openDB<Schema>(name, VERSION, {
-    blocking,
+    blocking: taken,
+    terminated: taken,
     upgrade(db, from) {
       db.createObjectStore('journal');
       if (from > 0) return;
