@@ -5,11 +5,11 @@
 import type { Backend, Committed } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { untilAborted } from './core/abort.ts';
-import { inCall, invalidArgument, TaskStoreError } from './core/errors.ts';
+import { inCall, TaskStoreError } from './core/errors.ts';
 import { type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head.ts';
 import { selectNothing, selectView, type TaskRecord, type TaskView, toStoredTask } from './core/record.ts';
 import { type Command, reduce, type Tracking } from './core/reduce.ts';
-import { check, validate } from './core/shape.ts';
+import { check, object, validate } from './core/shape.ts';
 import {
   callShape,
   listQueryShape,
@@ -271,7 +271,7 @@ export class LocalTaskStore implements TaskStore {
     try {
       if (this.#closing) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
       // From code without types it may be null.
-      if (!options) throw invalidArgument([{ path: [], message: 'expected an object' }]);
+      if (!options) check(object({}), options);
       return begin?.() as T;
     } catch (error) {
       throw inCall(error, operation, taskId);
