@@ -38,7 +38,7 @@ function codeOf(status: number, error: unknown): TaskStoreErrorCode {
 
 /** Seconds, or a date. */
 function retryAfter(headers: Headers): number | undefined {
-  const value = headers.get('retry-after') || 'none';
+  const value = headers.get('retry-after') as string;
   const ms = Number(value) * 1000 || Date.parse(value) - Date.now();
   return ms > 0 ? ms : undefined;
 }

@@ -21,9 +21,8 @@ export interface RemoteTask {
   readonly updatedAt: string;
 }
 
-/** Reads a TaskResponse. Throws where `answer` is none. */
-export function readTaskResponse(answer: unknown): RemoteTask {
-  const row = answer as Json & { id: string };
+/** Reads a TaskResponse. Throws where `row` is none. */
+export function readTaskResponse(row: Json & { id: string }): RemoteTask {
   check(id, row.id);
   const createdAt = toIso(row.created_at);
   const updatedAt = toIso(row.updated_at);

@@ -80,8 +80,8 @@ function withIndex(artifact: Artifact): Artifact {
  * surrogate pair: such an id is written as JSON behind a bare `=`, which our endpoint understands.
  */
 export function encodeId(id: string): string {
-  const isPlain = id !== '.' && id !== '..' && !/\p{Surrogate}/u.test(id);
-  return isPlain ? encodeURIComponent(id) : `=${encodeURIComponent(JSON.stringify(id))}`;
+  const isSpecial = /^\.\.?$|\p{Surrogate}/u.test(id);
+  return isSpecial ? `=${encodeURIComponent(JSON.stringify(id))}` : encodeURIComponent(id);
 }
 
 // What breaks the server.
@@ -101,7 +101,7 @@ export function assertSendable(body: Json, taskId: string): void {
 
 function pathToFlaw(value: object, depth: number): string | undefined {
   for (const [key, field] of Object.entries(value)) {
-    const isNested = typeof field === 'object' && field !== null;
+    const isNested = field && typeof field === 'object';
     const isFlaw = /[\0\p{Surrogate}]/u.test(typeof field === 'string' ? `${key} ${field}` : key);
     if (isFlaw || (isNested && depth >= MAX_NESTING)) return key;
     const path = isNested && pathToFlaw(field, depth + 1);

@@ -136,9 +136,9 @@ function readTail(
   prefix: string,
   was: string,
 ) {
-  const { remote, ...known } = from ?? start;
-  let { local, own } = known;
+  let { local, own } = from ?? start;
   const there = items ?? [];
+  const { remote } = from ?? start;
   if (there.length < remote) throw conflict(lost);
   const woven = ours.slice(0, local);
   let isForeign = false;

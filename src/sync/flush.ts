@@ -45,10 +45,8 @@ export function flush(
       await change;
     }
   };
-  const late = () => {
-    const details = { operation: 'flush', taskId, cause: sync.status.lastError };
-    return new TaskStoreError('REMOTE_UNREACHABLE', 'not all reached the remote in time', details);
-  };
+  const late = () =>
+    new TaskStoreError('REMOTE_UNREACHABLE', 'not all reached the remote in time', { cause: sync.status.lastError });
   return inTime(arrive, timeoutMs, late, signal, later);
 }
 

@@ -27,8 +27,8 @@ export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
  * themselves whose they are; those that a store without sync makes are from here on of this leader's identity.
  */
 export async function settleIdentity({ port, identity }: SyncContext, isElected: boolean): Promise<number> {
-  const meta = ((await port.getMeta(SYNC_META)) ?? {}) as Partial<Meta>;
-  const { isAdopted = false, identity: before, term: last = 0 } = meta;
+  const meta = (await port.getMeta(SYNC_META)) as Partial<Meta> | undefined;
+  const { isAdopted = false, identity: before, term: last = 0 } = meta ?? {};
   const term = last + Number(isElected);
   if (!isAdopted || before !== identity || isElected) await port.setMeta(SYNC_META, { identity, term, isAdopted });
   if (isAdopted) return term;

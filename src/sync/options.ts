@@ -87,9 +87,9 @@ export function settingsOf(options: SyncOptions): Settings {
 function listenToPage(wake: () => void): () => void {
   const here = globalThis as Partial<typeof globalThis>;
   const end = new AbortController();
-  const { signal } = end;
-  here.addEventListener?.('online', wake, { signal });
-  here.addEventListener?.('visibilitychange', () => document.hidden || wake(), { signal });
+  // As options it gives its signal.
+  here.addEventListener?.('online', wake, end);
+  here.addEventListener?.('visibilitychange', () => document.hidden || wake(), end);
   return () => end.abort();
 }
 

@@ -99,7 +99,8 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   let isFull = false;
   /** At least one item always goes; after one that is too much, none. */
   const take = (item: unknown) => {
-    const size = isFull ? 0 : sizeOf(item);
+    // On the wire, its tag and second spellings included: never too few for text of any language.
+    const size = isFull ? 0 : new TextEncoder().encode(JSON.stringify(item)).length + 160;
     isFull ||= items > 0 && bytes + size > maxBytes;
     if (isFull) return false;
     bytes += size;
@@ -159,9 +160,4 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     bytes,
     isHungry: !isFull,
   };
-}
-
-/** Bytes of an item on the wire, its tag and second spellings included: never too few for text of any language. */
-function sizeOf(item: unknown): number {
-  return new TextEncoder().encode(JSON.stringify(item)).length + 160;
 }

@@ -106,7 +106,8 @@ export class PushLoop {
     this.#isFilling = true;
     try {
       if (this.#isDirty && !this.isFree) await this.#refill();
-      while (this.#mayPush()) {
+      // While the remote fails, one request at a time finds out when it is back.
+      while (this.isFree && this.#busy < (this.#remote.failures > 0 ? 1 : this.#context.concurrency)) {
         const task = this.#nextReady();
         if (task) task.work = this.#push(task);
         else if (this.#isDirty) await this.#refill();
@@ -127,11 +128,6 @@ export class PushLoop {
 
   #now(): number {
     return this.#context.port.environment.now();
-  }
-
-  #mayPush(): boolean {
-    // While the remote fails, one request at a time finds out when it is back.
-    return this.isFree && this.#busy < (this.#remote.failures > 0 ? 1 : this.#context.concurrency);
   }
 
   /** In turns, so that tasks that always have more do not hold up the others. */

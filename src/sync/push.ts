@@ -81,20 +81,20 @@ async function pushNext(
   try {
     return await exchange(context, noted, request, { head, at });
   } catch (cause) {
-    const error = cause as TaskStoreError;
-    const isTooLarge = error.status === 413;
+    const { status, code } = cause as TaskStoreError;
+    const isTooLarge = status === 413;
     // The remote has certainly not taken it, and need not be asked.
-    const isOut = !isTooLarge && error.status !== 429 && error.code !== 'UNAUTHORIZED';
+    const isOut = !isTooLarge && status !== 429 && code !== 'UNAUTHORIZED';
     // Where that cannot be noted it is asked all the same; what the remote wants is to be heard.
     const after = isOut ? undefined : await noteFields(context, noted, { target: undefined }).catch(() => undefined);
     if (isTooLarge && items > 1) {
       task.maxBytes = bytes >> 1;
       return after;
     }
-    if (isTooLarge || blameFor(error) !== 'request') throw error;
+    if (isTooLarge || blameFor(cause as TaskStoreError) !== 'request') throw cause;
     // An earlier attempt may have arrived in the meantime, and be why this one was refused.
     const asked = await ask(context, noted);
-    if (asked && progressOf(stateOf(asked)) === progressOf(state)) throw error;
+    if (asked && progressOf(stateOf(asked)) === progressOf(state)) throw cause;
     return asked;
   }
 }

@@ -9,7 +9,7 @@ const BASE_MS = 500;
  * the remote asked for, and never over the cap.
  */
 export function delayAfter(failures: number, { retryAfterMs = 0 }: TaskStoreError, random: number, capMs: number) {
-  const jitter = random * Math.min(capMs, BASE_MS * 2 ** Math.min(failures, 40));
+  const jitter = random * Math.min(capMs, BASE_MS * 2 ** failures);
   return {
     ms: Math.min(capMs, Math.max(jitter, retryAfterMs)),
     /** The remote named the time itself, so that a network coming back does not end it. */

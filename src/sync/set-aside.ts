@@ -4,11 +4,10 @@ import type { StorePort } from '../store-port.ts';
 import type { BlockedTask } from '../task-store.ts';
 import { conflictOf, errorOf, markOf, note, type SyncState, start, unseenOf } from './state.ts';
 
-/** More heads than any store has. */
-const ALL = 2 ** 31;
-
 export async function listBlocked(port: StorePort, identity: string): Promise<BlockedTask[]> {
-  const blocked = (await port.pending(ALL)).map((head) => ({ ...head.key, error: errorOf(head, identity) }));
+  // More than any store has.
+  const heads = await port.pending(2 ** 31);
+  const blocked = heads.map((head) => ({ ...head.key, error: errorOf(head, identity) }));
   return blocked.filter(({ error }) => error) as BlockedTask[];
 }
 

@@ -156,9 +156,8 @@ export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefine
 export function conflictOf(head: TaskHead, ours: string): TaskStoreError | undefined {
   const state = stateOf(head);
   const { identity = ours } = state;
-  if (identity !== ours) return new TaskStoreError('CONFLICT', `these changes belong to ${identity}`, head.key);
-  if (!wasReplaced(state)) return undefined;
-  return new TaskStoreError('CONFLICT', 'it was replaced; the remote can only be added to', head.key);
+  if (identity !== ours) return conflict(`these changes belong to ${identity}`, head.key);
+  return wasReplaced(state) ? conflict('it was replaced; the remote can only be added to', head.key) : undefined;
 }
 
 /** What a request that the remote has taken moves on. */
@@ -187,6 +186,6 @@ export function note(
   return port.transact(key, command, { select, source: 'remote' });
 }
 
-export function conflict(message: string): TaskStoreError {
-  return new TaskStoreError('CONFLICT', message);
+export function conflict(message: string, key?: TaskKey): TaskStoreError {
+  return new TaskStoreError('CONFLICT', message, key);
 }

@@ -117,10 +117,10 @@ export class ElkarSync implements TaskSync {
 
   resume(): void {
     // The leader asks its own key again, which may be older than the one that whoever resumes has got.
-    if (this.#election && !this.#loop && isKeyRefused(this.#status)) {
+    if (!this.#loop && isKeyRefused(this.#status)) {
       this.#isTaking = true;
       this.#heard = undefined;
-      this.#election.steal();
+      this.#election?.steal();
     }
     this.#say('resume');
   }
@@ -138,7 +138,6 @@ export class ElkarSync implements TaskSync {
   }
 
   async stop(): Promise<void> {
-    if (this.#isStopped) return;
     this.#isStopped = true;
     this.#ends.tell();
     await this.#yield();
