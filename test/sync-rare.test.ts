@@ -221,3 +221,26 @@ describe('a clock that is turned back', () => {
     expect(isFlushed).toBe(true);
   });
 });
+
+test('a pull of a task that is pushed all the time ends, with what others wrote', async () => {
+  const { world, store, sync } = await opened();
+  await store.upsertTask({ id: 'a', message: says('1') });
+  await world.run();
+  world.faults.push('hold');
+  await world.send('PUT', '/tasks/a', { caller_id: 'holdfast', new_messages: [says('theirs')] });
+  let isPulled = false;
+  const pulled = sync.pull('a').then(() => {
+    isPulled = true;
+  });
+  await world.rest();
+  // Each answer of the pull comes when a push has gone on from there.
+  for (let n = 2; n < 10 && !isPulled; n++) {
+    await store.updateTask('a', { newMessages: [says(`${n}`)] });
+    await world.run();
+    world.faults.push('hold');
+    await world.release(1);
+  }
+  expect(isPulled).toBe(true);
+  await pulled;
+  expect((await store.getTask('a'))?.task.history?.map(textOf).slice(0, 3)).toEqual(['1', 'theirs', '2']);
+});

@@ -15,7 +15,7 @@ import { pullUnfinished } from './poll.ts';
 import { ask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { conflictOf, readHead } from './state.ts';
+import { conflictOf, progressOf, readHead, stateOf } from './state.ts';
 
 /** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
@@ -95,12 +95,14 @@ export class ElkarSync implements TaskSync {
 
   pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
     const bringIn = async (signal: AbortSignal) => {
+      const seen = new Set<string>();
       let head: TaskHead;
       do {
         head = await this.#find(taskId, options);
         const error = conflictOf(head, this.#context.identity);
         if (error) throw error;
-      } while (!(await ask({ ...this.#context, signal }, head)));
+        // The second push to be answered meanwhile was sent after this began, and its answer tells as much.
+      } while (seen.add(progressOf(stateOf(head))).size < 3 && !(await ask({ ...this.#context, signal }, head)));
       this.#publish();
     };
     // Its time is that of sync itself.
