@@ -244,3 +244,16 @@ test('a pull of a task that is pushed all the time ends, with what others wrote'
   await pulled;
   expect((await store.getTask('a'))?.task.history?.map(textOf).slice(0, 3)).toEqual(['1', 'theirs', '2']);
 });
+
+test('what waits for the remote goes up as soon as a pull has found it again', async () => {
+  const { world, store, sync } = await opened();
+  await store.upsertTask({ id: 'a', message: says('1') });
+  await world.run();
+  world.faults.push(...Array(20).fill('drop-request'));
+  await store.updateTask('a', { newMessages: [says('2')] });
+  while (world.faults.length > 0) await world.run(1);
+  await sync.pull('a');
+  await world.rest();
+  expect((await world.remoteTask('a'))?.task.history?.map(textOf)).toEqual(['1', '2']);
+  expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+});

@@ -94,6 +94,7 @@ export class ElkarSync implements TaskSync {
   }
 
   pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
+    const { state } = this.#status;
     const bringIn = async (signal: AbortSignal) => {
       const seen = new Set<string>();
       let head: TaskHead;
@@ -103,6 +104,8 @@ export class ElkarSync implements TaskSync {
         if (error) throw error;
         // The second push to be answered meanwhile was sent after this began, and its answer tells as much.
       } while (seen.add(progressOf(stateOf(head))).size < 3 && !(await ask({ ...this.#context, signal }, head)));
+      // What waits for the remote need not wait any longer.
+      if (state === 'offline') this.#say('hurry');
       this.#publish();
     };
     // Its time is that of sync itself.
