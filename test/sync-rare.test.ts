@@ -257,3 +257,17 @@ test('what waits for the remote goes up as soon as a pull has found it again', a
   expect((await world.remoteTask('a'))?.task.history?.map(textOf)).toEqual(['1', '2']);
   expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
 });
+
+test('who subscribes is told that sync cannot start, and that it has', async () => {
+  const elkar = elkarImitation();
+  const world = new SyncWorld(elkar.handle);
+  world.refusals.setMeta = 1e9;
+  const store = await world.open();
+  const told: (string | undefined)[] = [];
+  store.sync?.subscribe(({ lastError }) => told.push(lastError?.code));
+  await world.run(5);
+  expect(told).toEqual(['STORE_TIMEOUT']);
+  world.refusals.setMeta = 0;
+  await world.run();
+  expect(told.at(-1)).toBeUndefined();
+});

@@ -174,7 +174,8 @@ export class ElkarSync implements TaskSync {
       await this.#loop.fill();
     } catch (error) {
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
-      this.#status = { ...this.#status, lastError: toTaskStoreError(error, 'IO_ERROR', 'sync cannot start') };
+      this.#heard = { ...this.#status, lastError: toTaskStoreError(error, 'IO_ERROR', 'sync cannot start') };
+      this.#publish();
       await this.#sleep(1000);
       if (!signal.aborted) await this.#lead();
     }
