@@ -132,6 +132,51 @@ describe('a replaced task that was given up', () => {
   });
 });
 
+describe('an import that changes what the remote has, given up,', () => {
+  async function imported(change: Partial<Task>) {
+    const { world, store, sync } = await opened();
+    const artifactsUpdates = [{ index: 0, parts: [part('a')] }];
+    await store.updateTask('t1', { newMessages: [says('2'), says('3')], artifactsUpdates });
+    await world.run();
+    const stored = (await store.getTask('t1')) as StoredTask;
+    world.tick(5);
+    const task = { ...stored.task, ...change, history: [says('1', 'user'), says('two'), says('3')] };
+    await store.importTasks([{ ...stored, task }], { onConflict: 'replace' });
+    await world.run();
+    expect(await sync.blocked()).toMatchObject(conflict);
+    await sync.discard('t1');
+    await store.updateTask('t1', { newMessages: [says('4')] });
+    await world.run();
+    expect(await sync.blocked()).toEqual([]);
+    return { world, store, sync };
+  }
+
+  test('goes on from what it is', async () => {
+    const { world, store, sync } = await imported({});
+    await store.updateTask('t1', { newMessages: [says('5')], artifactsUpdates: [{ index: 0, parts: [part('b')] }] });
+    await world.run();
+    await sync.pull('t1');
+    const here = (await store.getTask('t1'))?.task;
+    const there = (await world.remoteTask('t1'))?.task;
+    expect([texts(here), texts(there)]).toEqual([
+      ['1', 'two', '3', '4', '5'],
+      ['1', '2', '3', '4', '5'],
+    ]);
+    for (const task of [here, there]) expect(task?.artifacts?.[0]?.parts).toEqual([part('a'), part('b')]);
+  });
+
+  test('keeps its status', async () => {
+    const { world, store } = await imported({ status: { state: 'completed', timestamp: '2026-01-01T01:00:00Z' } });
+    expect((await store.getTask('t1'))?.task.status.state).toBe('completed');
+    expect((await world.remoteTask('t1'))?.task.status.state).toBe('completed');
+  });
+
+  test('gets back what it has dropped', async () => {
+    const { store } = await imported({ artifacts: [] });
+    expect((await store.getTask('t1'))?.task.artifacts?.[0]?.parts).toEqual([part('a')]);
+  });
+});
+
 test('an artifact that was given up is not sent with what comes next', async () => {
   const { world, store, sync } = await opened();
   await store.updateTask('t1', { artifactsUpdates: [{ index: 0, parts: [part('a NUL: \0')] }] });

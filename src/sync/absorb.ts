@@ -56,7 +56,7 @@ export function absorb(
   const read = theirs.map((items, n) => {
     const ours = record ? itemsOf(record, n) : [];
     const known = before.tails[n];
-    const from = before.unsure && (n || !known) ? adopt(ours, items, known) : known;
+    const from = before.unsure && (n || !known?.remote) ? adopt(ours, items, known) : known;
     return readTail(ours, items, from, opOf(before.uid, n, ''), `${before.was}.`);
   });
   const tails = read.map(({ tail }) => tail);

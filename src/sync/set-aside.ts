@@ -27,8 +27,9 @@ export function retry(port: StorePort, key: TaskKey, identity: string): Promise<
 export function discard(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
   return note(port, key, (state, head) => {
     if (!errorOf(head, identity)) return undefined;
-    const { identity: owner = identity, rowId, replacedAt, uid } = state;
-    if (owner !== identity || rowId === undefined) return [anew(state), 0];
+    const { identity: owner = identity, rowId, replacedAt, uid, blocked } = state;
+    // One that cannot be combined with what the remote has was compared with it, though its row is not known here.
+    if (owner !== identity || !(rowId ?? blocked?.code === 'CONFLICT')) return [anew(state), 0];
     const given = { ...state, target: undefined, blocked: undefined, replacedAt: undefined };
     // What the remote has of it whole is what was taken last.
     if (key.taskType === 'outgoing') return [given, 0];
@@ -40,8 +41,8 @@ export function discard(port: StorePort, key: TaskKey, identity: string): Promis
     });
     const known = state.known?.map(({ print }) => ({ print, mark: status }));
     // What was sent of a task that was replaced since is nobody's of this side any more; of its artifacts the remote will say how much.
-    const isOther = replacedAt && { was: uid, uid: undefined, unsure: true };
-    return [{ ...given, tails, status, known, unseen: unseenOf(head), ...isOther }, 0];
+    const isOther = (replacedAt || !rowId) && { was: uid, uid: undefined, unsure: true };
+    return [{ ...given, tails, status: rowId && status, known, unseen: unseenOf(head), ...isOther }, 0];
   });
 }
 
