@@ -1,6 +1,5 @@
 /** `holdfast/sync`: every change to an Elkar endpoint, exactly once, whenever there is a network. */
 import { check } from './core/shape.ts';
-import { transportShape } from './elkar/wire-request.ts';
 import type { SyncAdapter } from './store-port.ts';
 import { identityOf } from './sync/identity.ts';
 import { optionsShape, type SyncOptions } from './sync/options.ts';
@@ -21,6 +20,7 @@ export type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync }
  */
 export function elkarSync(options: SyncOptions): SyncAdapter {
   check(optionsShape, options);
-  check(transportShape, options);
-  return { identity: identityOf(options), start: (port) => new ElkarSync(port, options) };
+  // The caller's own may be changed, to open another store with.
+  const kept = { ...options };
+  return { identity: identityOf(kept), start: (port) => new ElkarSync(port, kept) };
 }

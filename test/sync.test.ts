@@ -599,6 +599,19 @@ describe('whose changes they are', () => {
     expect(elkar.rows.map(({ taskId }) => taskId)).toEqual(['own']);
   });
 
+  test('it is that of the options as they were given, whatever they are used for next', async () => {
+    const { elkar } = elkarWorld();
+    const fetch: typeof globalThis.fetch = (input, init) => elkar.handle(new Request(input, init));
+    const options = { baseUrl: 'http://remote.test/api', apiKey: 'secret', identity: 'ann', fetch };
+    const sync = elkarSync(options);
+    options.identity = 'bob';
+    const store = await openTaskStore({ sync });
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await store.sync.flush();
+    expect(elkar.rows).toHaveLength(1);
+    await store.close();
+  });
+
   test('a caller with the name that stands for none is told so, and gets nothing of theirs', async () => {
     const { elkar, store, sync, world } = await opened();
     await store.upsertTask({ id: 't1', message: says("nobody's", 'user') });
@@ -628,6 +641,18 @@ describe('whose changes they are', () => {
     const unreachable = { baseUrl: 'https://ho st/api', apiKey: '' };
     const places = ['baseUrl', 'apiKey'].map((name) => expect.objectContaining({ path: [name] }));
     expect(() => elkarSync(unreachable)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', issues: places }));
+    // No request could be made with it, and errors would quote its credentials.
+    for (const baseUrl of [
+      'https://user:word@host/api',
+      'https://user@host',
+      'https://host/api?v=1',
+      'https://host/#a',
+    ]) {
+      expect(() => elkarSync({ baseUrl, apiKey: 'k' }), baseUrl).toThrow('baseUrl: expected');
+    }
+    for (const baseUrl of ['https://host/api/', 'http://[::1]:8080', 'HTTPS://host/@team/api']) {
+      expect(() => elkarSync({ baseUrl, apiKey: 'k' }), baseUrl).not.toThrow();
+    }
     const bad = { baseUrl: 'https://host/api', apiKey: 'k', concurrency: 0, pollMs: -1, defaultCallerId: '' };
     const paths = ['concurrency', 'pollMs', 'defaultCallerId'].map((name) => expect.objectContaining({ path: [name] }));
     expect(() => elkarSync(bad)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', issues: paths }));

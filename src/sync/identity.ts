@@ -16,10 +16,8 @@ interface Meta extends Tracking {
 /** So many tasks are written at a time. */
 const BATCH = 500;
 
-/** The part of the base URL that says where it leads, without credentials that somebody put into it. */
 export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
-  const { origin, pathname } = new URL(baseUrl);
-  return `${origin}${pathname.replace(/\/+$/, '')}#${identity}`;
+  return `${new URL(baseUrl).href.replace(/\/+$/, '')}#${identity}`;
 }
 
 /**

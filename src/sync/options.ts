@@ -1,7 +1,7 @@
 /** What `elkarSync` takes, and what it takes for granted. */
 import { type Later, later } from '../core/deadline.ts';
 import { count, id, is, object, optional } from '../core/shape.ts';
-import type { ElkarTransportOptions } from '../elkar/wire-request.ts';
+import { type ElkarTransportOptions, transportShape } from '../elkar/wire-request.ts';
 import type { Locks } from './leader.ts';
 
 export interface SyncOptions extends ElkarTransportOptions {
@@ -96,13 +96,15 @@ function listenToPage(wake: () => void): () => void {
 const amount = optional(is((value) => Number.isInteger(value) && (value as number) > 0, 'a whole number over 0'));
 const time = optional(count);
 
-/** Those of the transport are its own to check. */
-export const optionsShape = object({
-  concurrency: amount,
-  maxRequestBytes: amount,
-  gatherMs: time,
-  maxBackoffMs: time,
-  pollMs: time,
-  patienceMs: time,
-  defaultCallerId: optional(id),
-});
+export const optionsShape = object(
+  {
+    concurrency: amount,
+    maxRequestBytes: amount,
+    gatherMs: time,
+    maxBackoffMs: time,
+    pollMs: time,
+    patienceMs: time,
+    defaultCallerId: optional(id),
+  },
+  transportShape,
+);
