@@ -271,3 +271,18 @@ test('who subscribes is told that sync cannot start, and that it has', async () 
   await world.run();
   expect(told.at(-1)).toBeUndefined();
 });
+
+test('the answer of another task, as a cache may give it, brings nothing in, and the remote is asked again', async () => {
+  const elkar = elkarImitation();
+  const world = new SyncWorld(async (request) => {
+    const answer = await elkar.handle(request);
+    if (request.method !== 'POST') return answer;
+    const row = (await answer.json()) as { a2a_task: object };
+    return Response.json({ ...row, id: 'other', a2a_task: { ...row.a2a_task, id: 'b', history: [says('not ours')] } });
+  });
+  const store = await world.open();
+  await store.upsertTask({ id: 'a', message: says('1') });
+  await world.run();
+  expect((await store.getTask('a'))?.task.history?.map(textOf)).toEqual(['1']);
+  expect(store.sync?.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+});

@@ -39,7 +39,7 @@ export interface Sent {
 /** What brings an answer in; undefined: nothing is new; `'read'`: that takes the whole task as it is now (`full`). */
 export function absorb(
   head: TaskHead,
-  remote: RemoteTask,
+  { rowId, task }: RemoteTask,
   now: number,
   sent: Sent | undefined,
   full: TaskRecord | undefined,
@@ -47,12 +47,11 @@ export function absorb(
 ): Note | 'read' | undefined {
   const before = stateOf(head);
   const record = full?.head.revision === head.revision ? full : undefined;
-  const { rowId } = remote;
   // Elkar takes any row with a task's id.
-  if ((before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task of this id');
-  if (head.key.taskType === 'outgoing') return takeWhole(head, remote, now, sent);
+  if (task.id !== head.key.taskId || (before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task');
+  if (head.key.taskType === 'outgoing') return takeWhole(head, rowId, task, now, sent);
   if (before.unsure && !record) return 'read';
-  const { headers, theirs } = bySlot(head, remote.task);
+  const { headers, theirs } = bySlot(head, task);
   const read = theirs.map((items, n) => {
     const ours = record ? itemsOf(record, n) : [];
     const known = before.tails[n];
@@ -60,7 +59,7 @@ export function absorb(
     return readTail(ours, items, from, opOf(before.uid, n, ''), `${before.was}.`);
   });
   const tails = read.map(({ tail }) => tail);
-  const { taken, ...status } = settleStatus(head.body.status, remote.task.status, before, tails[0]?.own ?? 0);
+  const { taken, ...status } = settleStatus(head.body.status, task.status, before, tails[0]?.own ?? 0);
   const state: SyncState = {
     ...before,
     ...status,
@@ -95,7 +94,7 @@ export function absorb(
 }
 
 /** The same of an outgoing task: as the remote has it, in place of ours, unless ours has changes to push. */
-function takeWhole(head: TaskHead, { task, rowId }: RemoteTask, now: number, sent?: Sent): Note | undefined {
+function takeWhole(head: TaskHead, rowId: string, task: Task, now: number, sent?: Sent): Note | undefined {
   const before = stateOf(head);
   const status = markOf(task);
   const state = { ...before, rowId, status, target: undefined, unsure: undefined };
