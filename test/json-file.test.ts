@@ -20,6 +20,7 @@ import { hashText } from '../src/backends/json-file/task-index.ts';
 import { jsonFile } from '../src/backends/json-file.ts';
 import { encodeKey } from '../src/core/head.ts';
 import { selectAll, toStoredTask } from '../src/core/record.ts';
+import type { StoredTask } from '../src/core/task.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { crashCopy, documentIn, journalOf, newFile, open, say, texts } from './support/json-file.ts';
 import { newFolder } from './support/places.ts';
@@ -453,6 +454,23 @@ describe('reading only', () => {
 });
 
 describe('lists', () => {
+  it('have a task of long ago in its place, however many were changed since', async () => {
+    let now = Date.parse('2026-01-01');
+    await using store = await open(newFile(), { environment: { now: () => (now += 2) } });
+    const ids = Array.from({ length: 80 }, (_, i) => `t${i}`);
+    for (const id of ids) await store.upsertTask({ id, message: say('hello') });
+    const stored = (await store.getTask('t2')) as StoredTask;
+    const updatedAt = new Date(Date.parse(stored.updatedAt) + 1).toISOString();
+    await store.importTasks([{ ...stored, id: 'old', updatedAt, task: { ...stored.task, id: 'old' } }]);
+    ids.splice(3, 0, 'old');
+    const listed = async (order: 'oldest' | 'newest') => {
+      const { tasks } = await store.listTasks({ order, limit: 100 });
+      return tasks.map(({ id }) => id);
+    };
+    expect(await listed('oldest')).toEqual(ids);
+    expect(await listed('newest')).toEqual(ids.reverse());
+  });
+
   it('go on over tasks of one moment, wherever they lie', async () => {
     const path = newFile();
     const environment = { now: () => 0 };
