@@ -286,3 +286,23 @@ test('the answer of another task, as a cache may give it, brings nothing in, and
   expect((await store.getTask('a'))?.task.history?.map(textOf)).toEqual(['1']);
   expect(store.sync?.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
 });
+
+test('a refused key is told of until it is mended, though an answer to another request came after it', async () => {
+  const { world, store, sync } = await opened();
+  world.faults.push('hold', '401');
+  await store.upsertTask({ id: 'a', message: says('1') });
+  await store.upsertTask({ id: 'b', message: says('1') });
+  await world.run();
+  await world.release();
+  const lastError = { code: 'UNAUTHORIZED', status: 401 };
+  expect(sync.status).toMatchObject({ state: 'paused', pendingTasks: 1, lastError });
+  await expect(sync.flush()).rejects.toMatchObject(lastError);
+});
+
+test('polling asks for a task once a second at the most', async () => {
+  const { world, store } = await opened({ pollMs: 1 });
+  await store.upsertTask({ id: 'a', message: says('1') });
+  await world.runFor(10_000);
+  expect(world.requests).toBeLessThanOrEqual(11);
+  await store.close();
+});

@@ -67,6 +67,30 @@ describe('with locks', () => {
     expect(history()).toEqual(['1', '2']);
   });
 
+  test('a leader that answers keeps the lead while changes wait, and one that freezes later is succeeded all the same', async () => {
+    const { world, first, second, history } = await place(true);
+    await world.runFor(60_000);
+    world.faults.push(...Array<'drop-request'>(1000).fill('drop-request'));
+    await second.store.updateTask('t', { newMessages: [says('2')] });
+    await world.runFor(60_000);
+    expect(first.store.sync?.status).toMatchObject({ state: 'offline', leader: true });
+    world.freeze(first);
+    world.faults.length = 0;
+    await world.runFor(10_000);
+    expect(second.store.sync?.status.leader).toBe(true);
+    expect(history()).toEqual(['1', '2']);
+  });
+
+  test('a leader that froze when nothing had waited for long is succeeded', async () => {
+    const { world, first, second, history } = await place(true);
+    await world.runFor(60_000);
+    world.freeze(first);
+    await second.store.updateTask('t', { newMessages: [says('2')] });
+    await world.runFor(15_000);
+    expect(second.store.sync?.status.leader).toBe(true);
+    expect(history()).toEqual(['1', '2']);
+  });
+
   test('a leader that was frozen, and succeeded, pushes nothing when it goes on', async () => {
     const { world, first, second, history } = await place(true);
     await first.store.updateTask('t', { newMessages: [says('2')] });
