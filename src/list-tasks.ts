@@ -14,21 +14,23 @@ const MAX_LIMIT = 2 ** 31;
 /** Asks for one head more than the page holds, to know whether another page follows. */
 export function toHeadQuery(query: ListQuery): HeadQuery {
   const { callerId, taskType = 'incoming', state, sessionId, updatedAfter, cursor } = query;
+  const { order = 'newest', limit = DEFAULT_LIMIT } = query;
   return {
     scope: query.allCallers ? undefined : { callerId, taskType },
     states: state && ([state].flat() as TaskState[]),
     sessionId,
     updatedAfter: updatedAfter && isoTime(Date.parse(updatedAfter)),
-    order: query.order ?? 'newest',
-    limit: Math.min(query.limit ?? DEFAULT_LIMIT, MAX_LIMIT) + 1,
+    order,
+    limit: Math.min(limit, MAX_LIMIT) + 1,
     after: cursor === undefined ? cursor : decodeCursor(cursor),
   };
 }
 
 export function toPage(heads: readonly TaskHead[], limit = DEFAULT_LIMIT): TaskPage {
   const tasks = heads.slice(0, limit).map(toSummary);
-  const last = heads[limit - 1];
-  return last && heads.length > limit ? { tasks, nextCursor: encodeCursor(positionOf(last)) } : { tasks };
+  return heads.length > limit
+    ? { tasks, nextCursor: encodeCursor(positionOf(heads[limit - 1] as TaskHead)) }
+    : { tasks };
 }
 
 /** Fields are set one by one: lists make many summaries, and conditional spreads take ten times as long. */

@@ -9,13 +9,14 @@ import { inCall, TaskStoreError } from './core/errors.ts';
 import { type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head.ts';
 import { selectNothing, selectView, type TaskRecord, type TaskView, toStoredTask } from './core/record.ts';
 import { type Command, reduce, type Tracking } from './core/reduce.ts';
-import { check, object, validate } from './core/shape.ts';
+import { check, type Shape, validate } from './core/shape.ts';
 import {
-  callShape,
   listQueryShape,
+  optionsShape,
   type StoredTask,
   type Task,
   type TaskSendParams,
+  taskIdShape,
   taskSendParamsShape,
   taskShape,
   type UpdateTaskParams,
@@ -88,7 +89,7 @@ export class LocalTaskStore implements TaskStore {
       pending: (limit) => backend.pending(limit),
       getMeta: (name) => backend.getMeta(name),
       setMeta: (name, value) => backend.setMeta(name, value),
-      run: (operation, taskId, call) => this.#run(operation, taskId, {}, call, same),
+      run: (operation, taskId, call) => this.#run(operation, taskId, none, call, same),
       onPending: (listener) => this.#hub.pending.add(listener),
     };
     this.sync = sync?.start(this.port);
@@ -98,10 +99,10 @@ export class LocalTaskStore implements TaskStore {
     return this.#write('upsertTask', params?.id, options, () => {
       const { callerId, isStreaming = false } = options;
       const valid = validate(taskSendParamsShape, params);
-      const newSessionId = valid.sessionId ?? this.#environment.newId();
+      const sessionId = valid.sessionId ?? this.#environment.newId();
       return [
         { callerId, taskType: 'incoming', taskId: valid.id },
-        { type: 'upsert', params: valid, isStreaming, newSessionId },
+        { type: 'upsert', params: valid, isStreaming, sessionId },
         { historyLength: options.historyLength ?? valid.historyLength, includeArtifacts: options.includeArtifacts },
       ];
     });
@@ -120,9 +121,10 @@ export class LocalTaskStore implements TaskStore {
     agentUrl: string,
     options: WriteOptions & { callerId?: string | undefined } = none,
   ): Promise<StoredTask> {
-    // No agentUrl must not pass for an optional one.
-    return this.#write('upsertTaskForClient', task?.id, options && { ...options, agentUrl: agentUrl ?? null }, () => {
+    return this.#write('upsertTaskForClient', task?.id, options, () => {
       const valid = validate(taskShape, task);
+      // None must not pass for an optional one.
+      check(optionsShape, { agentUrl: agentUrl ?? null });
       const key = { callerId: options.callerId, taskType: 'outgoing', taskId: valid.id } as const;
       return [key, { type: 'replace', task: valid, agentUrl }, options];
     });
@@ -138,23 +140,20 @@ export class LocalTaskStore implements TaskStore {
 
   listTasks(query: ListQuery = none): Promise<TaskPage> {
     const limit = query?.limit;
-    const begin = () => {
-      check(listQueryShape, query);
-      return this.#backend.list(toHeadQuery(query));
-    };
-    return this.#run('listTasks', undefined, query, begin, (heads) => toPage(heads, limit));
+    const begin = () => this.#backend.list(toHeadQuery(query));
+    return this.#run('listTasks', undefined, query, begin, (heads) => toPage(heads, limit), listQueryShape);
   }
 
   deleteTask(taskId: string, options: CallOptions & KeyOptions = none): Promise<boolean> {
     const begin = () => {
-      checkCall(taskId, options);
+      checkId(taskId);
       return this.#transact(keyOf(taskId, options), (head) => head && 'remove');
     };
     return this.#run('deleteTask', taskId, options, begin, ({ decision }) => decision !== undefined);
   }
 
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
-    this.#admit('watch', options, taskId, () => checkCall(taskId, options));
+    this.#admit('watch', options, taskId, () => checkId(taskId));
     const key = keyOf(taskId, options);
     // The caller's own may be changed while this goes on.
     const view = { ...options };
@@ -207,7 +206,7 @@ export class LocalTaskStore implements TaskStore {
     // The caller's own may be changed while this waits.
     const view = { ...options };
     const begin = () => {
-      checkCall(taskId, options);
+      checkId(taskId);
       return this.#backend.read({ callerId: options.callerId, taskType, taskId }, selectView(view));
     };
     return this.#run(operation, taskId, options, begin, (record) => record && toStoredTask(record, view));
@@ -217,19 +216,21 @@ export class LocalTaskStore implements TaskStore {
   #write(
     operation: string,
     taskId: string,
-    options: WriteOptions & { readonly agentUrl?: unknown },
+    options: WriteOptions,
     prepare: () => readonly [TaskKey, Command, TaskView],
   ): Promise<StoredTask> {
     let view: TaskView = options;
     const begin = () => {
       const [key, command, wanted] = prepare();
-      checkCall(taskId, options);
+      checkId(taskId);
       view = { ...wanted };
-      const { signal } = options;
-      const toRemote = options.until === 'remote' ? this.#requireSync() : undefined;
+      const { signal, until } = options;
+      const remote = until === 'remote' && this.sync;
+      if (remote === undefined) {
+        throw new TaskStoreError('UNSUPPORTED', "until: 'remote' needs a store opened with sync");
+      }
       const committed = this.#transact(key, () => command, { select: selectView(view) });
-      if (!toRemote) return committed;
-      return committed.then((result) => toRemote.flush({ ...key, signal }).then(() => result));
+      return remote ? committed.then((result) => remote.flush({ ...key, signal }).then(() => result)) : committed;
     };
     return this.#run(operation, taskId, options, begin, ({ record }) => toStoredTask(record as TaskRecord, view, true));
   }
@@ -261,17 +262,11 @@ export class LocalTaskStore implements TaskStore {
     }
   }
 
-  #requireSync(): TaskSync {
-    if (!this.sync) throw new TaskStoreError('UNSUPPORTED', "until: 'remote' needs a store opened with sync");
-    return this.sync;
-  }
-
-  /** A call's beginning: the store is open, and `begin` checks what it is given. */
-  #admit<T>(operation: string, options: object, taskId?: string, begin?: () => T): T {
+  /** A call's beginning: the store is open, its options are of `shape`, and `begin` checks what else it is given. */
+  #admit<T>(operation: string, options: object, taskId?: string, begin?: () => T, shape = optionsShape): T {
     try {
       if (this.#closing) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
-      // From code without types it may be null.
-      if (!options) check(object({}), options);
+      if (options !== none) check(shape, options);
       return begin?.() as T;
     } catch (error) {
       throw inCall(error, operation, taskId);
@@ -285,8 +280,9 @@ export class LocalTaskStore implements TaskStore {
     options: CallOptions,
     begin: () => Promise<R>,
     finish: (result: R) => T,
+    shape?: Shape,
   ): Promise<T> {
-    this.#admit(operation, options, taskId);
+    this.#admit(operation, options, taskId, undefined, shape);
     const { signal } = options;
     signal?.throwIfAborted();
     this.#active++;
@@ -300,7 +296,7 @@ export class LocalTaskStore implements TaskStore {
   }
 }
 
-/** Most calls come with a good id and nothing else. */
-function checkCall(taskId: string, options: object): void {
-  if (options !== none || typeof taskId !== 'string' || !taskId) check(callShape, { taskId, ...options });
+/** Of a call that names its task. */
+function checkId(taskId: string): void {
+  if (!taskId || typeof taskId !== 'string') check(taskIdShape, { taskId });
 }

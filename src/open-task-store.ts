@@ -68,14 +68,13 @@ async function openBackend(
 ): Promise<{ backend: Backend; reason: string }> {
   const context = { name, path, durability, timeoutMs };
   check(optionsShape, context);
-  const isAuto = backend === 'auto';
   const refusals: string[] = [];
   let cause: unknown;
   for (const factory of candidatesFor(backend, factories)) {
     let refusal = factory.unsuitable();
     if (refusal === undefined) {
       try {
-        const reason = isAuto ? [...refusals, `${factory.kind}: usable here`].join('; ') : 'asked for';
+        const reason = backend === 'auto' ? [...refusals, `${factory.kind}: usable here`].join('; ') : 'asked for';
         return { backend: await factory.open(context), reason };
       } catch (error) {
         if (!(error instanceof TaskStoreError) || error.code !== 'STORE_UNAVAILABLE') throw error;
@@ -100,6 +99,8 @@ function candidatesFor(
   if (typeof backend === 'object') return [backend];
   const found = factories.filter(({ kind }) => (backend === 'auto' ? kind !== 'memory' : kind === backend));
   if (found.length > 0) return found;
-  const known = factories.map(({ kind }) => kind);
-  throw new TaskStoreError('STORE_UNAVAILABLE', `no backend "${backend}" in this build, which has ${known}`);
+  throw new TaskStoreError(
+    'STORE_UNAVAILABLE',
+    `no backend "${backend}" in this build, which has ${factories.map(({ kind }) => kind)}`,
+  );
 }

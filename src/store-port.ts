@@ -58,11 +58,14 @@ export interface SyncAdapter {
 const PAGE = 500;
 
 /** Heads from the oldest change on, each once: one that changes meanwhile moves to the end, and is left out there. */
-export async function* oldestFirst(port: StorePort, query: Pick<HeadQuery, 'states'>): AsyncGenerator<TaskHead> {
+export async function* oldestFirst(
+  { list }: Pick<StorePort, 'list'>,
+  query: Pick<HeadQuery, 'states'>,
+): AsyncGenerator<TaskHead> {
   const seen = new Set<string>();
   let after: HeadQuery['after'];
   for (;;) {
-    const heads = await port.list({ ...query, order: 'oldest', limit: PAGE, after });
+    const heads = await list({ ...query, order: 'oldest', limit: PAGE, after });
     for (const head of heads) {
       const name = encodeKey(head.key);
       if (!seen.has(name)) yield head;

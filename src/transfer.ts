@@ -13,7 +13,7 @@ const BATCH = 500;
 
 export async function* exportTasks(port: StorePort, { callerId, signal }: ExportOptions): AsyncGenerator<string> {
   const list: StorePort['list'] = (query) => port.run('exportTasks', undefined, () => port.list(query));
-  for await (const { key } of oldestFirst({ ...port, list }, {})) {
+  for await (const { key } of oldestFirst({ list }, {})) {
     signal?.throwIfAborted();
     if (callerId !== undefined && key.callerId !== callerId) continue;
     const record = await port.run('exportTasks', key.taskId, () => port.read(key, selectAll));

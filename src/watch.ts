@@ -64,9 +64,9 @@ export function watchTask(source: WatchSource, signal: AbortSignal | undefined):
       turn = result.catch(() => {});
       return result;
     },
-    async return() {
+    return() {
       end();
-      return { done: true, value: undefined };
+      return step();
     },
     [Symbol.asyncIterator]() {
       return this;

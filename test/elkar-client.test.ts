@@ -444,25 +444,26 @@ it('answers as it was asked, whatever becomes of the options meanwhile', async (
 it('refuses options that are none by name', async () => {
   const { store, requests } = connect({ server: 'holdfast' });
   // As from code without types.
-  const none = null as never;
-  const refused = {
-    upsertTask: store.upsertTask(send('t1', 'one'), none),
-    updateTask: store.updateTask('t1', {}, none),
-    upsertTaskForClient: store.upsertTaskForClient(
-      { id: 'o', status: { state: 'working' } },
-      'https://a.example',
-      none,
-    ),
-    getTask: store.getTask('t1', none),
-    getTaskForClient: store.getTaskForClient('t1', none),
-    listTasks: store.listTasks(none),
-  };
-  for (const [operation, call] of Object.entries(refused))
-    await expect(call, operation).rejects.toMatchObject({
-      name: 'TaskStoreError',
-      code: 'INVALID_ARGUMENT',
-      operation,
-    });
+  for (const none of [null, 'ann', 5, ['ann']] as never[]) {
+    const refused = {
+      upsertTask: store.upsertTask(send('t1', 'one'), none),
+      updateTask: store.updateTask('t1', {}, none),
+      upsertTaskForClient: store.upsertTaskForClient(
+        { id: 'o', status: { state: 'working' } },
+        'https://a.example',
+        none,
+      ),
+      getTask: store.getTask('t1', none),
+      getTaskForClient: store.getTaskForClient('t1', none),
+      listTasks: store.listTasks(none),
+    };
+    for (const [operation, call] of Object.entries(refused))
+      await expect(call, operation).rejects.toMatchObject({
+        name: 'TaskStoreError',
+        code: 'INVALID_ARGUMENT',
+        operation,
+      });
+  }
   expect(requests).toEqual([]);
 });
 

@@ -55,26 +55,48 @@ describe('arguments that are none', () => {
     const any = store as unknown as Record<string, (...args: unknown[]) => unknown>;
     const refused: [call: string, ...args: unknown[]][] = [
       ...[Symbol('id'), () => {}, 10n, 5, null].map((id): [string, unknown] => ['getTask', id]),
-      ...['getTask', 'getTaskForClient', 'deleteTask', 'watch'].map((call): [string, ...unknown[]] => [
-        call,
-        't',
-        null,
+      // A caller's name, or how many messages, as other stores take them.
+      ...[null, 'ann', 5, ['ann']].flatMap((options): [string, ...unknown[]][] => [
+        ...['getTask', 'getTaskForClient', 'deleteTask', 'watch'].map((call): [string, string, unknown] => [
+          call,
+          't',
+          options,
+        ]),
+        ['upsertTask', { id: 't', message: say('x') }, options],
+        ['updateTask', 't', {}, options],
+        ['upsertTaskForClient', { id: 't', status: { state: 'working' } }, 'https://a.example', options],
+        ['listTasks', options],
+        ['exportTasks', options],
+        ['importTasks', '', options],
+        ['prune', options],
       ]),
-      ['upsertTask', { id: 't', message: say('x') }, null],
-      ['updateTask', 't', {}, null],
-      ['upsertTaskForClient', { id: 't', status: { state: 'working' } }, 'https://a.example', null],
-      ['listTasks', null],
-      ['exportTasks', null],
       ['prune'],
       ['watch'],
       ['watch', ''],
       ...[undefined, null, {}].map((listener): [string, unknown] => ['subscribe', listener]),
       ...[undefined, 5, new Blob(['x'])].map((source): [string, unknown] => ['importTasks', source]),
-      ['importTasks', '', null],
+      ['importTasks', '', { onConflict: 'overwrite' }],
+      ...['', null, 5].map((callerId): [string, object] => ['exportTasks', { callerId }]),
     ];
     for (const [call, ...args] of refused) {
       const refusal = expect(async () => any[call]?.(...args), call).rejects;
       await refusal.toMatchObject({ name: 'TaskStoreError', code: 'INVALID_ARGUMENT', operation: call });
+    }
+    expect(await store.listTasks()).toEqual({ tasks: [] });
+  });
+
+  it('are refused by watch as by any other call: with its name, the task and the field', async () => {
+    await using store = await openTaskStore();
+    const refused: [id: unknown, options: object, field: string][] = [
+      ['t', { callerId: '' }, 'callerId'],
+      ['t', { historyLength: -1 }, 'historyLength'],
+      ['t', { taskType: 'any' }, 'taskType'],
+      ...['', null, undefined, 5].map((id): [unknown, object, string] => [id, {}, 'taskId']),
+    ];
+    for (const [id, options, field] of refused) {
+      const watch = () => store.watch(id as string, options);
+      expect(watch).toThrow(expect.objectContaining({ operation: 'watch', taskId: id }));
+      expect(watch).toThrow(expect.objectContaining({ issues: [expect.objectContaining({ path: [field] })] }));
     }
   });
 });

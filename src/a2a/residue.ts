@@ -37,8 +37,7 @@ export function residueOf(stored: Readonly<Fields>, version: Version): Residue |
 export function settle(decoded: Fields, residue: Residue | undefined): Fields {
   for (const key of residue?.drop ?? []) delete decoded[key];
   if (residue?.set) {
-    const set = fromPlain(residue.set) as Fields;
-    Object.defineProperties(decoded, Object.getOwnPropertyDescriptors(set));
+    Object.defineProperties(decoded, Object.getOwnPropertyDescriptors(fromPlain(residue.set)));
   }
   return Object.freeze(decoded);
 }

@@ -130,10 +130,9 @@ class A2ATaskStore {
         return isExpected ? command : undefined;
       });
       if (isExpected && record) {
-        const { head } = record;
         this.#unsaved.delete(next);
         remember(this.#known, name, {
-          view: { ...view, head, from: isMerged ? undefined : next },
+          view: { ...view, head: record.head, from: isMerged ? undefined : next },
           version: codec.version,
         });
         return;

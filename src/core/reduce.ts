@@ -23,8 +23,8 @@ export type Command =
       readonly type: 'upsert';
       readonly params: TaskSendParams;
       readonly isStreaming: boolean;
-      /** For a new task whose params name no session. */
-      readonly newSessionId: string;
+      /** Of a new task. */
+      readonly sessionId: string;
     }
   /** What the agent did. */
   | { readonly type: 'update'; readonly params: UpdateTaskParams }
@@ -103,8 +103,8 @@ export function existing(head: TaskHead | undefined): TaskHead {
   return head;
 }
 
-function create({ params, isStreaming, newSessionId }: Command & { type: 'upsert' }, context: ReduceContext): Change {
-  const { id, message, metadata, pushNotification, sessionId = newSessionId } = params;
+function create({ params, isStreaming, sessionId }: Command & { type: 'upsert' }, context: ReduceContext): Change {
+  const { id, message, metadata, pushNotification } = params;
   const status = withTimestamp({ state: 'submitted', message }, context.now);
   const body: TaskBody = { id, sessionId, status };
   if (metadata) body.metadata = metadata;

@@ -246,9 +246,8 @@ export const storedTaskShape: Shape = object({
   agentUrl: optionalText,
 });
 
-/** The arguments beside the task itself that calls share. */
-export const callShape: Shape = object({
-  taskId: id,
+/** What calls take as options; none takes all of it. */
+export const optionsShape: Shape = object({
   callerId,
   taskType: optional(taskType),
   historyLength: optional(count),
@@ -256,7 +255,11 @@ export const callShape: Shape = object({
   isStreaming: flag,
   agentUrl: optionalText,
   until: optional(oneOf('local', 'remote')),
+  onConflict: optional(oneOf('skip', 'replace')),
 });
+
+/** What names a task by itself. */
+export const taskIdShape: Shape = object({ taskId: id });
 
 export const listQueryShape: Shape = object({
   callerId,

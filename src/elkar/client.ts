@@ -1,16 +1,18 @@
 /** A store on an Elkar server. */
 import { inCall, invalidArgument, TaskStoreError } from '../core/errors.ts';
 import { encodeKey } from '../core/head.ts';
+import { isObject } from '../core/json.ts';
 import type { TaskView } from '../core/record.ts';
 import { check, id, list, object, optional, text, time, validate } from '../core/shape.ts';
 import {
-  callShape,
   listQueryShape,
+  optionsShape,
   type StoredTask,
   type Task,
   type TaskSendParams,
   type TaskStatus,
   type TaskType,
+  taskIdShape,
   taskSendParamsShape,
   taskShape,
   type UpdateTaskParams,
@@ -107,10 +109,10 @@ export class ElkarClientStore implements TaskStore {
     agentUrl: string,
     options: WriteOptions & { readonly callerId?: string | undefined } = {},
   ): Promise<StoredTask> {
-    // No agentUrl must not pass for an optional one.
-    const checked = options && { ...options, agentUrl: agentUrl ?? null };
-    return this.#call('upsertTaskForClient', task?.id, checked, (call) => {
+    return this.#call('upsertTaskForClient', task?.id, options, (call) => {
       const valid = validate(taskShape, task);
+      // None must not pass for an optional one.
+      check(optionsShape, { agentUrl: agentUrl ?? null });
       const key = this.#key(valid.id, 'outgoing', options.callerId);
       return this.#write(key, call, options, () => this.#remote.replace(key, valid, agentUrl, call));
     });
@@ -236,12 +238,17 @@ export class ElkarClientStore implements TaskStore {
     work: (call: Call) => Promise<T>,
   ): Promise<T> {
     if (this.#closed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed', { operation, taskId });
-    // From code without types it may be null.
-    if (!options) throw inCall(invalidArgument([{ path: [], message: 'expected an object' }]), operation, taskId);
+    // From code without types it may be anything.
+    if (!isObject(options as unknown)) {
+      throw inCall(invalidArgument([{ path: [], message: 'expected an object' }]), operation, taskId);
+    }
     const { signal, ...rest } = options;
     signal?.throwIfAborted();
     try {
-      if (operation !== 'listTasks') check(callShape, { ...rest, taskId });
+      if (operation !== 'listTasks') {
+        check(taskIdShape, { taskId });
+        check(optionsShape, rest);
+      }
       return await work({ signal });
     } catch (error) {
       throw inCall(error, operation, taskId);

@@ -2,7 +2,7 @@
 import type { TaskKey } from '../core/head.ts';
 import { selectView, type TaskView, toStoredTask } from '../core/record.ts';
 import { check } from '../core/shape.ts';
-import { callShape, type StoredTask } from '../core/task.ts';
+import { optionsShape, type StoredTask, taskIdShape } from '../core/task.ts';
 import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 
@@ -21,7 +21,8 @@ export async function readSnapshot(
     const stored = await store.getTask(taskId, { callerId, ...view });
     return stored && { stored, revision: 0 };
   }
-  check(callShape, { taskId, callerId, ...view });
+  check(taskIdShape, { taskId });
+  check(optionsShape, { callerId, ...view });
   const record = await store.port.read({ callerId, taskType, taskId }, selectView(view));
   return record && { stored: toStoredTask(record, view), revision: record.head.revision };
 }

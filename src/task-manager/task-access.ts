@@ -2,7 +2,13 @@
 import { encodeKey, type TaskKey } from '../core/head.ts';
 import { KeyedQueue } from '../core/keyed-queue.ts';
 import { check } from '../core/shape.ts';
-import { callShape, type StoredTask, type TaskSendParams, type UpdateTaskParams } from '../core/task.ts';
+import {
+  optionsShape,
+  type StoredTask,
+  type TaskSendParams,
+  taskIdShape,
+  type UpdateTaskParams,
+} from '../core/task.ts';
 import type { TaskStore } from '../task-store.ts';
 import { A2AError } from './a2a-error.ts';
 import { ChangeFeed } from './change-feed.ts';
@@ -45,7 +51,8 @@ export class TaskAccess {
   async upsert(key: TaskKey, params: TaskSendParams, { isNew, isStreaming }: UpsertFacts): Promise<StoredTask> {
     const { historyLength, ...whole } = params;
     // It cuts what the caller is answered, not what the handler gets; still, bad input is refused before anything is stored.
-    check(callShape, { taskId: key.taskId, historyLength });
+    check(taskIdShape, key);
+    check(optionsShape, { historyLength });
     const stored = await this.store.upsertTask(whole, { callerId: key.callerId, isStreaming });
     if (isNew) this.feed.wrote(key, stored, { status: stored.task.status });
     return stored;
