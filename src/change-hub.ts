@@ -120,7 +120,7 @@ function toTaskChange(before: TaskHead | undefined, change: Change, source: Task
   const earlier = reset ? undefined : before?.artifacts;
   return {
     ...changeOf(head.key, source, before ? 'updated' : 'created', newsOf(before, head)),
-    messages,
+    messages: [...messages],
     artifacts: parts.map(({ slot, parts }) => {
       const { header } = (head.artifacts as ArtifactHead[])[slot] as ArtifactHead;
       return toChunk(header, parts, !!earlier?.[slot]?.partCount);

@@ -101,6 +101,27 @@ describe('arguments that are none', () => {
   });
 });
 
+describe('a listener', () => {
+  it('may do with its news what it likes', async () => {
+    await using store = await openTaskStore();
+    await store.upsertTask({ id: 't', message: say('one') });
+    const others: unknown[] = [];
+    store.subscribe(({ messages, artifacts }) => {
+      (messages as unknown[]).push('of the listener');
+      (artifacts as unknown[]).push('of the listener');
+    });
+    await store.updateTask('t', { status: { state: 'working' } });
+    await store.updateTask('t', { newMessages: [say('two')] });
+    await using another = await openTaskStore();
+    another.subscribe(({ messages }) => others.push(messages));
+    await another.upsertTask({ id: 't', message: say('one') });
+    await another.updateTask('t', { metadata: {} });
+    expect(others).toEqual([[say('one')], []]);
+    expect((await store.getTask('t'))?.task.history).toEqual([say('one'), say('two')]);
+    expect((await another.getTask('t'))?.task.history).toEqual([say('one')]);
+  });
+});
+
 describe('an aborted signal', () => {
   it('ends the wait for a storage that does not answer', async () => {
     const never = () => new Promise<never>(() => {});
