@@ -108,11 +108,11 @@ export class LocalTaskStore implements TaskStore {
     });
   }
 
-  updateTask(taskId: string, params: UpdateTaskParams, options: WriteOptions = none): Promise<StoredTask> {
+  updateTask(taskId: string, params: UpdateTaskParams, options: WriteOptions & KeyOptions = none): Promise<StoredTask> {
     return this.#write('updateTask', taskId, options, () => {
       const valid = validate(updateTaskParamsShape, params);
-      const { callerId, taskType = 'incoming' } = valid;
-      return [{ callerId, taskType, taskId }, { type: 'update', params: valid }, options];
+      const { callerId = options.callerId, taskType = options.taskType } = valid;
+      return [keyOf(taskId, { callerId, taskType }), { type: 'update', params: valid }, options];
     });
   }
 

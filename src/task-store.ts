@@ -254,11 +254,12 @@ export interface TaskStore extends AsyncDisposable {
 
   /**
    * What the agent did; all of it is applied or nothing: status (its message joins the history), `newMessages`,
-   * `metadata` (replaces), `artifactsUpdates` (parts are appended by `index`), `pushNotification`.
+   * `metadata` (replaces), `artifactsUpdates` (parts are appended by `index`), `pushNotification`. Whose task it is stands in
+   * `params`, or else in the options, as of other calls.
    * @returns the task after the change
    * @throws TaskStoreError `INVALID_ARGUMENT`, `TASK_NOT_FOUND`, `ARTIFACT_CLOSED`
    */
-  updateTask(taskId: string, params: UpdateTaskParams, options?: WriteOptions): Promise<StoredTask>;
+  updateTask(taskId: string, params: UpdateTaskParams, options?: WriteOptions & KeyOptions): Promise<StoredTask>;
 
   /** Stores a task of another agent, whole, in place of what was there; its type is `outgoing`. */
   upsertTaskForClient(

@@ -126,8 +126,7 @@ export function toArtifact({ header, parts }: ArtifactView): Fields {
 
 function thaw(fields: Fields): Fields {
   const thawed = { ...fields };
-  for (const key of Object.keys(thawed)) {
-    const value = thawed[key];
+  for (const [key, value] of Object.entries(thawed)) {
     if (Array.isArray(value)) thawed[key] = [...value];
     else if (isRecord(value)) thawed[key] = { ...value };
   }

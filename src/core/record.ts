@@ -45,8 +45,10 @@ export const selectAll: SelectRange = (head) => ({
 
 export function selectView({ historyLength, includeArtifacts }: TaskView): SelectRange {
   return (head) => {
-    const { messages, parts } = selectAll(head);
-    const [, count] = messages;
+    const {
+      messages: [, count],
+      parts,
+    } = selectAll(head);
     return {
       messages: [Math.max(0, count - (historyLength ?? count)), count],
       parts: includeArtifacts === false ? noParts : parts,

@@ -127,7 +127,7 @@ export interface UpdateTaskParams {
   artifactsUpdates?: Artifact[] | undefined;
   /** Replaces the push configuration. */
   pushNotification?: PushNotificationConfig | undefined;
-  /** Whose task it is; here, as Elkar has it, and not among the options as in other calls. */
+  /** Whose task it is, as Elkar has it; else the one whom the options name, as in other calls. */
   callerId?: string | undefined;
   /** @default 'incoming' */
   taskType?: TaskType | undefined;

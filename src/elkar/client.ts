@@ -1,6 +1,6 @@
 /** A store on an Elkar server. */
 import { inCall, invalidArgument, TaskStoreError } from '../core/errors.ts';
-import { encodeKey } from '../core/head.ts';
+import { encodeKey, type KeyOptions } from '../core/head.ts';
 import { isObject } from '../core/json.ts';
 import type { TaskView } from '../core/record.ts';
 import { check, id, list, object, optional, text, time, validate } from '../core/shape.ts';
@@ -95,10 +95,11 @@ export class ElkarClientStore implements TaskStore {
     });
   }
 
-  updateTask(taskId: string, params: UpdateTaskParams, options: WriteOptions = {}): Promise<StoredTask> {
+  updateTask(taskId: string, params: UpdateTaskParams, options: WriteOptions & KeyOptions = {}): Promise<StoredTask> {
     return this.#call('updateTask', taskId, options, (call) => {
       const valid = validate(updateTaskParamsShape, params);
-      const key = this.#key(taskId, valid.taskType ?? 'incoming', valid.callerId);
+      const { callerId = options.callerId, taskType = options.taskType ?? 'incoming' } = valid;
+      const key = this.#key(taskId, taskType, callerId);
       refuseLateChunks(valid);
       return this.#write(key, call, options, () => this.#remote.update(key, valid, call));
     });

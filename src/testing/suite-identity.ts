@@ -38,6 +38,19 @@ export function testIdentity({ describe, expect, test, rejects }: Suite): void {
       expect((await store.getTask('t1'))?.task.status.state).toBe('submitted');
     });
 
+    test('changes the task of the caller whom the options name, where the change names none', async ({ store }) => {
+      for (const callerId of ['ann', undefined]) await store.upsertTask(send('t1', 'x'), { callerId });
+      const asAnn = { callerId: 'ann', historyLength: 0 };
+      await store.upsertTaskForClient({ id: 't2', status: { state: 'working' } }, 'https://a.example', asAnn);
+      await store.updateTask('t1', { status: { state: 'completed' } }, asAnn);
+      await store.updateTask('t2', { status: { state: 'failed' } }, { ...asAnn, taskType: 'outgoing' });
+      expect((await store.getTask('t1', asAnn))?.task.status.state).toBe('completed');
+      expect((await store.getTask('t1'))?.task.status.state).toBe('submitted');
+      expect((await store.getTaskForClient('t2', asAnn))?.task.status.state).toBe('failed');
+      const asBob = { callerId: 'bob', taskType: 'incoming' as const };
+      await store.updateTask('t2', { callerId: 'ann', taskType: 'outgoing', metadata: { a: 1 } }, asBob);
+    });
+
     test("does not reveal another caller's task", async ({ store }) => {
       await store.upsertTask(send('t1', 'secret'), { callerId: 'ann' });
       expect(await store.getTask('t1')).toBe(undefined);
