@@ -43,9 +43,10 @@ export interface OpenTaskStore {
 }
 
 const optionsShape = object({
-  name: id,
+  name: optional(id),
   durability: optional(oneOf('strict', 'relaxed')),
-  timeoutMs: is((ms) => typeof ms === 'number' && ms > 0, 'a number over 0'),
+  timeoutMs: optional(is((ms) => typeof ms === 'number' && ms > 0, 'a number over 0')),
+  fallback: optional(oneOf('memory')),
 });
 
 /** An `openTaskStore` that knows these backends and, with `'auto'`, tries them in this order. */
@@ -53,6 +54,7 @@ export function createOpenTaskStore(factories: readonly BackendFactory[]) {
   // Typed as what the first way to call it gives; `OpenTaskStore` says when.
   return async (options: OpenOptions = {}): Promise<SyncedTaskStore> => {
     try {
+      check(optionsShape, options);
       const { backend, reason } = await openBackend(factories, options);
       const environment = { ...defaultEnvironment(), ...options.environment };
       return new LocalTaskStore(backend, reason, environment, options.sync) as SyncedTaskStore;
@@ -67,15 +69,16 @@ async function openBackend(
   { name = 'holdfast', backend = 'auto', path, durability, timeoutMs = 10_000, fallback }: OpenOptions,
 ): Promise<{ backend: Backend; reason: string }> {
   const context = { name, path, durability, timeoutMs };
-  check(optionsShape, context);
   const refusals: string[] = [];
   let cause: unknown;
   for (const factory of candidatesFor(backend, factories)) {
     let refusal = factory.unsuitable();
     if (refusal === undefined) {
       try {
-        const reason = backend === 'auto' ? [...refusals, `${factory.kind}: usable here`].join('; ') : 'asked for';
-        return { backend: await factory.open(context), reason };
+        return {
+          backend: await factory.open(context),
+          reason: backend === 'auto' ? [...refusals, `${factory.kind}: usable here`].join('; ') : 'asked for',
+        };
       } catch (error) {
         if (!(error instanceof TaskStoreError) || error.code !== 'STORE_UNAVAILABLE') throw error;
         refusal = error.message;

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Backend, BackendFactory } from '../src/backends/backend.ts';
 import { memory } from '../src/backends/memory.ts';
 import { openTaskStore } from '../src/memory.ts';
+import { createOpenTaskStore, type OpenOptions } from '../src/open-task-store.ts';
 
 const say = (text: string) => ({ role: 'user' as const, parts: [{ type: 'text' as const, text }] });
 
@@ -97,6 +98,26 @@ describe('arguments that are none', () => {
       const watch = () => store.watch(id as string, options);
       expect(watch).toThrow(expect.objectContaining({ operation: 'watch', taskId: id }));
       expect(watch).toThrow(expect.objectContaining({ issues: [expect.objectContaining({ path: [field] })] }));
+    }
+  });
+});
+
+describe('options of openTaskStore', () => {
+  it('are refused by name where they are none, or ask for another fallback than there is', async () => {
+    const open = createOpenTaskStore([memory()]);
+    // Opened, each would be another store than was meant, or one that keeps nothing.
+    const refused: [options: unknown, ...path: string[]][] = [
+      ['my-agent'],
+      [null],
+      [[]],
+      [{ fallback: 'json-file' }, 'fallback'],
+      [{ fallback: true, name: '' }, 'name', 'fallback'],
+      [{ durability: 'none', timeoutMs: 0 }, 'durability', 'timeoutMs'],
+    ];
+    for (const [options, ...fields] of refused) {
+      const refusal = expect(open(options as OpenOptions), JSON.stringify(options)).rejects;
+      const issues = (fields[0] ? fields : [undefined]).map((field) => ({ path: field ? [field] : [] }));
+      await refusal.toMatchObject({ code: 'INVALID_ARGUMENT', operation: 'openTaskStore', issues });
     }
   });
 });
