@@ -113,10 +113,12 @@ describe('options of openTaskStore', () => {
       [{ fallback: 'json-file' }, 'fallback'],
       [{ fallback: true, name: '' }, 'name', 'fallback'],
       [{ durability: 'none', timeoutMs: 0 }, 'durability', 'timeoutMs'],
+      // The options of `elkarSync`, without it.
+      [{ sync: { baseUrl: 'https://a.example' } }, 'sync.start'],
     ];
     for (const [options, ...fields] of refused) {
       const refusal = expect(open(options as OpenOptions), JSON.stringify(options)).rejects;
-      const issues = (fields[0] ? fields : [undefined]).map((field) => ({ path: field ? [field] : [] }));
+      const issues = (fields[0] ? fields : [undefined]).map((field) => ({ path: field ? field.split('.') : [] }));
       await refusal.toMatchObject({ code: 'INVALID_ARGUMENT', operation: 'openTaskStore', issues });
     }
   });

@@ -1,6 +1,4 @@
-import { check, is } from './shape.ts';
-
-const listenerShape = is((listener) => typeof listener === 'function', 'a function');
+import { callable, check } from './shape.ts';
 
 /** Those who want to be told of something. */
 export class Listeners<T> {
@@ -12,7 +10,7 @@ export class Listeners<T> {
 
   /** Ends with the returned function. */
   add(listener: (news: T) => void): () => void {
-    check(listenerShape, listener);
+    check(callable, listener);
     // A wrapper of its own for each call, so that one function added twice is told twice and ends twice.
     const own = (news: T) => listener(news);
     this.#listeners.add(own);

@@ -79,6 +79,7 @@ export function within(
   path.pop();
 }
 
+export const callable: Shape = is((value) => typeof value === 'function', 'a function');
 export const text: Shape = is((value) => typeof value === 'string', 'a string');
 export const id: Shape = is((value) => typeof value === 'string' && value !== '', 'a string that is not empty');
 export const bool: Shape = is((value) => typeof value === 'boolean', 'true or false');
