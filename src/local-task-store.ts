@@ -119,7 +119,7 @@ export class LocalTaskStore implements TaskStore {
   upsertTaskForClient(
     task: Task,
     agentUrl: string,
-    options: WriteOptions & { callerId?: string | undefined } = none,
+    options: WriteOptions & Pick<KeyOptions, 'callerId'> = none,
   ): Promise<StoredTask> {
     return this.#write('upsertTaskForClient', task?.id, options, () => {
       const valid = validate(taskShape, task);

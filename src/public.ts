@@ -17,6 +17,7 @@ export {
   type Change,
   encodeKey,
   encodeScope,
+  type KeyOptions,
   type SlotParts,
   type TaskBody,
   type TaskHead,

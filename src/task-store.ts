@@ -21,10 +21,7 @@ export interface CallOptions {
 }
 
 /** Which part of a task an answer holds; all of it by default. */
-export interface ReadOptions extends CallOptions, TaskView {
-  /** Whose task it is. Absent is a caller of its own, not a wildcard. */
-  readonly callerId?: string | undefined;
-}
+export interface ReadOptions extends CallOptions, TaskView, Pick<KeyOptions, 'callerId'> {}
 
 /**
  * Options of a change. Its answer is the whole task unless `historyLength` and `includeArtifacts` ask for less: streaming
@@ -39,8 +36,7 @@ export interface WriteOptions extends CallOptions, TaskView {
   readonly until?: 'local' | 'remote' | undefined;
 }
 
-export interface UpsertOptions extends WriteOptions {
-  readonly callerId?: string | undefined;
+export interface UpsertOptions extends WriteOptions, Pick<KeyOptions, 'callerId'> {
   /**
    * Whether the task was begun as a stream; kept from its creation on.
    * @default false
@@ -48,12 +44,9 @@ export interface UpsertOptions extends WriteOptions {
   readonly isStreaming?: boolean | undefined;
 }
 
-export interface ListQuery extends CallOptions {
-  readonly callerId?: string | undefined;
+export interface ListQuery extends CallOptions, KeyOptions {
   /** For the store's owner, never on a caller's behalf: the tasks of every caller and both types. @default false */
   readonly allCallers?: boolean | undefined;
-  /** @default 'incoming' */
-  readonly taskType?: TaskType | undefined;
   readonly state?: TaskState | readonly TaskState[] | undefined;
   readonly sessionId?: string | undefined;
   /** Only tasks changed after this ISO 8601 time, itself excluded. */
@@ -109,10 +102,7 @@ export interface TaskChange {
   readonly revision?: number;
 }
 
-export interface WatchOptions extends ReadOptions {
-  /** @default 'incoming' */
-  readonly taskType?: TaskType | undefined;
-}
+export interface WatchOptions extends ReadOptions, KeyOptions {}
 
 export interface ExportOptions extends CallOptions {
   /** Only this caller's tasks. Absent: everybody's. */
@@ -185,10 +175,7 @@ export interface TaskSync {
   stop(): Promise<void>;
 }
 
-export interface SyncTaskOptions extends CallOptions {
-  readonly callerId?: string | undefined;
-  readonly taskType?: TaskType | undefined;
-}
+export interface SyncTaskOptions extends CallOptions, KeyOptions {}
 
 export interface FlushOptions extends SyncTaskOptions {
   /** Absent: all tasks. */
@@ -265,7 +252,7 @@ export interface TaskStore extends AsyncDisposable {
   upsertTaskForClient(
     task: Task,
     agentUrl: string,
-    options?: WriteOptions & { readonly callerId?: string | undefined },
+    options?: WriteOptions & Pick<KeyOptions, 'callerId'>,
   ): Promise<StoredTask>;
 
   /** As `getTask`, for `outgoing` tasks. */

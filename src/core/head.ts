@@ -78,9 +78,11 @@ export function encodeScope({ callerId, taskType }: Pick<TaskKey, 'callerId' | '
   return encodeKey({ callerId, taskType, taskId: '' });
 }
 
-/** What calls say of a task besides its id. */
+/** Which task a call means, besides its id. */
 export interface KeyOptions {
+  /** Whose task it is. Absent is a caller of its own, not a wildcard. */
   readonly callerId?: string | undefined;
+  /** @default 'incoming' */
   readonly taskType?: TaskType | undefined;
 }
 

@@ -108,7 +108,7 @@ export class ElkarClientStore implements TaskStore {
   upsertTaskForClient(
     task: Task,
     agentUrl: string,
-    options: WriteOptions & { readonly callerId?: string | undefined } = {},
+    options: WriteOptions & Pick<KeyOptions, 'callerId'> = {},
   ): Promise<StoredTask> {
     return this.#call('upsertTaskForClient', task?.id, options, (call) => {
       const valid = validate(taskShape, task);
