@@ -9,7 +9,7 @@ import { inCall, TaskStoreError } from './core/errors.ts';
 import { type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head.ts';
 import { selectNothing, selectView, type TaskRecord, type TaskView, toStoredTask } from './core/record.ts';
 import { type Command, reduce, type Tracking } from './core/reduce.ts';
-import { check, type Shape, validate } from './core/shape.ts';
+import { check, validate } from './core/shape.ts';
 import {
   listQueryShape,
   optionsShape,
@@ -140,8 +140,11 @@ export class LocalTaskStore implements TaskStore {
 
   listTasks(query: ListQuery = none): Promise<TaskPage> {
     const limit = query?.limit;
-    const begin = () => this.#backend.list(toHeadQuery(query));
-    return this.#run('listTasks', undefined, query, begin, (heads) => toPage(heads, limit), listQueryShape);
+    const begin = () => {
+      check(listQueryShape, query);
+      return this.#backend.list(toHeadQuery(query));
+    };
+    return this.#run('listTasks', undefined, query, begin, (heads) => toPage(heads, limit));
   }
 
   deleteTask(taskId: string, options: CallOptions & KeyOptions = none): Promise<boolean> {
@@ -153,7 +156,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
-    this.#admit('watch', options, taskId, () => checkId(taskId));
+    this.#admit('watch', taskId, options, () => checkId(taskId));
     const key = keyOf(taskId, options);
     // The caller's own may be changed while this goes on.
     const view = { ...options };
@@ -166,12 +169,11 @@ export class LocalTaskStore implements TaskStore {
   }
 
   subscribe(listener: (change: TaskChange) => void): () => void {
-    return this.#admit('subscribe', none, undefined, () => this.#hub.add(listener));
+    return this.#admit('subscribe', undefined, none, () => this.#hub.add(listener));
   }
 
   exportTasks(options: ExportOptions = none): AsyncIterableIterator<string> {
-    this.#admit('exportTasks', options);
-    return exportTasks(this.port, options);
+    return this.#admit('exportTasks', undefined, options, () => exportTasks(this.port, options));
   }
 
   importTasks(source: ImportSource, options: ImportOptions = none): Promise<ImportResult> {
@@ -262,27 +264,26 @@ export class LocalTaskStore implements TaskStore {
     }
   }
 
-  /** A call's beginning: the store is open, its options are of `shape`, and `begin` checks what else it is given. */
-  #admit<T>(operation: string, options: object, taskId?: string, begin?: () => T, shape = optionsShape): T {
+  /** The beginning of every call: the store is open, the options are good, errors are named. */
+  #admit<T>(operation: string, taskId: string | undefined, options: object, begin?: () => T): T {
     try {
       if (this.#closing) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
-      if (options !== none) check(shape, options);
+      if (options !== none) check(optionsShape, options);
       return begin?.() as T;
     } catch (error) {
       throw inCall(error, operation, taskId);
     }
   }
 
-  /** Every call's frame: open, not aborted, counted, its errors named. `finish` makes the answer of what `begin` came to. */
+  /** A call that takes time: not aborted, and waited for by `close`. `finish` makes the answer out of what `begin` came to. */
   async #run<R, T>(
     operation: string,
     taskId: string | undefined,
     options: CallOptions,
     begin: () => Promise<R>,
     finish: (result: R) => T,
-    shape?: Shape,
   ): Promise<T> {
-    this.#admit(operation, options, taskId, undefined, shape);
+    this.#admit(operation, taskId, options);
     const { signal } = options;
     signal?.throwIfAborted();
     this.#active++;

@@ -1,10 +1,10 @@
 /** Whole stores on the move: export, import, and pruning what is finished. All go through the port, task by task. */
-import { inCall, invalidArgument, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
+import { inCall, type TaskStoreError, toTaskStoreError } from './core/errors.ts';
 import { keyOf, type TaskHead } from './core/head.ts';
 import { copyJson } from './core/json.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
 import { check, is, list, object, optional } from './core/shape.ts';
-import { finishedStates, type StoredTask, stateShape, storedTaskShape } from './core/task.ts';
+import { checkStoredTask, finishedStates, type StoredTask, stateShape } from './core/task.ts';
 import { oldestFirst, type StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
 
@@ -61,9 +61,7 @@ export async function importTasks(
     try {
       // Copied at once: a source may fill one object again and again.
       const stored: StoredTask = copyJson(typeof item === 'string' ? JSON.parse(item) : item);
-      check(storedTaskShape, stored);
-      if (stored.task.id !== stored.id)
-        throw invalidArgument([{ path: ['task', 'id'], message: 'expected its own id' }]);
+      checkStoredTask(stored);
       batch.push(stored);
     } catch (error) {
       const why = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${line} is not JSON`);

@@ -5,7 +5,7 @@ import { onAbort } from './core/abort.ts';
 import type { TaskRecord } from './core/record.ts';
 import type { StoredTask } from './core/task.ts';
 
-export interface WatchSource {
+interface WatchSource {
   read(): Promise<TaskRecord | undefined>;
   toStoredTask(record: TaskRecord): StoredTask;
   onWake(wake: Wake): () => void;

@@ -5,7 +5,7 @@ import type { StoredView } from './view.ts';
 /** So many that a busy agent's running tasks are among them; each holds what the SDK would hold of it, once. */
 const MAX_TASKS = 64;
 
-export interface KnownTask {
+interface KnownTask {
   readonly view: StoredView;
   readonly version: Version;
 }

@@ -24,7 +24,7 @@ interface Entry extends Place {
   readonly head: TaskHead;
 }
 
-export interface Page {
+interface Page {
   readonly heads: readonly TaskHead[];
   readonly nextPageToken: string;
   readonly pageSize: number;

@@ -2,6 +2,7 @@
  * What the SDK's objects can hold and JSON cannot, as JSON and back: undefined, `-0`, `NaN`, infinities, bytes and dates
  * become `{ $: kind, value }`.
  */
+import { STORED_DEPTH } from '../core/json.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
 export type Fields = Record<string, unknown>;
@@ -11,12 +12,10 @@ export function isRecord(value: unknown): value is Fields {
   return tagOf(value) === '[object Object]';
 }
 
-/** So deep that `copyJson` refuses it by itself, with the path. */
-const TOO_DEEP = 600;
-
 /** A copy from which `fromPlain` makes the same value again. What it cannot tell (functions, cycles) is left for `copyJson` to refuse. */
 export function toPlain(value: unknown, depth = 0): unknown {
-  if (depth > TOO_DEEP) return value;
+  // `copyJson` refuses it, with the path.
+  if (depth > STORED_DEPTH) return value;
   if (value === undefined) return { $: 'nothing' };
   if (value instanceof Uint8Array) return { $: 'bytes', value: encodeBase64(value) };
   if (value instanceof Date) return { $: 'date', value: String(+value) };

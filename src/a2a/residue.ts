@@ -8,7 +8,7 @@ import { type Fields, fromPlain, isSame, toPlain } from './plain.ts';
 /** The protocol whose objects an app uses; what A2A 0.3 and 1.0 call one thing may look different. */
 export type Version = '0.3' | '1.0';
 
-export interface Residue {
+interface Residue {
   readonly version: Version;
   /** Fields that reading the store's words would get wrong; plain. */
   readonly set?: Readonly<Fields>;

@@ -59,7 +59,7 @@ export interface Notice {
   readonly parts: readonly NoticedParts[];
 }
 
-export interface NoticedParts {
+interface NoticedParts {
   readonly slot: number;
   readonly from: number;
   readonly to: number;

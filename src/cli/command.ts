@@ -9,7 +9,7 @@ type Values<O extends Options> = ReturnType<typeof parseArgs<{ options: O; allow
 export const exit = { ok: 0, problems: 1, usage: 2 } as const;
 export type ExitStatus = (typeof exit)[keyof typeof exit];
 
-export interface CommandSpec<O extends Options> {
+interface CommandSpec<O extends Options> {
   readonly name: string;
   /** One line, for the list of commands. */
   readonly summary: string;

@@ -11,7 +11,7 @@ export function isObject(value: unknown): value is Json {
 export const MAX_DEPTH = 500;
 
 /** What was taken in lies a little deeper where it is stored, and must come back. */
-const STORED_DEPTH = MAX_DEPTH + 10;
+export const STORED_DEPTH = MAX_DEPTH + 10;
 
 /**
  * A deep, frozen copy of a JSON value. Taken once, on the way in: from then on the store, its snapshots and its

@@ -66,7 +66,7 @@ export interface ArtifactExtension {
   readonly parts: readonly Part[];
 }
 
-export interface ReduceContext {
+interface ReduceContext {
   readonly key: TaskKey;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -97,10 +97,10 @@ export function reduce(head: TaskHead | undefined, command: Command, context: Re
   }
 }
 
-/** The head of a task that must be there. */
-export function existing(head: TaskHead | undefined): TaskHead {
-  if (!head) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
-  return head;
+/** What was found of a task that must be there. */
+export function existing<T>(found: T | undefined): T {
+  if (!found) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
+  return found;
 }
 
 function create({ params, isStreaming, sessionId }: Command & { type: 'upsert' }, context: ReduceContext): Change {

@@ -2,7 +2,23 @@
  * The shapes of A2A as Elkar speaks them. What is stored is open: keys that are not named here are kept as they came, so
  * that nothing a newer A2A version adds is lost on the way.
  */
-import { bool, count, flag, id, is, list, object, oneOf, optional, type Shape, text, time, within } from './shape.ts';
+import { invalidArgument } from './errors.ts';
+import {
+  bool,
+  check,
+  count,
+  flag,
+  id,
+  is,
+  list,
+  object,
+  oneOf,
+  optional,
+  type Shape,
+  text,
+  time,
+  within,
+} from './shape.ts';
 
 /** Free for the user; kept as it came. */
 export interface Metadata {
@@ -245,6 +261,12 @@ export const storedTaskShape: Shape = object({
   updatedAt: time,
   agentUrl: optionalText,
 });
+
+/** Checks what is to be taken in as a stored task. Throws `INVALID_ARGUMENT`. */
+export function checkStoredTask(stored: StoredTask): void {
+  check(storedTaskShape, stored);
+  if (stored.task.id !== stored.id) throw invalidArgument([{ path: ['task', 'id'], message: 'expected its own id' }]);
+}
 
 /** What calls take as options; none takes all of it. */
 export const optionsShape: Shape = object({

@@ -1,7 +1,6 @@
 /** A store on an Elkar server. */
 import { inCall, invalidArgument, TaskStoreError } from '../core/errors.ts';
 import { encodeKey, type KeyOptions } from '../core/head.ts';
-import { isObject } from '../core/json.ts';
 import type { TaskView } from '../core/record.ts';
 import { check, id, list, object, optional, text, time, validate } from '../core/shape.ts';
 import {
@@ -238,18 +237,12 @@ export class ElkarClientStore implements TaskStore {
     options: CallOptions,
     work: (call: Call) => Promise<T>,
   ): Promise<T> {
-    if (this.#closed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed', { operation, taskId });
-    // From code without types it may be anything.
-    if (!isObject(options as unknown)) {
-      throw inCall(invalidArgument([{ path: [], message: 'expected an object' }]), operation, taskId);
-    }
-    const { signal, ...rest } = options;
-    signal?.throwIfAborted();
     try {
-      if (operation !== 'listTasks') {
-        check(taskIdShape, { taskId });
-        check(optionsShape, rest);
-      }
+      if (this.#closed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
+      check(optionsShape, options);
+      const { signal } = options;
+      signal?.throwIfAborted();
+      if (operation !== 'listTasks') check(taskIdShape, { taskId });
       return await work({ signal });
     } catch (error) {
       throw inCall(error, operation, taskId);

@@ -15,7 +15,7 @@ export class Refusal extends Error {
 }
 
 /** The body of an error that Elkar itself tells of. */
-export interface ElkarError {
+interface ElkarError {
   readonly error_type: string;
   readonly details: unknown;
 }

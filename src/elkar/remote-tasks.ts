@@ -2,7 +2,7 @@
 import { TaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskKey } from '../core/head.ts';
 import type { Json } from '../core/json.ts';
-import { isoTime } from '../core/reduce.ts';
+import { existing, isoTime } from '../core/reduce.ts';
 import type { Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
 import type { Environment } from '../environment.ts';
 import type { ElkarTransport } from './transport.ts';
@@ -68,8 +68,7 @@ export class RemoteTasks {
     if (this.#isElkar) {
       const name = encodeKey(key);
       if (!this.#rows.has(name)) await this.find(key, call);
-      const row = this.#rows.get(name);
-      if (!row) throw notFound();
+      const row = existing(this.#rows.get(name));
       const late = params.artifactsUpdates?.find(({ index = 0 }) => row.closed.includes(index));
       if (late) throw closedArtifact(late.index ?? 0);
     }
@@ -141,7 +140,7 @@ export class RemoteTasks {
       const found = await this.find(key, call).catch(() => {
         throw error;
       });
-      if (!found && route === 'updateTask') throw notFound();
+      if (route === 'updateTask') existing(found);
       if (found && ops.length > 0 && ops.every((op) => hasOp(found, op))) return found;
       throw error;
     }
@@ -197,8 +196,4 @@ function hasOp({ task: { history = [], artifacts = [] } }: RemoteTask, op: strin
 
 export function closedArtifact(index: number, cause?: unknown): TaskStoreError {
   return new TaskStoreError('ARTIFACT_CLOSED', `artifactsUpdates: artifact ${index} is closed`, { cause });
-}
-
-function notFound(): TaskStoreError {
-  return new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
 }

@@ -1,6 +1,7 @@
 /** What each route of the endpoint does: a request in, the body of its answer out; errors are thrown. */
-import { invalidArgument, TaskStoreError } from '../core/errors.ts';
+import { invalidArgument } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
+import { existing } from '../core/reduce.ts';
 import { check, count, object, optional, text } from '../core/shape.ts';
 import {
   listQueryShape,
@@ -59,8 +60,7 @@ export class Routes {
     const historyLength = length === undefined ? undefined : Number(length);
     const read = type === 'incoming' ? 'getTask' : 'getTaskForClient';
     const stored = await this.#store[read](taskId, { callerId: join(agent, callerId), historyLength });
-    if (!stored) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task');
-    return respond(stored, agent, callerId);
+    return respond(existing(stored), agent, callerId);
   }
 
   async updateTask(agent: string, request: Request): Promise<Json> {
@@ -158,8 +158,7 @@ export class Routes {
     const taskId = textIn(body, 'task_id', true);
     const callerId = textIn(body, 'caller_id');
     const view = { callerId: join(agent, callerId), historyLength: 0, includeArtifacts: false };
-    const known = (await this.#store.getTask(taskId, view)) ?? (await this.#store.getTaskForClient(taskId, view));
-    if (!known) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task');
+    existing((await this.#store.getTask(taskId, view)) ?? (await this.#store.getTaskForClient(taskId, view)));
     return topicOf(agent, callerId, taskId);
   }
 }

@@ -7,7 +7,7 @@ const MAX_LENGTH = 64 * 2 ** 20;
 /** Subscribers in all; of more, the one that was idle longest is dropped. */
 const MAX_SUBSCRIBERS = 10_000;
 
-export interface TaskEvent {
+interface TaskEvent {
   readonly id: string;
   readonly task_id: string;
   readonly event_data: unknown;

@@ -11,7 +11,7 @@ import { encode, split, type Tags } from './wire-items.ts';
 
 // Requests. What is undefined in a body is not sent.
 
-export interface CreateRequest {
+interface CreateRequest {
   /** A task that the server has not got; `sessionId` is needed. */
   readonly params: TaskSendParams;
   readonly op: string;

@@ -25,7 +25,7 @@ import {
   unseenOf,
 } from './state.ts';
 
-export interface Plan {
+interface Plan {
   readonly request: WireRequest & { readonly body: Json };
   /** As in the state, with the status that it carries. */
   readonly known?: readonly KnownStatus[] | undefined;

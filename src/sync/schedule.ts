@@ -18,7 +18,7 @@ export function delayAfter(failures: number, { retryAfterMs = 0 }: TaskStoreErro
 }
 
 /** Whom a failure speaks of: the key, the remote as a whole, this task for now, or this task for good. */
-export type Blame = 'key' | 'remote' | 'task' | 'request';
+type Blame = 'key' | 'remote' | 'task' | 'request';
 
 export function blameFor({ code, status }: TaskStoreError): Blame {
   // Where the remote has not said so, it is whoever gives the key that failed, maybe for want of a network.

@@ -30,7 +30,7 @@ export interface KnownStatus {
 }
 
 /** A request that may have reached the remote; found without an answer, it means: ask the remote first. */
-export interface Target {
+interface Target {
   /** The context that sent it, and until when (ms since 1970) the others leave the task alone, where there are no locks. */
   readonly by: string;
   readonly until: number;

@@ -3,7 +3,7 @@ import { encodeKey, type TaskKey } from '../core/head.ts';
 import type { StoredTask, UpdateTaskParams } from '../core/task.ts';
 import type { TaskChange, TaskStore } from '../task-store.ts';
 
-export type Follower = (change: TaskChange) => void;
+type Follower = (change: TaskChange) => void;
 
 export class ChangeFeed {
   readonly #store: TaskStore;

@@ -5,7 +5,7 @@ import type { ChangeFeed } from './change-feed.ts';
 import type { EventStream } from './event-stream.ts';
 import { type TaskEvent, toEvents } from './events.ts';
 
-export interface Beginning {
+interface Beginning {
   /** What the reader gets first. */
   readonly events: readonly TaskEvent[];
   /** Changes up to this revision are in `events`, or are none of this reader's business. */

@@ -1,6 +1,7 @@
 /** A2A's calls as JSON-RPC 2.0: which there are, what they take, and how refusals are told. */
 import * as z from 'zod/mini';
 import { TaskStoreError } from '../core/errors.ts';
+import { MAX_DEPTH } from '../core/json.ts';
 import { pushNotificationSchema, taskSendParamsSchema } from '../schemas.ts';
 import { A2AError, a2aErrorCodes } from './a2a-error.ts';
 import type { TaskEventStream } from './event-stream.ts';
@@ -99,12 +100,12 @@ function toData({ issues }: z.core.$ZodError): unknown {
   return issues.map(({ path, message }) => ({ path, message }));
 }
 
-/** So deep that the store refuses it by itself, with the path. */
-const TOO_DEEP = 600;
-
-/** Elkar's Python client writes absent fields as null. What A2A does not name, and what users own, may hold nulls and keeps them. */
+/**
+ * Elkar's Python client writes absent fields as null. What A2A does not name, and what users own, may hold nulls and keeps them.
+ * What is nested too deep is left for the store to refuse, with its path.
+ */
 function withoutNulls(value: unknown, depth = 0): unknown {
-  if (typeof value !== 'object' || value === null || depth > TOO_DEEP) return value;
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value;
   if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
   const kept = Object.entries(value).filter(([key, field]) => field !== null || !optional.has(key));
   return Object.fromEntries(kept.map(([key, field]) => [key, ours.has(key) ? withoutNulls(field, depth + 1) : field]));

@@ -6,7 +6,7 @@ import { optionsShape, type StoredTask, taskIdShape } from '../core/task.ts';
 import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 
-export interface Snapshot {
+interface Snapshot {
   readonly stored: StoredTask;
   /** Changes up to this revision are in it. 0 where the store tells none; then nobody else may write the task meanwhile. */
   readonly revision: number;

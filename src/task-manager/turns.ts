@@ -21,7 +21,7 @@ export interface TurnRequest {
   readonly accepted?: () => void;
 }
 
-export type HandlerErrorListener = (error: unknown, key: TaskKey) => void;
+type HandlerErrorListener = (error: unknown, key: TaskKey) => void;
 
 const failure: TaskStatus = {
   state: 'failed',

@@ -26,7 +26,7 @@ const FULL_LENGTH = 8192;
 type Segment = [items: Item[], key: [id: number, tail: number, from: number]];
 
 /** The items of a tail that are in memory: those from `base` on. Records handed out look through it, as it grows. */
-export class Tail {
+class Tail {
   declare base: number;
   declare items: Item[];
   /** Items before this position are in segments; whether later ones are is not known. */

@@ -37,7 +37,7 @@ export interface Piece {
 }
 
 /** Where lists have a task: the encoded scope, the state, minus the time of the last change, so that the newest come first. */
-export type Place = [scope: string, state: TaskState, age: number, key: string];
+type Place = [scope: string, state: TaskState, age: number, key: string];
 
 export interface TaskRow extends Required<Piece> {
   readonly place: Place;
@@ -88,7 +88,7 @@ export function headOf({ head }: { readonly head: string }): TaskHead {
   return JSON.parse(head);
 }
 
-export interface Schema extends DBSchema {
+interface Schema extends DBSchema {
   journal: { key: number; value: JournalRecord };
   tasks: {
     key: string;

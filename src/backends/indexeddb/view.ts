@@ -21,7 +21,7 @@ export interface Unfolded {
 }
 
 /** The tasks that have changed since their rows were written. */
-export interface Overlay {
+interface Overlay {
   readonly names: ReadonlySet<string>;
   readonly newestFirst: readonly ListedHead[];
 }

@@ -4,7 +4,7 @@ import type { Listed } from '../../core/query.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Message, Part, TaskState } from '../../core/task.ts';
 import type { Named, Names } from './names.ts';
-import { joinItems, type Tail } from './tail.ts';
+import { joinMessages, joinParts, type Tail } from './tail.ts';
 
 /**
  * A task in memory: its head, and the items that are not yet in the file. The arrays only grow, or are replaced by new
@@ -85,24 +85,10 @@ export class Entry implements Listed, Named {
   /** Items are picked when asked for: what is appended meanwhile lies past the ranges, which are those of this head. */
   toRecord(select: SelectRange): TaskRecord {
     const { head, base, messages, parts } = this;
-    if (!base) {
-      return {
-        head,
-        messages: () => messages.slice(...select(head).messages),
-        parts: (slot) => (parts[slot] ?? []).slice(...select(head).parts(slot)),
-      };
-    }
     return {
       head,
-      messages: () =>
-        joinItems((from, to) => base.messages(from, to), base.messageCount, messages, select(head).messages),
-      parts: (slot) =>
-        joinItems(
-          (from, to) => base.parts(slot, from, to),
-          base.partCount(slot),
-          parts[slot] ?? [],
-          select(head).parts(slot),
-        ),
+      messages: () => joinMessages(base, messages, ...select(head).messages),
+      parts: (slot) => joinParts(base, slot, parts[slot], ...select(head).parts(slot)),
     };
   }
 
@@ -113,10 +99,8 @@ export class Entry implements Listed, Named {
     return {
       messageCount: head.messageCount ?? 0,
       partCount: (slot) => counts[slot] ?? base?.partCount(slot) ?? 0,
-      messages: (from, to) =>
-        joinItems((a, b) => base?.messages(a, b) ?? [], base?.messageCount ?? 0, messages, [from, to]),
-      parts: (slot, from, to) =>
-        joinItems((a, b) => base?.parts(slot, a, b) ?? [], base?.partCount(slot) ?? 0, parts[slot] ?? [], [from, to]),
+      messages: (from, to) => joinMessages(base, messages, from, to),
+      parts: (slot, from, to) => joinParts(base, slot, parts[slot], from, to),
     };
   }
 }

@@ -63,7 +63,7 @@ function putNumber(buffer: Buffer, at: number, width: number, base: 10 | 16, val
   }
 }
 
-export interface Frame {
+interface Frame {
   readonly json: string;
   /** 0 where it does not stand. */
   readonly synced: number;
@@ -96,7 +96,7 @@ function isDigit(byte = 0): boolean {
   return byte >= 48 && byte < 58;
 }
 
-export type JournalEnd =
+type JournalEnd =
   /** Everything up to here is intact; `cut` tells that an unfinished write follows. */
   { readonly cut: boolean } | { readonly corruptAt: number };
 

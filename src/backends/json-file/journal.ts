@@ -184,7 +184,7 @@ export class Journal {
 
 const zeros = Buffer.alloc(RESERVE);
 
-export interface ReadJournal {
+interface ReadJournal {
   /** Where the last intact record ends. */
   readonly end: number;
   /** Whether an unfinished write followed. */

@@ -7,7 +7,7 @@ import { KnownNames } from './names.ts';
 import { journalGenerations, journalPath } from './paths.ts';
 import type { TaskTable } from './task-table.ts';
 
-export interface Replayed {
+interface Replayed {
   /** Journals that hold changes since the file was written, in order; the last one is to be gone on in. */
   readonly journals: readonly { readonly generation: number; readonly end: number }[];
   /** Journals that the file holds already. */

@@ -13,7 +13,7 @@ import { IndexBuilder } from './index-builder.ts';
 import { parseForeignLine } from './stored-line.ts';
 import { hashText, type IndexHeader, type IndexRow, type TaskIndex } from './task-index.ts';
 
-export interface ScannedFile {
+interface ScannedFile {
   readonly bytes: Buffer;
   readonly seed: number;
   readonly fileSize: number;

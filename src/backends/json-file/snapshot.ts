@@ -1,8 +1,8 @@
 import { TaskStoreError } from '../../core/errors.ts';
-import type { TaskHead } from '../../core/head.ts';
+import { countsOf, type TaskHead } from '../../core/head.ts';
 import { CleanEntry, Entry } from './entry.ts';
 import { parseHead, parseLine } from './stored-line.ts';
-import type { SnapshotFile, Tail, TailCounts } from './tail.ts';
+import type { SnapshotFile, Tail } from './tail.ts';
 import type { TaskIndex } from './task-index.ts';
 
 /** One generation of the file: its index and the open file itself. */
@@ -44,8 +44,8 @@ export class Snapshot {
 
   /** The items of a row, which are those of `same` in another place. */
   tailOf(row: number, { artifacts = [] }: TaskHead, same: Tail): Tail {
-    const parts = artifacts.map((_, slot) => same.partCount(slot));
-    return this.#file().tail(this.#line(row), this.index.layout(row), { messages: same.messageCount, parts });
+    const counts = [same.messageCount, ...artifacts.map((_, slot) => same.partCount(slot))];
+    return this.#file().tail(this.#line(row), this.index.layout(row), counts);
   }
 
   /** Rows with something pending, the oldest first, and not many more than `limit`. */
@@ -71,8 +71,4 @@ export class Snapshot {
     if (!this.file) throw new TaskStoreError('STORE_CORRUPT', 'the file is gone');
     return this.file;
   }
-}
-
-function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): TailCounts {
-  return { messages: messageCount, parts: artifacts.map(({ partCount }) => partCount) };
 }

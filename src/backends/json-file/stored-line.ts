@@ -3,11 +3,10 @@
  * The head's fields come first, then `history`, then `artifacts`, so that the head and any stretch of a long tail can be
  * read without the rest, given the line's *layout*.
  */
-import { invalidArgument, TaskStoreError } from '../../core/errors.ts';
+import { TaskStoreError } from '../../core/errors.ts';
 import type { ArtifactHead, TaskHead, TaskKey } from '../../core/head.ts';
 import { isoTime } from '../../core/reduce.ts';
-import { check } from '../../core/shape.ts';
-import { type Message, type Part, type StoredTask, storedTaskShape } from '../../core/task.ts';
+import { checkStoredTask, type Message, type Part, type StoredTask } from '../../core/task.ts';
 import { freezeJson } from './freeze.ts';
 
 /** Where the items of one tail lie: bytes from the line's start, without the brackets. */
@@ -69,8 +68,7 @@ export function parseLine(text: string): ParsedTask {
 /** A line that anybody may have written. Throws `INVALID_ARGUMENT` with what is wrong, or the parser's own error. */
 export function parseForeignLine(text: string): ParsedTask {
   const line = JSON.parse(text) as StoredLine;
-  check(storedTaskShape, line);
-  if (line.task.id !== line.id) throw invalidArgument([{ path: ['task', 'id'], message: 'expected its own id' }]);
+  checkStoredTask(line);
   const { revision = 1, pendingSince = 0, sync = {} } = line;
   if (!Number.isSafeInteger(revision) || !Number.isFinite(pendingSince) || typeof sync !== 'object') {
     throw new TaskStoreError('INVALID_ARGUMENT', 'revision and pendingSince are numbers, sync is an object');

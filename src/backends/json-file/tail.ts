@@ -31,7 +31,7 @@ export class SnapshotFile {
   }
 
   /** A task's items, to be read when looked at. */
-  tail(line: LineRange, layout: Layout | undefined, counts: TailCounts, parsed?: ParsedTask): StoredTail {
+  tail(line: LineRange, layout: Layout | undefined, counts: readonly number[], parsed?: ParsedTask): StoredTail {
     this.#lent = true;
     return new StoredTail(this, line, layout, counts, parsed);
   }
@@ -68,14 +68,9 @@ export class SnapshotFile {
 
 const whenUnreachable = new FinalizationRegistry<() => void>((close) => close());
 
-export interface LineRange {
+interface LineRange {
   readonly offset: number;
   readonly length: number;
-}
-
-export interface TailCounts {
-  readonly messages: number;
-  readonly parts: readonly number[];
 }
 
 export class StoredTail implements Tail, LineRange {
@@ -84,7 +79,8 @@ export class StoredTail implements Tail, LineRange {
   readonly length: number;
   readonly layout: Layout | undefined;
   readonly messageCount: number;
-  readonly #partCounts: readonly number[];
+  /** As of `countsOf`. */
+  readonly #counts: readonly number[];
   /** The line as parsed before, for as long as somebody else keeps it alive. */
   #parsed: WeakRef<ParsedTask> | undefined;
 
@@ -92,20 +88,20 @@ export class StoredTail implements Tail, LineRange {
     file: SnapshotFile,
     line: LineRange,
     layout: Layout | undefined,
-    counts: TailCounts,
+    counts: readonly number[],
     parsed?: ParsedTask,
   ) {
     this.file = file;
     this.offset = line.offset;
     this.length = line.length;
     this.layout = layout;
-    this.messageCount = counts.messages;
-    this.#partCounts = counts.parts;
+    this.messageCount = counts[0] ?? 0;
+    this.#counts = counts;
     this.#parsed = parsed && new WeakRef(parsed);
   }
 
   partCount(slot: number): number {
-    return this.#partCounts[slot] ?? 0;
+    return this.#counts[slot + 1] ?? 0;
   }
 
   messages(from: number, to: number): Message[] {
@@ -148,12 +144,35 @@ export class StoredTail implements Tail, LineRange {
   }
 }
 
-/** Items of a stored tail and of what was appended to it since; `stored` answers a fresh array. */
-export function joinItems<T>(
+/** Messages of a tail, where there is one, and of those appended to it since; in an array of the caller's own. */
+export function joinMessages(
+  base: Tail | undefined,
+  appended: readonly Message[],
+  from: number,
+  to: number,
+): Message[] {
+  if (!base) return appended.slice(from, to);
+  return joinItems((a, b) => base.messages(a, b), base.messageCount, appended, from, to);
+}
+
+/** The same of the parts in a slot. */
+export function joinParts(
+  base: Tail | undefined,
+  slot: number,
+  appended: readonly Part[] = [],
+  from: number,
+  to: number,
+): Part[] {
+  if (!base) return appended.slice(from, to);
+  return joinItems((a, b) => base.parts(slot, a, b), base.partCount(slot), appended, from, to);
+}
+
+function joinItems<T>(
   stored: (from: number, to: number) => T[],
   storedCount: number,
   appended: readonly T[],
-  [from, to]: readonly [from: number, to: number],
+  from: number,
+  to: number,
 ): T[] {
   if (from >= storedCount) return appended.slice(from - storedCount, Math.max(0, to - storedCount));
   if (to <= storedCount) return stored(from, to);

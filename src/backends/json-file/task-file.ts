@@ -227,7 +227,7 @@ export function emptySnapshot(): Snapshot {
  * Copies a file that cannot be read beside itself, once, and leaves it where it is: the next start must not find an
  * empty place and begin anew. Answers the copy's name.
  */
-export function keepAside(fs: FileSystem, file: string): string | undefined {
+function keepAside(fs: FileSystem, file: string): string | undefined {
   try {
     const fd = fs.openSync(file, 'r');
     const { mtimeMs, size } = fs.fstatSync(fd);

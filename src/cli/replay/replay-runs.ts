@@ -6,7 +6,7 @@ import type { TaskStore } from '../../task-store.ts';
 import { parseStep, type Run, type Step } from './run.ts';
 
 /** A line that could not be replayed; lines are counted from 1. */
-export interface Problem {
+interface Problem {
   readonly file: string;
   readonly line: number;
   readonly message: string;
