@@ -123,7 +123,7 @@ export class LocalTaskStore implements TaskStore {
   ): Promise<StoredTask> {
     return this.#write('upsertTaskForClient', task?.id, options, () => {
       const valid = validate(taskShape, task);
-      // None must not pass for an optional one.
+      // Optional in the shape, but not here.
       check(optionsShape, { agentUrl: agentUrl ?? null });
       const key = { callerId: options.callerId, taskType: 'outgoing', taskId: valid.id } as const;
       return [key, { type: 'replace', task: valid, agentUrl }, options];

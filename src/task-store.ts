@@ -110,8 +110,8 @@ export interface ExportOptions extends CallOptions {
 }
 
 /**
- * JSON lines, in pieces cut anywhere (lines without their newlines are not told apart), or stored tasks one by one. Bytes are read
- * as UTF-8, as the platform does it: what is none becomes U+FFFD.
+ * JSON lines, as text or UTF-8 bytes in pieces cut anywhere (newlines alone separate lines, so keep them), or stored tasks one
+ * by one. Bytes that are not UTF-8 are read as U+FFFD.
  */
 export type ImportSource = string | Iterable<string | StoredTask> | AsyncIterable<string | StoredTask | Uint8Array>;
 
@@ -155,8 +155,8 @@ export interface TaskSync {
   subscribe(listener: (status: SyncStatus) => void): () => void;
   /**
    * Resolves when the remote has everything (or everything of one task) that was stored when it was called. Without
-   * `timeoutMs` it waits as long as that takes, also while sync is paused or offline. Rejects where nothing but a task that
-   * was set aside is left, and where the key was refused.
+   * `timeoutMs` it waits as long as that takes, also while sync is paused or offline. Rejects when only tasks that were
+   * set aside are left, and when the key was refused.
    */
   flush(options?: FlushOptions): Promise<void>;
   /** Brings in what others wrote on the remote to this task, which must be here. */
@@ -241,8 +241,8 @@ export interface TaskStore extends AsyncDisposable {
 
   /**
    * What the agent did; all of it is applied or nothing: status (its message joins the history), `newMessages`,
-   * `metadata` (replaces), `artifactsUpdates` (parts are appended by `index`), `pushNotification`. Whose task it is stands in
-   * `params`, or else in the options, as of other calls.
+   * `metadata` (replaces), `artifactsUpdates` (parts are appended by `index`), `pushNotification`. Whose task it is,
+   * `params` say, or else the options.
    * @returns the task after the change
    * @throws TaskStoreError `INVALID_ARGUMENT`, `TASK_NOT_FOUND`, `ARTIFACT_CLOSED`
    */
@@ -290,8 +290,8 @@ export interface TaskStore extends AsyncDisposable {
   exportTasks(options?: ExportOptions): AsyncIterableIterator<string>;
 
   /**
-   * Takes in what `exportTasks` gave, times and callers included. What cannot be read is told in the answer and does not
-   * reject.
+   * Takes in what `exportTasks` gave, times and callers included. Lines that cannot be read are listed in
+   * the answer, which does not reject for them.
    *
    * @example
    * const { imported, failed } = await store.importTasks(await file.text()); // a page's File

@@ -125,7 +125,8 @@ class A2ATaskStore {
       const { command, view, isMerged } = planSave(next, base, current, codec);
       let isExpected = false;
       const { record } = await this.#port.transact(key, (head) => {
-        // What was read just now need not be the same object: not every backend keeps it.
+        // By identity at first, since a task made anew in the same moment looks the same; by value once it has just been
+        // read, since not every backend answers the same object twice.
         isExpected = (attempt ? isSame : Object.is)(head, current?.head);
         return isExpected ? command : undefined;
       });

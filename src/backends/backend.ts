@@ -47,7 +47,7 @@ export interface Committed {
 /** A change another context (a tab, a worker) made to the same storage. */
 export interface Notice {
   readonly key: TaskKey;
-  /** Of the record that has what was added; what is read of another is none of this change. */
+  /** Of the record that holds what was added: items of a record with another id do not belong to this change. */
   readonly id: number | undefined;
   readonly type: 'created' | 'updated' | 'deleted';
   readonly revision: number;
@@ -63,7 +63,7 @@ interface NoticedParts {
   readonly slot: number;
   readonly from: number;
   readonly to: number;
-  /** Of the artifact, by then. */
+  /** The artifact's, after the change. */
   readonly header: ArtifactHead['header'];
 }
 
@@ -80,8 +80,8 @@ export interface Backend {
   getMeta(name: string): Promise<unknown>;
   setMeta(name: string, value: unknown): Promise<void>;
   /**
-   * Calls `listener` with what other contexts commit to the same storage; with nothing where they set a value beside the
-   * tasks, or may have done what was not heard. Ends with the returned function.
+   * Calls `listener` with what other contexts commit to the same storage; with an empty list where they set a value
+   * beside the tasks, or may have done something that went unheard. Ends with the returned function.
    */
   listen(listener: (notices: readonly Notice[]) => void): () => void;
   /** Lets what is under way finish, then lets go of the storage. Called once, with no call after it. */

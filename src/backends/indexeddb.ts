@@ -81,7 +81,7 @@ class IndexedDbBackend implements Backend {
 
   listen(listener: (notices: readonly Notice[]) => void): () => void {
     const hear = ({ data }: Pick<MessageEvent<readonly Notice[]>, 'data'>) => {
-      // A task that was erased stands in no record, from which its end would be learned.
+      // An erased task leaves no record that would tell of its end, so what is known of all tasks is forgotten.
       if (!data[0]) this.#replica.forget();
       listener(data);
     };
@@ -91,7 +91,7 @@ class IndexedDbBackend implements Backend {
     this.#connection.onTaken = look;
     // A page that was put away, and is shown again, has heard nothing in the meantime.
     globalThis.addEventListener?.('pageshow', look, end);
-    // Of one that goes away, others are still to be told what it has done.
+    // Before a page goes away, others are told what they have not been told yet.
     globalThis.addEventListener?.('pagehide', () => this.#writes.tell(), end);
     return () => end.abort();
   }

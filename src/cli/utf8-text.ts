@@ -1,6 +1,6 @@
 /**
- * The text of a file of JSON lines. A decoder alone would put something to read in the place of bytes that are no UTF-8; here
- * their line gets a character that no JSON has, and `onRefused` its number.
+ * The text of a file of JSON lines. A decoder alone would put readable characters in the place of bytes that are not UTF-8;
+ * here their line gets a character that JSON does not allow, so that it is refused, and `onRefused` is told its number.
  */
 export async function* utf8Text(
   pieces: AsyncIterable<Uint8Array>,

@@ -17,7 +17,7 @@ export function onAbort(signal: AbortSignal, then: () => void): () => void {
   return () => all.delete(then);
 }
 
-/** `work`, or the signal's reason if that comes first: what began the work may have ended it already. */
+/** `work`, or the signal's reason if that comes first: beginning the work may have aborted it already. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) reject(signal.reason);

@@ -17,7 +17,7 @@ export type SelectRange = (head: TaskHead) => TailRange;
  */
 export interface TaskRecord {
   readonly head: TaskHead;
-  /** Of the tails: they begin anew under another. Where several contexts may write. */
+  /** Another whenever the tails begin anew. Only where several contexts may write. */
   readonly id?: number;
   readonly messages: () => Message[];
   readonly parts: (slot: number) => Part[];

@@ -23,7 +23,7 @@ export type Command =
       readonly type: 'upsert';
       readonly params: TaskSendParams;
       readonly isStreaming: boolean;
-      /** Of a new task. */
+      /** The session of a task that is new. */
       readonly sessionId: string;
     }
   /** What the agent did. */
@@ -243,7 +243,7 @@ function step(head: TaskHead | undefined, change: Step, { key, now, tracking }: 
   if (agentUrl !== undefined) next.agentUrl = agentUrl;
   if (next.pendingSince === undefined && (tracking || next.sync)) {
     next.pendingSince = now;
-    // What was here before, or all pushed as another's, is compared with the remote first.
+    // A task that was here before sync, or belonged to another identity, is compared with the remote first.
     if (tracking && next.sync?.identity !== tracking.identity) next.sync = { ...tracking, unsure: head && true };
   }
   return { head: next, messages, parts: extensions ?? none, reset: false, quiet: false };
@@ -259,7 +259,7 @@ function extendArtifacts(before: readonly ArtifactHead[] = none, extensions: rea
   return artifacts;
 }
 
-/** A list that adds nothing says nothing. */
+/** Undefined for an empty list, which adds nothing and so creates no history or artifacts. */
 function filled<T>(items: readonly T[]): readonly T[] | undefined {
   return items.length > 0 ? items : undefined;
 }

@@ -143,9 +143,9 @@ export interface UpdateTaskParams {
   artifactsUpdates?: Artifact[] | undefined;
   /** Replaces the push configuration. */
   pushNotification?: PushNotificationConfig | undefined;
-  /** Whose task it is, as Elkar has it; else the one whom the options name, as in other calls. */
+  /** Whose task it is. @default `callerId` of the call's options */
   callerId?: string | undefined;
-  /** @default 'incoming' */
+  /** @default `taskType` of the call's options, or 'incoming' */
   taskType?: TaskType | undefined;
 }
 
@@ -265,10 +265,11 @@ export const storedTaskShape: Shape = object({
 /** Checks what is to be taken in as a stored task. Throws `INVALID_ARGUMENT`. */
 export function checkStoredTask(stored: StoredTask): void {
   check(storedTaskShape, stored);
-  if (stored.task.id !== stored.id) throw invalidArgument([{ path: ['task', 'id'], message: 'expected its own id' }]);
+  if (stored.task.id !== stored.id)
+    throw invalidArgument([{ path: ['task', 'id'], message: 'expected the same as id' }]);
 }
 
-/** What calls take as options; none takes all of it. */
+/** The options of all calls together; each takes some of them. */
 export const optionsShape: Shape = object({
   callerId,
   taskType: optional(taskType),
@@ -280,7 +281,7 @@ export const optionsShape: Shape = object({
   onConflict: optional(oneOf('skip', 'replace')),
 });
 
-/** What names a task by itself. */
+/** A task's id that is an argument of its own. */
 export const taskIdShape: Shape = object({ taskId: id });
 
 export const listQueryShape: Shape = object({

@@ -111,7 +111,7 @@ export class ElkarClientStore implements TaskStore {
   ): Promise<StoredTask> {
     return this.#call('upsertTaskForClient', task?.id, options, (call) => {
       const valid = validate(taskShape, task);
-      // None must not pass for an optional one.
+      // Optional in the shape, but not here.
       check(optionsShape, { agentUrl: agentUrl ?? null });
       const key = this.#key(valid.id, 'outgoing', options.callerId);
       return this.#write(key, call, options, () => this.#remote.replace(key, valid, agentUrl, call));

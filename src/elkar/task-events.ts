@@ -2,7 +2,7 @@
 
 /** Events that one subscriber has not fetched yet; of more, the oldest are dropped. */
 const MAX_EVENTS = 1_000;
-/** Characters of all events that wait; of more, those that wait for who was idle longest are dropped, the oldest first. */
+/** Characters of all waiting events; beyond that, the subscriber that was idle longest loses events, its oldest first. */
 const MAX_LENGTH = 64 * 2 ** 20;
 /** Subscribers in all; of more, the one that was idle longest is dropped. */
 const MAX_SUBSCRIBERS = 10_000;

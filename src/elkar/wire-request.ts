@@ -37,7 +37,7 @@ export class WireRequests {
   readonly #options: ElkarTransportOptions;
   #key: Promise<string> | string | undefined;
 
-  /** The options are checked, and nobody changes them. */
+  /** Takes options that are checked already and that nobody changes. */
   constructor(options: ElkarTransportOptions) {
     this.#options = options;
   }

@@ -21,8 +21,8 @@ export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
 }
 
 /**
- * Answers the term of this leader: over every earlier one where leaders follow each other (`isElected`). Changes say
- * themselves whose they are; those that a store without sync makes are from here on of this leader's identity.
+ * Answers the term of this leader: over every earlier one where leaders follow each other (`isElected`). Changes carry
+ * their identity themselves; those made by a store without sync carry this leader's from here on.
  */
 export async function settleIdentity({ port, identity }: SyncContext, isElected: boolean): Promise<number> {
   const meta = (await port.getMeta(SYNC_META)) as Partial<Meta> | undefined;

@@ -28,7 +28,7 @@ export class ElkarSync implements TaskSync {
   readonly #listeners = new Listeners<SyncStatus>();
   /** Called at the next change of state, by whoever waits for one. */
   readonly #waiting: (() => void)[] = [];
-  /** There while they are to be called in a moment, whatever is heard. */
+  /** Cancels calling them in a moment, whatever is heard; absent where that is not planned. */
   #look: (() => void) | undefined;
   /** What ends with sync. */
   readonly #ends = new Listeners<void>();
@@ -102,13 +102,13 @@ export class ElkarSync implements TaskSync {
         head = await this.#find(taskId, options);
         const error = conflictOf(head, this.#context.identity);
         if (error) throw error;
-        // The second push to be answered meanwhile was sent after this began, and its answer tells as much.
+        // Of two pushes that are answered meanwhile the second was sent after this began, so its answer tells as much.
       } while (seen.add(progressOf(stateOf(head))).size < 3 && !(await ask({ ...this.#context, signal }, head)));
       // What waits for the remote need not wait any longer.
       if (state === 'offline') this.#say('hurry');
       this.#publish();
     };
-    // Its time is that of sync itself.
+    // It ends with sync, not after a time.
     return named(
       'pull',
       taskId,
@@ -121,7 +121,7 @@ export class ElkarSync implements TaskSync {
   }
 
   resume(): void {
-    // The leader asks its own key again, which may be older than the one that whoever resumes has got.
+    // The present leader would ask for its own key again, which may be older than the one of whoever resumes.
     if (!this.#loop && isKeyRefused(this.#status)) {
       this.#isTaking = true;
       this.#heard = undefined;

@@ -8,7 +8,7 @@ type Follower = (change: TaskChange) => void;
 export class ChangeFeed {
   readonly #store: TaskStore;
   readonly #followers = new Map<string, Set<Follower>>();
-  /** The followed tasks that were made here since they are followed. */
+  /** Followed tasks that were created here while they were followed. */
   readonly #made = new Set<string>();
   #unsubscribe: (() => void) | undefined;
 
@@ -59,7 +59,7 @@ export class ChangeFeed {
     });
   }
 
-  /** What another tab deletes may be heard of late, when the task has been made anew here: then it is another's end. */
+  /** A deletion by another tab may be heard of late, when the task has been made anew here: it is not the end of that one. */
   #hear(change: TaskChange): void {
     const { type, source, callerId, taskType, taskId } = change;
     const name = encodeKey({ callerId, taskType, taskId });

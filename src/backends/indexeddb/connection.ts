@@ -10,7 +10,7 @@ import { openDatabase } from './schema.ts';
 
 const ATTEMPTS = 4;
 
-/** What fails so was, by all signs, cut off from the database: its end is unknown, and another connection may do better. */
+/** Errors of a transaction that was cut off from the database: its outcome is unknown, and another connection may do better. */
 const cutOff = ['AbortError', 'InvalidStateError', 'TimeoutError', 'TransactionInactiveError', 'UnknownError'];
 
 export class Connection {
@@ -73,7 +73,7 @@ export class Connection {
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const db = await this.database().catch((error) => {
-        // An earlier try may have taken effect: the full disk has refused nothing.
+        // An earlier try may have taken effect, so a disk that is full by now must not read as a refusal.
         throw attempt > 1 && error.code === 'QUOTA_EXCEEDED'
           ? new TaskStoreError('STORE_UNAVAILABLE', error.message, { cause: error })
           : error;

@@ -6,8 +6,8 @@ import { LONGEST_MS } from '../../core/deadline.ts';
 import { TaskStoreError } from '../../core/errors.ts';
 
 /**
- * Nothing is given up before it could be heard for so long: where the page stood still (it was frozen, or busy), what was
- * answered meanwhile comes after the timer.
+ * So long after its time each is still listened for: where the page stood still (it was frozen, or busy), answers that came
+ * meanwhile are delivered after the timer.
  */
 const GRACE_MS = 100;
 

@@ -24,7 +24,7 @@ export interface Result {
   readonly range?: TailRange | undefined;
 }
 
-/** Makes up what these changes, one after the other, make of a task, and puts what each comes to into `results`. */
+/** Works out what these changes, one after the other, make of a task, and puts the outcome of each into `results`. */
 export function draft(
   view: View,
   name: string,

@@ -29,7 +29,7 @@ export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unf
   }
   const last = folded.at(-1)?.header;
   if (!last || last[0] <= done[0]) return folded;
-  // One that is gone is that of a task which another context has erased, and which must not come back.
+  // A record that is gone was of a task that another context has erased, and that must not come back.
   for (const position of await answerOf(journal.getAllKeys(IDBKeyRange.bound(done[0], last[0], true))))
     missing.delete(position);
   if (missing.size > 0) throw new Error('gone');
@@ -60,7 +60,7 @@ async function sweep(journal: IDBObjectStore, end: number): Promise<void> {
   for (const header of fences) if (!isFence(header)) journal.delete(header[0]);
 }
 
-/** Where there is no room for a record, and none is needed: takes out a task by deleting alone. Answers whether that can be done. */
+/** For a full disk, which has no room for a record: removes a task by deleting alone. Answers whether that was possible. */
 export async function erase(tx: IDBTransaction, { log, last }: View, name: string): Promise<boolean> {
   const records = log.filter(({ names }) => names.includes(name));
   const [done]: RecordHeader = (await answerOf(tx.objectStore('journal').get(FOLDED))) ?? NOTHING;

@@ -47,7 +47,7 @@ class Tail {
     return this.items.slice(from - this.base, to - this.base);
   }
 
-  /** Takes in items before or after those known, or some of the same; of which those up to `sure` are beyond doubt. */
+  /** Takes in items before, after or among those known, of which only those up to `sure` are certain. */
   add({ from, items }: Run, sure = this.end): void {
     if (from + items.length > sure) this.items.length = sure - this.base;
     for (const item of items.slice(this.end - from)) this.items.push(item);
@@ -103,7 +103,7 @@ export class KnownTask {
     });
   }
 
-  /** Learns from its row, or that the row is none of this task, what is in segments. */
+  /** Learns what is in segments: from its row, or from the row being another task's or missing. */
   ground(row: TaskRow | undefined): void {
     const own = row?.id === this.id ? row : undefined;
     if (own) this.absorb(own);
@@ -219,7 +219,7 @@ export class KnownTask {
     view.weight += lengthOf(found.items);
   }
 
-  /** What a caller gets; looks into the tails when asked, which by then hold the range. */
+  /** What a caller gets. The tails are looked into when it asks for items; by then they hold the range. */
   toRecord(head: TaskHead, range: TailRange): TaskRecord {
     const { id, tails } = this;
     const items = (number: number) => JSON.parse(`[${tails[number]?.slice(...wanted(range, number)) ?? ''}]`);

@@ -13,7 +13,7 @@ import type { View } from './view.ts';
 /** A transaction gets no more to do after so long: writers wait for it. */
 const HELD_MS = 8;
 
-/** So many reads are begun at a time; of very many, each gets its answer in time. */
+/** So many reads are begun at a time: the first of very many must not wait for the last. */
 const MAX_BATCH = 200;
 
 interface Read {

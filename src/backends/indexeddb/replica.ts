@@ -51,7 +51,7 @@ export class Replica {
   /** When another context was last seen to have written, by the clock of this context; long ago, where none was. */
   #disturbedAt = -CALM_MS;
   declare view: View;
-  /** The records of writes that were given up when the browser could not be stopped from them any more. */
+  /** The records of writes that were given up, though the browser may still carry them out. */
   givenUp: readonly JournalRecord[] = [];
 
   constructor() {

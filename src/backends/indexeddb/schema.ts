@@ -28,7 +28,7 @@ export interface Run {
 export interface Piece {
   /** The encoded key. */
   readonly key: string;
-  /** A number of this creation of the task. */
+  /** Another for each creation of the task. */
   readonly id: number;
   /** As JSON, which is cheaper to write and to read than an object is. Absent where the task was deleted. */
   readonly head?: string;
@@ -46,14 +46,14 @@ export interface TaskRow extends Required<Piece> {
   readonly pending: number | undefined;
 }
 
-/** What a record of the journal says of itself; nothing more is left of one that was folded and must not be written anew. */
+/** What a record of the journal says of itself. It is all that stays of one that was folded and whose position must stay taken. */
 export type RecordHeader = [
   position: number,
   /** The context that wrote it. */
   owner: number,
   /** When the owner took the next position for its own, in ms since 1970; 0 where it did not. */
   claim: number,
-  /** Until when a context may take this position for its own; 0 where there is none. */
+  /** Until when some context may still take this position for the next; 0: none does. */
   fence: number,
 ];
 

@@ -29,7 +29,7 @@ interface Overlay {
 /** Rows of several stretches of an index; what lists need of them. */
 export type Pages = readonly (readonly Pick<TaskRow, 'key' | 'head'>[])[];
 
-/** Another takes its place where nothing can be built on it; who has one in a transaction may go on with it. */
+/** A new one takes its place when nothing can be built on it any more; a transaction that has the old one may go on with it. */
 export interface View {
   readonly db: IDBDatabase | undefined;
   /** Of the last record. */

@@ -43,7 +43,7 @@ export class WriteQueue {
   /** Resolves when nothing is queued any more. */
   #idle: Promise<void> | undefined;
   #pause: ReturnType<typeof setTimeout> | undefined;
-  /** When folding was last put off, and begun to be. */
+  /** When the store was last used, and since when folding has been put off. */
   #usedAt = 0;
   #waitingSince = 0;
   #untold: Committed[] = [];
@@ -65,7 +65,7 @@ export class WriteQueue {
   /** Resolves when everything is written, and folded where that is possible. */
   async close(): Promise<void> {
     while (this.#idle) await this.#idle;
-    // What a call that was given up changes meanwhile waits: made up beside, it would get into rows before it is written.
+    // Changes that a given-up call makes meanwhile have to wait: beside the folding, they would get into rows before they are written.
     this.#idle = Promise.resolve();
     while ((this.#replica.givenUp[0] || this.#replica.view.log[0]) && (await this.#fold()));
     await this.#run();
@@ -173,9 +173,10 @@ export class WriteQueue {
           const view = await this.#replica.catchUp(tx, [commit.name]);
           const { results, written } = this.#decide(byName([commit]), view);
           for (const [name, { task }] of written) if (task || !(await erase(tx, view, name))) throw full;
-          // Where nothing is found after a try whose end was not seen, that has taken effect.
+          // If nothing is found after a try whose end was not seen, that try took effect.
           if (!tried || written.size > 0) tried = results;
-          // Others build on it until they look, which waits for the end: told now, they look even if this context is no more.
+          // Told before the end, in case this context dies right after it: others build on the task until they look, and a look
+          // waits for the end.
           this.#onCommitted();
           return tried;
         },
@@ -198,7 +199,7 @@ export class WriteQueue {
       const isTrusted = mayTrust && replica.mayTrust(db, names);
       mayTrust = false;
       outcome = isTrusted ? this.#decide(changes, replica.view) : undefined;
-      // What writes nothing is refused by nobody.
+      // Nothing would refuse a decision that writes nothing, if another context wrote: that takes a look.
       if (outcome?.records.length === 0) outcome = undefined;
       return outcome?.lacking.length === 0 ? ['journal'] : TASK_STORES;
     };

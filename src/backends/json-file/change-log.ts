@@ -71,8 +71,8 @@ export class ChangeLog {
   }
 
   /**
-   * Takes a change that is made in memory already; `undo` takes it back, unless that of one it shares a write with does.
-   * Resolves when it is on the disk.
+   * Takes a change that is made in memory already, and `undo` to take it back; undefined where that of an earlier change in the
+   * same write does so. Resolves when it is on the disk.
    */
   submit(record: string, undo: (() => void) | undefined): Promise<void> {
     this.submitted++;

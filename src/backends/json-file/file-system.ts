@@ -48,17 +48,17 @@ export function openExisting(fs: FileSystem, file: string, flags: 'r' | 'r+' = '
 }
 
 /**
- * Opens a file that is made beside `file`, or to take its place, with its rights: one that was kept from others' eyes stays so.
- * And with its owner, where we may say so: what root has written its program must be able to read.
+ * Makes a file that stands beside `model`, or is to take its place: with the same permissions, so that a private file stays
+ * private, and where we may with the same owner, so that a program can still read its file after root has rewritten it.
  */
-export function openBeside(fs: FileSystem, file: string, path: string, flags: 'w' | 'w+'): number {
-  const like = statOf(fs, file);
-  const fd = fs.openSync(path, flags, like ? like.mode & 0o777 : 0o666);
+export function openBeside(fs: FileSystem, model: string, file: string, flags: 'w' | 'w+'): number {
+  const like = statOf(fs, model);
+  const fd = fs.openSync(file, flags, like ? like.mode & 0o777 : 0o666);
   try {
     const { uid, gid } = fs.fstatSync(fd);
     if (like && (uid !== like.uid || gid !== like.gid)) fs.fchownSync(fd, like.uid, like.gid);
   } catch {
-    // Its maker keeps it.
+    // We may not give it away: it stays ours.
   }
   return fd;
 }
@@ -73,7 +73,7 @@ function statOf(fs: FileSystem, file: string): Stats | undefined {
   }
 }
 
-/** Node reads no 2 GiB at a time. */
+/** Node cannot read 2 GiB at once. */
 const READ = 2 ** 30;
 
 /** Reads exactly these bytes. A file that ends before them is not the one it was taken for. */

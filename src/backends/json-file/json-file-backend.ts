@@ -76,7 +76,7 @@ export class JsonFileBackend implements Backend {
     const entry = found ? this.#table.toChange(found) : this.#table.create(name, (decision as { head: TaskHead }).head);
     const record = this.#toText(entry, name, before, decision);
     if (!this.#strict) this.#log.writeNow(record);
-    // What takes back a task's first change of those that share a write takes back all of them.
+    // Of a task's changes that share a write, the undo of the first takes back all.
     const undo = this.#strict && !this.#log.isWaiting(entry.change) ? this.#undoOf(entry) : undefined;
     this.#table.apply(entry, decision);
     const answer = { before, decision, record: entry.removed ? undefined : entry.toRecord(select) };
@@ -155,7 +155,7 @@ export class JsonFileBackend implements Backend {
     }
   }
 
-  /** A call that was aborted may come to its change late, when the journal's number may be that of another open file. */
+  /** A call that was aborted may make its change late, when the journal's file descriptor may be another file's. */
   #refuseWhenClosed(): void {
     if (this.#closed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
   }

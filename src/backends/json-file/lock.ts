@@ -1,7 +1,7 @@
 /**
- * One process at a time. A library was not taken: those that are kept up hold a lock by touching it every few seconds and
- * let others in when the touches stop, so that a stopped holder is waited for, and a suspended one loses its lock without
- * knowing; and none takes over a dead holder's lock at once and without a race.
+ * One process at a time. No library is used: the maintained ones hold a lock by touching it every few seconds and let others
+ * in when the touches stop, so that a dead holder is waited for, and a suspended one loses its lock without knowing; none
+ * takes over a dead holder's lock at once and without a race.
  *
  * A lock is a folder with a file for each process that wants it, named after nobody but that process. Whoever has put its
  * own file there looks at the others: those of dead processes are removed (a name is never used twice, so nobody alive can
@@ -39,7 +39,7 @@ interface Holder {
   /** When the thread, or the process, began, in whatever form the system tells it; numbers are used again. */
   readonly started: string;
   readonly host: string;
-  /** The system's name for the time since it was started, which no other machine has; '' where it does not tell. */
+  /** The id of the system's present boot, which no other machine has; '' where the system does not tell. */
   readonly boot: string;
   /** Pids mean something within one of these only. */
   readonly pidSpace: string;
@@ -158,7 +158,7 @@ async function isAlive(
   return since !== undefined && (started === '' || since === started);
 }
 
-/** Then this machine has been started since: whoever lived then does not any more. */
+/** If so, this machine has been restarted since, and the process is gone. */
 function isFromBeforeBoot(file: string): boolean {
   return (touched(file) ?? 0) < Date.now() - uptime() * 1000;
 }

@@ -40,13 +40,17 @@ export class SnapshotFile {
     return this.fs.fstatSync(this.fd).size;
   }
 
-  /** What stands there, as `parse` understands it, which fails where another program has written over it. */
+  /** Reads and parses these bytes. Throws `STORE_CORRUPT` where another program has written over them. */
   parse<T>(start: number, length: number, parse: (text: string) => T): T {
     const text = this.#read(start, length).toString();
     try {
       return parse(text);
     } catch (error) {
-      throw toTaskStoreError(error, 'STORE_CORRUPT', `what stands at byte ${start} is no task that was written there`);
+      throw toTaskStoreError(
+        error,
+        'STORE_CORRUPT',
+        `another program has written over the file: no task can be read at byte ${start}`,
+      );
     }
   }
 

@@ -28,7 +28,7 @@ import { TaskIndex } from './task-index.ts';
 /** What lowdb keeps in memory of the file: the file as it is, or the one that is to take its place. */
 export type FileContents = Snapshot | Fold;
 
-/** How a file of ours is told from what others write. */
+/** What tells a file of ours from what others write. */
 interface OwnFile extends Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs'> {
   readonly checksum: number;
 }
@@ -43,7 +43,7 @@ export class TaskFile implements Adapter<FileContents> {
   #written: Snapshot | undefined;
   /** The file as it was read, or as it was put in its place; undefined where there was none. */
   #own: OwnFile | undefined;
-  /** Where a new file stays that must not take the place of the one there. */
+  /** Where a new file is kept that must not replace the one that is there. */
   #kept: string | undefined;
   /** Whether the file was read for want of an index to trust. */
   scanned = false;
@@ -98,8 +98,8 @@ export class TaskFile implements Adapter<FileContents> {
   }
 
   /**
-   * What another program wrote is not to be lost. Nor is what it took the place of: all of that is in the new file, which stays
-   * under another name. Lines that were written over are not: they were passed through unread, and may be cut anywhere.
+   * Refuses to replace what another program wrote. If it put a file in the place of ours, all that ours held is in the new one,
+   * which is kept under another name. If it wrote into ours, it is not: lines were passed through unread, and may be cut anywhere.
    */
   async #refuseWhenChanged(temporary: string): Promise<void> {
     const change = await this.#changeByOthers();
@@ -114,7 +114,7 @@ export class TaskFile implements Adapter<FileContents> {
     throw new TaskStoreError('STORE_CORRUPT', message + kept);
   }
 
-  /** What another program has done to the file. To have taken it away is nothing: the next one holds all that it held. */
+  /** What another program has done to the file. Removing it does no harm: the new file holds all that it held. */
   async #changeByOthers(): Promise<'changed' | 'replaced' | undefined> {
     const fs = this.#fs;
     const fd = openExisting(fs, this.#file);
@@ -124,7 +124,7 @@ export class TaskFile implements Adapter<FileContents> {
       const own = this.#own;
       const isOwn = dev === own?.dev && ino === own.ino;
       if (isOwn && size === own.size && mtimeMs === own.mtimeMs) return undefined;
-      // Times and numbers of files change where nothing else does: by `touch`, a backup put back, a network's file system.
+      // A file's time and inode may change while its bytes do not: by `touch`, a restored backup, a network file system.
       const isSame = size === (own?.size ?? 0) && (await checksumOf(fs, fd, size)) === (own?.checksum ?? 0);
       if (isSame) return undefined;
       return isOwn ? 'changed' : 'replaced';

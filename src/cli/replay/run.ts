@@ -37,7 +37,7 @@ function namesIn(folder: string): string[] {
 function toRun(file: string): Run {
   return {
     name: basename(file),
-    // What is said of a line that is not JSON will do.
+    // Such a line is refused as no JSON, which says enough.
     lines: () => linesOf(utf8Text(createReadStream(file), () => {})) as AsyncIterable<string>,
   };
 }
