@@ -10,18 +10,15 @@ import { type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head
 import { selectNothing, selectView, type TaskRecord, type TaskView, toStoredTask } from './core/record.ts';
 import { type Command, reduce, type Tracking } from './core/reduce.ts';
 import { check, validate } from './core/shape.ts';
+import type { StoredTask, Task, TaskSendParams, UpdateTaskParams } from './core/task.ts';
 import {
   listQueryShape,
   optionsShape,
-  type StoredTask,
-  type Task,
-  type TaskSendParams,
   taskIdShape,
   taskSendParamsShape,
   taskShape,
-  type UpdateTaskParams,
   updateTaskParamsShape,
-} from './core/task.ts';
+} from './core/task-shapes.ts';
 import type { Environment } from './environment.ts';
 import { toHeadQuery, toPage } from './list-tasks.ts';
 import { type StorePort, SYNC_META, type SyncAdapter, type TransactOptions } from './store-port.ts';

@@ -1,6 +1,6 @@
 /**
  * The model as zod schemas, for users' own input and for the edges of Holdfast (the wire, the endpoint, imports).
- * Open objects all: unknown keys pass through. The store's own checks in `core/task.ts` give the same verdicts.
+ * Open objects all: unknown keys pass through. The store's own checks in `core/task-shapes.ts` give the same verdicts.
  */
 import * as z from 'zod/mini';
 import {

@@ -4,7 +4,8 @@ import { keyOf, type TaskHead } from './core/head.ts';
 import { copyJson } from './core/json.ts';
 import { selectAll, toStoredTask } from './core/record.ts';
 import { check, is, list, object, optional } from './core/shape.ts';
-import { checkStoredTask, finishedStates, type StoredTask, stateShape } from './core/task.ts';
+import { finishedStates, type StoredTask } from './core/task.ts';
+import { checkStoredTask, stateShape } from './core/task-shapes.ts';
 import { oldestFirst, type StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { check, type Shape } from '../src/core/shape.ts';
-import { storedTaskShape, taskSendParamsShape, taskShape, updateTaskParamsShape } from '../src/core/task.ts';
+import { storedTaskShape, taskSendParamsShape, taskShape, updateTaskParamsShape } from '../src/core/task-shapes.ts';
 import { storedTaskSchema, taskSchema, taskSendParamsSchema, updateTaskParamsSchema } from '../src/schemas.ts';
 import { artifact, message, updateParams } from './support/arbitraries.ts';
 import { scaled, seeded } from './support/long.ts';

@@ -3,20 +3,15 @@ import { inCall, invalidArgument, TaskStoreError } from '../core/errors.ts';
 import { encodeKey, type KeyOptions } from '../core/head.ts';
 import type { TaskView } from '../core/record.ts';
 import { check, id, list, object, optional, text, time, validate } from '../core/shape.ts';
+import type { StoredTask, Task, TaskSendParams, TaskStatus, TaskType, UpdateTaskParams } from '../core/task.ts';
 import {
   listQueryShape,
   optionsShape,
-  type StoredTask,
-  type Task,
-  type TaskSendParams,
-  type TaskStatus,
-  type TaskType,
   taskIdShape,
   taskSendParamsShape,
   taskShape,
-  type UpdateTaskParams,
   updateTaskParamsShape,
-} from '../core/task.ts';
+} from '../core/task-shapes.ts';
 import { defaultEnvironment, type Environment } from '../environment.ts';
 import type {
   CallOptions,

@@ -3,14 +3,8 @@ import { invalidArgument } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import { existing } from '../core/reduce.ts';
 import { check, count, object, optional, text } from '../core/shape.ts';
-import {
-  listQueryShape,
-  type StoredTask,
-  type TaskType,
-  taskSendParamsShape,
-  taskShape,
-  updateTaskParamsShape,
-} from '../core/task.ts';
+import type { StoredTask, TaskType } from '../core/task.ts';
+import { listQueryShape, taskSendParamsShape, taskShape, updateTaskParamsShape } from '../core/task-shapes.ts';
 import type { ListQuery, TaskPage, TaskStore, TaskSummary } from '../task-store.ts';
 import { idInPath, inQuery, Refusal, readBody, textIn } from './endpoint-request.ts';
 import { rowIdOf } from './row-id.ts';

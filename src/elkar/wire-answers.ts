@@ -1,7 +1,8 @@
 /** What an Elkar server answers, as the core's tasks: tags taken off, and what they carried put back. Pure. */
 import type { Json } from '../core/json.ts';
 import { check, id } from '../core/shape.ts';
-import { type Message, type Task, type TaskStatus, taskShape } from '../core/task.ts';
+import type { Message, Task, TaskStatus } from '../core/task.ts';
+import { taskShape } from '../core/task-shapes.ts';
 import { decode, type TaskTag, told } from './wire-items.ts';
 
 /** A task as the remote has it. */

@@ -2,7 +2,8 @@
 import type { TaskKey } from '../core/head.ts';
 import { selectView, type TaskView, toStoredTask } from '../core/record.ts';
 import { check } from '../core/shape.ts';
-import { optionsShape, type StoredTask, taskIdShape } from '../core/task.ts';
+import type { StoredTask } from '../core/task.ts';
+import { optionsShape, taskIdShape } from '../core/task-shapes.ts';
 import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 

@@ -2,13 +2,8 @@
 import { encodeKey, type TaskKey } from '../core/head.ts';
 import { KeyedQueue } from '../core/keyed-queue.ts';
 import { check } from '../core/shape.ts';
-import {
-  optionsShape,
-  type StoredTask,
-  type TaskSendParams,
-  taskIdShape,
-  type UpdateTaskParams,
-} from '../core/task.ts';
+import type { StoredTask, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
+import { optionsShape, taskIdShape } from '../core/task-shapes.ts';
 import type { TaskStore } from '../task-store.ts';
 import { A2AError } from './a2a-error.ts';
 import { ChangeFeed } from './change-feed.ts';

@@ -8,12 +8,10 @@
  * be hit); with none left it holds the lock. Of two that come at the same time the later one sees the earlier one's file,
  * so never both hold it; of several that only want it, the one with the first name stays and the others step back.
  */
-import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmdirSync,
   statSync,
   unlinkSync,
@@ -24,6 +22,7 @@ import { hostname, uptime } from 'node:os';
 import path from 'node:path';
 import { TaskStoreError } from '../../core/errors.ts';
 import { errorCode } from './file-system.ts';
+import { bootId, identifyProcess, type ProcessIdentity, pidSpace, startOf } from './process-identity.ts';
 
 /** Who cannot be asked whether it lives (another machine or container) shows it by touching its file. */
 const HEARTBEAT_MS = 2000;
@@ -32,17 +31,7 @@ const SILENCE_MS = 4 * HEARTBEAT_MS;
 /** Steps back at the most so often before the others are taken to hold the lock. */
 const ATTEMPTS = 200;
 
-interface Holder {
-  readonly pid: number;
-  /** The system's number of the thread, which may end before its process; absent where the system does not tell. */
-  readonly thread?: number | undefined;
-  /** When the thread, or the process, began, in whatever form the system tells it; numbers are used again. */
-  readonly started: string;
-  readonly host: string;
-  /** The id of the system's present boot, which no other machine has; '' where the system does not tell. */
-  readonly boot: string;
-  /** Pids mean something within one of these only. */
-  readonly pidSpace: string;
+interface Holder extends ProcessIdentity {
   readonly held: boolean;
 }
 
@@ -58,7 +47,7 @@ export class FileLock {
   /** Rejects with `STORE_LOCKED` where a living process, this one included, has it. */
   static async acquire(file: string, silenceMs = SILENCE_MS): Promise<FileLock> {
     const folder = `${file}.lock`;
-    const me: Holder = { ...describeProcess(), held: false };
+    const me: Holder = { ...identifyProcess(), held: false };
     const name = `${process.pid}-${crypto.randomUUID()}`;
     const own = path.join(folder, name);
     try {
@@ -190,66 +179,5 @@ function unlinkQuietly(file: string): void {
     unlinkSync(file);
   } catch {
     // Another one did it.
-  }
-}
-
-function describeProcess(): Omit<Holder, 'held'> {
-  const { pid } = process;
-  const thread = currentThread();
-  const started = startOf(pid, thread) ?? '';
-  return { pid, thread, started, host: hostname(), boot: bootId(), pidSpace: pidSpace() };
-}
-
-/** A worker that ends without `close` leaves its lock behind in a process that lives on. */
-function currentThread(): number | undefined {
-  try {
-    return Number(path.basename(readlinkSync('/proc/thread-self'))) || undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '';
-  }
-}
-
-function pidSpace(): string {
-  try {
-    return readlinkSync('/proc/self/ns/pid');
-  } catch {
-    return '';
-  }
-}
-
-/** When a thread of a process began; undefined where there is none any more, '' where the system does not tell. */
-function startOf(pid: number, thread: number | undefined): string | undefined {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (errorCode(error) === 'ESRCH') return undefined;
-  }
-  if (process.platform === 'linux') return startOnLinux(pid, thread);
-  if (process.platform === 'win32') return '';
-  try {
-    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim();
-  } catch {
-    return '';
-  }
-}
-
-function startOnLinux(pid: number, thread: number | undefined): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/${thread === undefined ? '' : `task/${thread}/`}stat`, 'utf8');
-    // The second field, the program's name in brackets, may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [state] = fields;
-    if (state === 'Z' || state === 'X') return undefined;
-    return `${bootId()}:${fields[19]}`;
-  } catch (error) {
-    return errorCode(error) === 'ENOENT' || errorCode(error) === 'ESRCH' ? undefined : '';
   }
 }

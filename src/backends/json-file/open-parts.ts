@@ -5,8 +5,9 @@ import { Journal } from './journal.ts';
 import { FileLock } from './lock.ts';
 import { journalPath } from './paths.ts';
 import { replay } from './replay.ts';
+import { setAside } from './set-aside.ts';
 import type { Snapshot } from './snapshot.ts';
-import { emptySnapshot, type FileContents, readContents, setAside, TaskFile } from './task-file.ts';
+import { emptySnapshot, type FileContents, readContents, TaskFile } from './task-file.ts';
 import { TaskTable } from './task-table.ts';
 
 export interface JsonFileSettings {

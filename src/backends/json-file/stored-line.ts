@@ -6,7 +6,8 @@
 import { TaskStoreError } from '../../core/errors.ts';
 import type { ArtifactHead, TaskHead, TaskKey } from '../../core/head.ts';
 import { isoTime } from '../../core/reduce.ts';
-import { checkStoredTask, type Message, type Part, type StoredTask } from '../../core/task.ts';
+import type { Message, Part, StoredTask } from '../../core/task.ts';
+import { checkStoredTask } from '../../core/task-shapes.ts';
 import { freezeJson } from './freeze.ts';
 
 /** Where the items of one tail lie: bytes from the line's start, without the brackets. */
