@@ -8,7 +8,6 @@ import { type Look, listHeads, pendingHeads } from './indexeddb/listing.ts';
 import { toNotice } from './indexeddb/notices.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
 import { Replica } from './indexeddb/replica.ts';
-import { TASK_STORES } from './indexeddb/schema.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
 
 /**
@@ -105,24 +104,20 @@ class IndexedDbBackend implements Backend {
   }
 
   #look<T>(body: (look: Look) => Promise<T>): Promise<T> {
-    return this.#connection.transact(
-      () => TASK_STORES,
-      'readonly',
-      async (tx) => {
-        const { pages } = this.#replica.view;
-        const view = this.#replica.catchUp(tx);
-        const [answer, now] = await Promise.all([body({ tx, pages, view }), view]);
-        this.#writes.touch(now);
-        return answer;
-      },
-    );
+    return this.#connection.transact('readonly', async (tx) => {
+      const { pages } = this.#replica.view;
+      const view = this.#replica.catchUp(tx);
+      const [answer, now] = await Promise.all([body({ tx, pages, view }), view]);
+      this.#writes.touch(now);
+      return answer;
+    });
   }
 
   #meta<T>(mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {
     return this.#connection.transact(
-      () => ['meta'],
       mode,
       (tx) => answerOf<T>(ask(tx.objectStore('meta'))),
+      () => ['meta'],
     );
   }
 

@@ -65,10 +65,11 @@ export class ChangeFeed {
     const name = encodeKey({ callerId, taskType, taskId });
     if (!this.#followers.has(name)) return;
     if (type === 'created' && source === 'local') this.#made.add(name);
+    const tell = () => this.#tell(name, change);
     const isDoubtful = type === 'deleted' && source !== 'local' && this.#made.has(name);
-    const tell = (found?: StoredTask) => found ?? this.#tell(name, change);
-    if (!isDoubtful) tell();
-    else this.#store.getTask(taskId, { callerId, historyLength: 0, includeArtifacts: false }).then(tell, () => tell());
+    const look = () => this.#store.getTask(taskId, { callerId, historyLength: 0, includeArtifacts: false });
+    if (isDoubtful) look().then((found) => found ?? tell(), tell);
+    else tell();
   }
 
   #tell(name: string, change: TaskChange): void {

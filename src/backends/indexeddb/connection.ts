@@ -6,7 +6,7 @@ import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode, toTaskStoreError } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
 import { type Limit, limitOf } from './deadline.ts';
-import { openDatabase } from './schema.ts';
+import { openDatabase, TASK_STORES } from './schema.ts';
 
 const ATTEMPTS = 4;
 
@@ -67,9 +67,9 @@ export class Connection {
    * what is ready when the transaction begins reaches the browser in one go, without waking it several times.
    */
   async transact<T>(
-    begin: (db: IDBDatabase) => string[],
     mode: IDBTransactionMode,
     body: (tx: IDBTransaction) => T | Promise<T>,
+    begin: (db: IDBDatabase) => string[] = () => TASK_STORES,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const db = await this.database().catch((error) => {

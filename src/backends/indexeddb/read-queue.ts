@@ -7,7 +7,6 @@ import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Connection } from './connection.ts';
 import { byName, linger } from './queue.ts';
 import type { Replica } from './replica.ts';
-import { TASK_STORES } from './schema.ts';
 import type { View } from './view.ts';
 
 /** A transaction gets no more to do after so long: writers wait for it. */
@@ -49,11 +48,7 @@ export class ReadQueue {
     await null;
     while (this.#waiting.length > 0) {
       try {
-        await this.#connection.transact(
-          () => TASK_STORES,
-          'readonly',
-          (tx) => this.#serve(tx),
-        );
+        await this.#connection.transact('readonly', (tx) => this.#serve(tx));
       } catch (error) {
         for (const { reject } of this.#waiting.splice(0)) reject(error);
       }

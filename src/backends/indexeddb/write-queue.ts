@@ -12,7 +12,7 @@ import { erase, fold } from './fold.ts';
 import { byName, linger } from './queue.ts';
 import type { Replica, Written } from './replica.ts';
 import { type JournalRecord, TASK_STORES } from './schema.ts';
-import { isMore, isOverdue, SHORT, type Unfolded, type View } from './view.ts';
+import { isMore, isOverdue, SHORT, type View } from './view.ts';
 
 const MAX_BATCH = 1_000;
 
@@ -131,10 +131,8 @@ export class WriteQueue {
   /** Answers whether something was folded. What fails here fails nobody's change; it is tried again later. */
   async #fold(): Promise<boolean> {
     try {
-      const folded = await this.#connection.transact(
-        () => TASK_STORES,
-        'readwrite',
-        async (tx): Promise<readonly Unfolded[]> => fold(tx, await this.#replica.catchUp(tx)),
+      const folded = await this.#connection.transact('readwrite', async (tx) =>
+        fold(tx, await this.#replica.catchUp(tx)),
       );
       this.#replica.settleFold(folded);
       return folded.length > 0;
@@ -166,21 +164,17 @@ export class WriteQueue {
   async #erase(commit: Commit, full: unknown): Promise<void> {
     let tried: Outcome['results'] | undefined;
     try {
-      const outcome = await this.#connection.transact(
-        () => TASK_STORES,
-        'readwrite',
-        async (tx) => {
-          const view = await this.#replica.catchUp(tx, [commit.name]);
-          const { results, written } = this.#decide(byName([commit]), view);
-          for (const [name, { task }] of written) if (task || !(await erase(tx, view, name))) throw full;
-          // If nothing is found after a try whose end was not seen, that try took effect.
-          if (!tried || written.size > 0) tried = results;
-          // Told before the end, in case this context dies right after it: others build on the task until they look, and a look
-          // waits for the end.
-          this.#onCommitted();
-          return tried;
-        },
-      );
+      const outcome = await this.#connection.transact('readwrite', async (tx) => {
+        const view = await this.#replica.catchUp(tx, [commit.name]);
+        const { results, written } = this.#decide(byName([commit]), view);
+        for (const [name, { task }] of written) if (task || !(await erase(tx, view, name))) throw full;
+        // If nothing is found after a try whose end was not seen, that try took effect.
+        if (!tried || written.size > 0) tried = results;
+        // Told before the end, in case this context dies right after it: others build on the task until they look, and a look
+        // waits for the end.
+        this.#onCommitted();
+        return tried;
+      });
       this.#answer([commit], outcome);
     } finally {
       this.#replica.forget();
@@ -196,29 +190,29 @@ export class WriteQueue {
     let tried: Outcome | undefined;
     /** Makes up what needs no look, and answers which stores the transaction needs. */
     const begin = (db: IDBDatabase): string[] => {
-      const isTrusted = mayTrust && replica.mayTrust(db, names);
+      outcome = mayTrust && replica.mayTrust(db, names) ? this.#decide(changes, replica.view) : undefined;
       mayTrust = false;
-      outcome = isTrusted ? this.#decide(changes, replica.view) : undefined;
       // Nothing would refuse a decision that writes nothing, if another context wrote: that takes a look.
       if (outcome?.records.length === 0) outcome = undefined;
       return outcome?.lacking.length === 0 ? ['journal'] : TASK_STORES;
     };
+    const write = async (tx: IDBTransaction): Promise<Outcome> => {
+      if (!outcome) {
+        const view = await replica.catchUp(tx, names);
+        if (tried && replica.hasLanded(view, tried.records)) return tried;
+        outcome = this.#decide(changes, view);
+      }
+      tried = outcome;
+      const { lacking, records } = outcome;
+      if (lacking.length > 0)
+        await Promise.all(lacking.map(({ task, range }) => range && task?.load(tx, range, replica.view)));
+      for (const record of records) tx.objectStore('journal').add(record, record[0]);
+      // Said explicitly as soon as nothing more will be asked, the end comes sooner.
+      tx.commit?.();
+      return outcome;
+    };
     try {
-      return await this.#connection.transact(begin, 'readwrite', async (tx) => {
-        if (!outcome) {
-          const view = await replica.catchUp(tx, names);
-          if (tried && replica.hasLanded(view, tried.records)) return tried;
-          outcome = this.#decide(changes, view);
-        }
-        tried = outcome;
-        const { lacking, records } = outcome;
-        if (lacking.length > 0)
-          await Promise.all(lacking.map(({ task, range }) => range && task?.load(tx, range, replica.view)));
-        for (const record of records) tx.objectStore('journal').add(record, record[0]);
-        // Said explicitly as soon as nothing more will be asked, the end comes sooner.
-        tx.commit?.();
-        return outcome;
-      });
+      return await this.#connection.transact('readwrite', write, begin);
     } catch (error) {
       // What is in memory has changed, whether anything was written or not.
       replica.forget();

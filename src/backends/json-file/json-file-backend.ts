@@ -239,7 +239,7 @@ export class JsonFileBackend implements Backend {
     } catch (error) {
       throw ioError(error, 'the journal failed, and the file could not be written anew');
     }
-    if (this.#log.journal.broken) throw new TaskStoreError('IO_ERROR', 'the journal failed');
+    if (this.#log.journal.broken) throw new TaskStoreError('IO_ERROR', 'the journal failed again; nothing was changed');
   }
 
   /**
