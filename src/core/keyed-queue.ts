@@ -12,4 +12,9 @@ export class KeyedQueue {
     tails.set(key, tail);
     return result;
   }
+
+  /** Resolves when all work asked for so far has ended. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#tails.values());
+  }
 }

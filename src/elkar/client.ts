@@ -1,6 +1,8 @@
 /** A store on an Elkar server. */
+import { untilAborted } from '../core/abort.ts';
 import { inCall, invalidArgument, TaskStoreError } from '../core/errors.ts';
 import { encodeKey, type KeyOptions } from '../core/head.ts';
+import { KeyedQueue } from '../core/keyed-queue.ts';
 import type { TaskView } from '../core/record.ts';
 import { check, id, list, object, optional, text, time, validate } from '../core/shape.ts';
 import type { StoredTask, Task, TaskSendParams, TaskStatus, TaskType, UpdateTaskParams } from '../core/task.ts';
@@ -25,7 +27,6 @@ import type {
 } from '../task-store.ts';
 import { type Call, closedArtifact, type RemoteKey, RemoteTasks } from './remote-tasks.ts';
 import { ElkarTransport, type ElkarTransportOptions } from './transport.ts';
-import { Turns } from './turns.ts';
 import type { RemoteTask } from './wire-answers.ts';
 import { decode } from './wire-items.ts';
 import { decodePushNotification } from './wire-push.ts';
@@ -64,7 +65,8 @@ export class ElkarClientStore implements TaskStore {
   readonly #transport: ElkarTransport;
   readonly #remote: RemoteTasks;
   readonly #noCaller: string;
-  readonly #turns = new Turns();
+  /** By task: Elkar loses one of two changes that come at once. */
+  readonly #changes = new KeyedQueue();
   #closed = false;
 
   /** @throws TaskStoreError `INVALID_ARGUMENT` */
@@ -170,7 +172,7 @@ export class ElkarClientStore implements TaskStore {
   /** Lets changes under way finish; later calls reject with `STORE_CLOSED`. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#turns.settle();
+    await this.#changes.settle();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -190,7 +192,11 @@ export class ElkarClientStore implements TaskStore {
   #write(key: RemoteKey, call: Call, options: TaskView, work: () => Promise<RemoteTask>): Promise<StoredTask> {
     const { signal } = call;
     const view = { ...options };
-    return this.#turns.take(encodeKey(key), signal, async () => this.#toStored(key, await work(), view));
+    const turn = this.#changes.run(encodeKey(key), async () => {
+      signal?.throwIfAborted();
+      return this.#toStored(key, await work(), view);
+    });
+    return signal ? untilAborted(turn, signal) : turn;
   }
 
   #toStored(key: RemoteKey, remote: RemoteTask, { historyLength, includeArtifacts }: TaskView): StoredTask {

@@ -27,7 +27,7 @@ interface Row {
 /** So many rows are remembered; of others the server is asked again. */
 const REMEMBERED_ROWS = 10_000;
 
-/** The tasks on one server. Changes to one task must be made one after the other; see `Turns`. */
+/** The tasks on one server. Changes to one task must be made one after the other. */
 export class RemoteTasks {
   readonly #transport: ElkarTransport;
   /** An unmodified server of Elkar's, faults and all; else our endpoint, which applies the store's own rules. */
