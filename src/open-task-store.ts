@@ -24,7 +24,7 @@ export interface OpenOptions {
    * @default 'strict' for a JSON file, 'relaxed' for IndexedDB
    */
   readonly durability?: Durability | undefined;
-  /** `'memory'`: keep tasks in memory where nothing durable can be had, instead of rejecting. */
+  /** `'memory'`: keep tasks in memory where nothing durable can be had, instead of rejecting with `STORE_UNAVAILABLE`. */
   readonly fallback?: 'memory' | undefined;
   /** How long the storage may take to answer, in milliseconds. @default 10000 */
   readonly timeoutMs?: number | undefined;
@@ -91,8 +91,8 @@ async function openBackend(
     if (cause) break;
   }
   const reasons = refusals.join('; ');
-  if (fallback) return { backend: await memory().open(context), reason: `${reasons}; memory: asked for as fallback` };
-  throw new TaskStoreError('STORE_UNAVAILABLE', `no storage is usable here (${reasons})`, { cause });
+  if (fallback) return { backend: await memory().open(context), reason: `${reasons}; memory: as fallback` };
+  throw new TaskStoreError('STORE_UNAVAILABLE', `no storage is usable (${reasons})`, { cause });
 }
 
 /** With `'auto'` memory is never picked by itself: it keeps nothing. */

@@ -19,7 +19,14 @@ import { WriteQueue } from './indexeddb/write-queue.ts';
 export function indexedDb(): BackendFactory {
   return {
     kind: 'indexeddb',
-    unsuitable: () => (globalThis.indexedDB ? undefined : 'no IndexedDB here'),
+    unsuitable: () => {
+      try {
+        return globalThis.indexedDB ? undefined : 'no IndexedDB here';
+      } catch {
+        // Denied; opening tells why.
+        return undefined;
+      }
+    },
     open: async (context) => {
       const connection = new Connection(context);
       const opening = connection.database();
@@ -50,7 +57,11 @@ class IndexedDbBackend implements Backend {
     this.#connection = connection;
     this.#writes = new WriteQueue(connection, this.#replica, (committed) => this.#announce(committed));
     this.#reads = new ReadQueue(connection, this.#replica, (view) => this.#writes.touch(view));
-    this.#channel = globalThis.BroadcastChannel && new BroadcastChannel(`holdfast:${name}`);
+    try {
+      this.#channel = new BroadcastChannel(`holdfast:${name}`);
+    } catch {
+      // There is none, or storage is denied; of that, opening tells why.
+    }
   }
 
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {

@@ -3,7 +3,17 @@ import { describe, expect, it } from 'vitest';
 import type { StoredTask, TaskChange, TaskStore } from '../../src/index.browser.ts';
 import type { LocalTaskStore } from '../../src/local-task-store.ts';
 import { elkarSync } from '../../src/sync.ts';
-import { newName, occupy, onWrite, open, openRaw, patch, patchStoring, undoAfterEach } from './indexeddb-tools.ts';
+import {
+  newName,
+  occupy,
+  onWrite,
+  open,
+  openRaw,
+  patch,
+  patchStoring,
+  replace,
+  undoAfterEach,
+} from './indexeddb-tools.ts';
 
 const say = (text: string) => ({ role: 'agent' as const, parts: [{ type: 'text' as const, text }] });
 const create = (store: TaskStore, id: string) => store.upsertTask({ id, message: say('first') });
@@ -903,5 +913,37 @@ export function testIndexedDbCases(): void {
     }
     expect((await store.listTasks({ limit: 100 })).tasks).toHaveLength(48);
     expect((await store.listTasks({ sessionId: 's1', limit: 100 })).tasks).toHaveLength(24);
+  });
+
+  describe('where storage is denied', () => {
+    const refuse = (): never => {
+      throw new DOMException('The operation is insecure.', 'SecurityError');
+    };
+    const deny = (name: 'indexedDB' | 'BroadcastChannel', how: PropertyDescriptor) =>
+      replace(globalThis, name, { configurable: true, ...how });
+
+    it('opening says so, or keeps tasks in memory where asked to, though merely to look for IndexedDB throws', async () => {
+      deny('indexedDB', { get: refuse });
+      const refusal = { code: 'STORE_UNAVAILABLE', message: expect.stringContaining('The operation is insecure.') };
+      await expect(open()).rejects.toMatchObject(refusal);
+      await expect(open({ backend: 'auto' })).rejects.toMatchObject(refusal);
+      const { backend } = await open({ fallback: 'memory' });
+      expect(backend).toMatchObject({ kind: 'memory', reason: expect.stringContaining('insecure') });
+    });
+
+    it('so it does where a channel to other tabs is denied too', async () => {
+      deny('BroadcastChannel', { value: refuse });
+      patch(IDBFactory.prototype, 'open', () => refuse);
+      await expect(open()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+      expect((await open({ fallback: 'memory' })).backend.kind).toBe('memory');
+    });
+
+    it('a channel that alone is denied costs the news of other tabs, not the store', async () => {
+      deny('BroadcastChannel', { value: refuse });
+      const store = await open();
+      await create(store, 't');
+      expect(store.backend.kind).toBe('indexeddb');
+      expect(await texts(store, 't')).toEqual(['first']);
+    });
   });
 }

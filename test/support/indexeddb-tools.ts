@@ -43,6 +43,13 @@ export async function contentOfJournal(name: string): Promise<unknown[]> {
   return records.filter((record) => record.length > 4);
 }
 
+/** Puts another property in the place of one, until the test ends. */
+export function replace(target: object, name: string, property: PropertyDescriptor): void {
+  const original = Object.getOwnPropertyDescriptor(target, name);
+  Object.defineProperty(target, name, property);
+  undo.push(() => original && Object.defineProperty(target, name, original));
+}
+
 /** Puts `replacement(original)` in the place of a method, until the test ends or the returned function is called. */
 export function patch<T extends object, K extends keyof T>(
   target: T,
