@@ -113,7 +113,11 @@ export interface ExportOptions extends CallOptions {
  * JSON lines, as text or UTF-8 bytes in pieces cut anywhere (newlines alone separate lines, so keep them), or stored tasks one
  * by one. Bytes that are not UTF-8 are read as U+FFFD.
  */
-export type ImportSource = string | Iterable<string | StoredTask> | AsyncIterable<string | StoredTask | Uint8Array>;
+export type ImportSource =
+  | string
+  | Uint8Array
+  | Iterable<string | StoredTask>
+  | AsyncIterable<string | StoredTask | Uint8Array>;
 
 export interface ImportOptions extends CallOptions {
   /**

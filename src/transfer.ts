@@ -78,7 +78,8 @@ export async function importTasks(
 export async function* linesOf(source: ImportSource): AsyncGenerator<string | StoredTask> {
   const decoder = new TextDecoder();
   let rest = '';
-  for await (const piece of typeof source === 'string' ? [source] : source) {
+  // Bytes would come as numbers.
+  for await (const piece of source instanceof Uint8Array || typeof source === 'string' ? [source] : source) {
     const text = piece instanceof Uint8Array ? decoder.decode(piece, { stream: true }) : piece;
     if (typeof text !== 'string') {
       yield text;

@@ -18,6 +18,18 @@ test('a long line in many pieces is not looked through again with each', { timeo
   expect(await to.getTaskForClient('t1')).toEqual(await from.getTaskForClient('t1'));
 });
 
+test('a file read whole is taken as bytes, which are its text', async () => {
+  await using from = await openTaskStore();
+  await from.upsertTask({ id: 't1', message: { role: 'user', parts: [{ type: 'text', text: 'schön' }] } });
+  let text = '';
+  for await (const line of from.exportTasks()) text += line;
+  for (const bytes of [Buffer.from(text), new TextEncoder().encode(text)]) {
+    await using to = await openTaskStore();
+    expect(await to.importTasks(bytes)).toEqual({ imported: 1, skipped: 0, failed: [] });
+    expect(await to.getTask('t1')).toEqual(await from.getTask('t1'));
+  }
+});
+
 test('an import that was given up takes nothing more in when its source ends', async () => {
   await using store = await openTaskStore();
   const stored = {
