@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { ElkarTransport, type ElkarTransportOptions, TaskStoreError } from '../src/elkar.ts';
 import { elkarImitation } from './support/elkar-imitation.ts';
@@ -100,7 +101,7 @@ describe('answers', () => {
     const elkar = await failure(
       get(transport(() => json(500, { error_type: 'Database Error', details: { code: 7 } }))),
     );
-    expect(elkar.message).toContain('Database Error, {"code":7}');
+    expect(elkar.message).toContain('"Database Error","details":{"code":7}');
     const portal = await failure(get(transport(() => new Response(page))));
     expect(portal.message).toContain('Sign in to the café');
   });
@@ -230,6 +231,21 @@ describe('requests', () => {
       const error = await failure(get(transport(() => json(200, task), { apiKey, fetch })));
       expect(error.code).toBe('UNAUTHORIZED');
       expect(`${error.stack} ${(error.cause as Error).stack}`).not.toContain('secret');
+    }
+  });
+
+  it('quote no key that the server quotes', async () => {
+    const echoes: ((headers: HeadersInit | undefined) => Response)[] = [
+      (headers) => json(401, { error_type: 'Unauthorized', details: { headers } }),
+      (headers) => new Response(`<pre>${JSON.stringify(headers)}</pre>`, { status: 500 }),
+      (headers) => new Response(Object.values(headers ?? {})[0], { status: 502 }),
+      (headers) => new Response(Object.values(headers ?? {}).join('\n')),
+      // Cut off amid the key.
+      (headers) => new Response(`${'-'.repeat(195)}${Object.values(headers ?? {})[0]}`),
+    ];
+    for (const echo of echoes) {
+      const error = await failure(get(transport(({ init }) => echo(init.headers))));
+      expect(`${error.stack} ${inspect(error.cause)}`).not.toContain('sec');
     }
   });
 

@@ -5,13 +5,15 @@ import type { Json } from '../core/json.ts';
 export interface Answer {
   readonly response: Pick<Response, 'status' | 'headers'>;
   readonly text: string;
+  /** That the request went with. */
+  readonly key: string;
 }
 
 /** Makes an error that names the request. */
 export type Fail = (code: TaskStoreErrorCode, message: string, details?: TaskStoreErrorDetails) => TaskStoreError;
 
 /** `read` is what makes sense of a 200; its throw says that the answer is not Elkar's. */
-export function understand<T>({ response, text }: Answer, read: (answer: unknown) => T, fail: Fail): T {
+export function understand<T>({ response, text, key }: Answer, read: (answer: unknown) => T, fail: Fail): T {
   const { status, headers } = response;
   let json: unknown;
   let cause: unknown;
@@ -19,13 +21,13 @@ export function understand<T>({ response, text }: Answer, read: (answer: unknown
     json = JSON.parse(text);
     if (status === 200) return read(json);
   } catch (error) {
-    cause = error;
+    // That it is no JSON is told by a quotation of it.
+    if (json !== undefined) cause = error;
   }
-  // Elkar's own account of an error.
-  const { error_type: error, details } = Object(json) as Json;
-  const said = error ? `${error}${details ? `, ${JSON.stringify(details)}` : ''}` : text;
-  const message = `the answer is ${status}: ${said.replace(/\s+/g, ' ').slice(0, 200)}`;
-  throw fail(codeOf(status, error), message, { status, retryAfterMs: retryAfter(headers), cause });
+  // Some servers quote the request, its headers too.
+  const said = text.replaceAll(key, '…').replace(/\s+/g, ' ').slice(0, 200);
+  const code = codeOf(status, (Object(json) as Json).error_type);
+  throw fail(code, `the answer is ${status}: ${said}`, { status, retryAfterMs: retryAfter(headers), cause });
 }
 
 function codeOf(status: number, error: unknown): TaskStoreErrorCode {

@@ -65,21 +65,20 @@ export class WireRequests {
     // Followed, a redirect would take the key elsewhere and might turn a POST into a GET. With no redirect and no window the
     // Fetch standard has the request sent as it is; otherwise it is copied first, which in Node is a tenth of its cost.
     const init = { method, body: JSON.stringify(body), redirect: 'error', window: null } as const;
-    const fail: Fail = (code, message, details) => {
-      const place = `${method} ${route}${path && '/{id}'}`;
-      return new TaskStoreError(code, `${message} (${place})`, { taskId, ...details });
-    };
+    const fail: Fail = (code, message, details) =>
+      new TaskStoreError(code, `${message} (${method} ${route}${path && '/{id}'})`, { taskId, ...details });
     const late = () => {
       // It may be the key that never came: the next request asks anew.
       this.#key = undefined;
       return fail('REMOTE_UNREACHABLE', `no answer within ${timeoutMs} ms`);
     };
     const exchange = async (signal: AbortSignal): Promise<Answer> => {
-      const headers = { 'x-api-key': await this.#askKey(fail), 'content-type': 'application/json' };
+      const key = await this.#askKey(fail);
+      const headers = { 'x-api-key': key, 'content-type': 'application/json' };
       try {
         // Called as a plain function: browsers refuse a `fetch` that is another object's method.
         const response = await call(url, { ...init, headers, signal });
-        return { response, text: await response.text() };
+        return { response, text: await response.text(), key };
       } catch (cause) {
         throw fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
       }
