@@ -1,7 +1,8 @@
 /** `holdfast serve` as a real process: used, stopped, killed, started again. */
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { openTaskStore } from '../../src/json-file.ts';
@@ -121,6 +122,18 @@ test('goes on and ends as always where nobody reads what it says any more', asyn
   child.kill('SIGTERM');
   expect(await exited).toBe(0);
   expect(readdirSync(cwd).sort()).toEqual(['tasks.json', 'tasks.json.index']);
+});
+
+test('does not wait at its end for connections on which nothing was asked, as browsers open them in advance', async () => {
+  const { url, request, child, exited } = await startServe(['--store', 'tasks.json'], { cwd });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+  await once(socket, 'connect');
+  expect((await request('POST', '/tasks', create('t1'))).status).toBe(200);
+  const begun = performance.now();
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+  // Those under way are given ten seconds.
+  expect(performance.now() - begun).toBeLessThan(8_000);
 });
 
 test('killed under load and started again, nothing acknowledged is lost', async () => {

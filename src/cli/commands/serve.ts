@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { openTaskStore } from '../../json-file.ts';
 import { apiKeys, createElkarHandler } from '../../server.ts';
@@ -54,6 +54,7 @@ Examples
       const listener = getRequestListener(createElkarHandler({ store, authorize, cors, onError }));
       // Ids of 10 KB travel in URLs, and a caller beside them.
       const server = createServer({ maxHeaderSize: 128 * 1024 }, listener);
+      const unused = unusedConnections(server);
       await listen(server, port, host);
       // Who hears that it listens may end it at once.
       const stopped = stopSignal();
@@ -62,7 +63,7 @@ Examples
       if (values.json) terminal.printJson({ url, store: store.backend.location, ...(fresh && { apiKey: fresh }) });
       else sayWhere(terminal, url, store.backend.location, fresh);
       terminal.note(`${await stopped}: finishing what is under way`);
-      await stop(server);
+      await stop(server, unused);
       return exit.ok;
     });
   },
@@ -100,8 +101,19 @@ function stopSignal(): Promise<NodeJS.Signals> {
   });
 }
 
+/** Those on which nothing was asked yet, as browsers open them in advance. Node does not take them for idle. */
+function unusedConnections(server: Server): ReadonlySet<Socket> {
+  const unused = new Set<Socket>();
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  server.on('request', ({ socket }) => unused.delete(socket));
+  return unused;
+}
+
 /** No new connections, and no new requests on old ones; those under way are answered, for so long as the grace lasts. */
-function stop(server: Server): Promise<void> {
+function stop(server: Server, unused: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS);
     server.keepAliveTimeout = 1;
@@ -110,6 +122,7 @@ function stop(server: Server): Promise<void> {
       clearTimeout(timer);
       resolve();
     });
+    for (const socket of unused) socket.destroy();
   });
 }
 
