@@ -633,6 +633,12 @@ describe('pages of other origins', () => {
     }
   });
 
+  it('may call where the list has their address as it was copied, slash and all', async () => {
+    const { request } = await endpoint({ cors: ['http://localhost:5173/', 'capacitor://localhost'] });
+    for (const origin of ['http://localhost:5173', 'capacitor://localhost'])
+      expect(allowed(await request('GET', '/tasks/t1', undefined, { origin }))).toBe(origin);
+  });
+
   it('may not where there is no list', async () => {
     const { request } = await endpoint();
     expect(allowed(await request('GET', '/tasks/t1', undefined, { origin: app }))).toBe(null);

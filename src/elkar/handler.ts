@@ -86,7 +86,8 @@ function answer(
 
 function crossOrigin(origins: readonly string[]) {
   return corsOf({
-    origin: origins.includes('*') ? '*' : [...origins],
+    // As addresses are shown and copied, they end in a slash; in what a browser sends they do not.
+    origin: origins.includes('*') ? '*' : origins.map((origin) => origin.replace(/\/$/, '')),
     allowMethods: ['GET', 'POST', 'PUT'],
     allowHeaders: ['x-api-key', 'content-type'],
     exposeHeaders: ['retry-after'],

@@ -92,12 +92,14 @@ test('any text that a header can hold may be a key', async () => {
 });
 
 test('pages of the given origins may call', async () => {
-  const { url } = await startServe(['--cors', 'https://app.example/path'], { cwd });
+  const extension = 'chrome-extension://abcdefghijklmnop';
+  const { url } = await startServe(['--cors', 'https://app.example/path', '--cors', extension], { cwd });
   const preflight = async (origin: string) => {
     const headers = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'x-api-key' };
     return (await fetch(`${url}/tasks`, { method: 'OPTIONS', headers })).headers.get('access-control-allow-origin');
   };
   expect(await preflight('https://app.example')).toBe('https://app.example');
+  expect(await preflight(extension)).toBe(extension);
   expect(await preflight('https://other.example')).toBeNull();
 });
 

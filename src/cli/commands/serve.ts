@@ -153,8 +153,9 @@ function toAgents(given: readonly string[]): Record<string, string> {
 
 function toOrigin(text: string): string {
   if (text === '*') return text;
-  const origin = URL.canParse(text) ? new URL(text).origin : 'null';
-  if (origin === 'null')
+  const { protocol, host } = URL.canParse(text) ? new URL(text) : { protocol: '', host: '' };
+  if (host === '')
     throw new UsageError(`--cors ${JSON.stringify(text)}: expected an origin such as https://app.example`);
-  return origin;
+  // Said so by `URL` itself of the web's own schemes alone, not of those of browser extensions and apps.
+  return `${protocol}//${host}`;
 }
