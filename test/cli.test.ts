@@ -220,7 +220,9 @@ describe('a store file', () => {
   });
 
   test('import refuses a line that is no UTF-8, wherever it is cut, and takes what was meant to be a strange character', async () => {
-    const store = await openTaskStore({ path: join(cwd, 'holdfast.json') });
+    // A millisecond each: those of one would stand in the order of their ids.
+    let now = Date.parse('2026-01-01');
+    const store = await openTaskStore({ path: join(cwd, 'holdfast.json'), environment: { now: () => now++ } });
     for (const id of ['é', '\ufffd', '\ud800', 'last é']) await store.upsertTask(ask(id, id));
     await store.close();
     const [first = '', ...others] = (await run('export')).stdout.trimEnd().split('\n');
