@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import type { FileSystem } from '../src/backends/json-file/file-system.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
-import { documentIn, newFile, open, say, texts } from './support/json-file.ts';
+import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
 import { SimulatedDisk } from './support/json-file-disk.ts';
 
 const corrupt = { code: 'STORE_CORRUPT' };
@@ -200,6 +200,61 @@ it('a file that came to where there was none stays', async () => {
   cpSync(other, path);
   await expect(store.close()).rejects.toMatchObject(corrupt);
   expect(readFileSync(path)).toEqual(readFileSync(other));
+});
+
+/** What a store that was killed has left: the file, and the journal that it had come to. */
+async function leftByDead(): Promise<string> {
+  const path = await closedStore();
+  const store = await open(path);
+  await store.upsertTask({ id: 'd', message: say('acknowledged') });
+  const left = crashCopy(path);
+  await store.close();
+  return left;
+}
+
+it('a later file from another machine, where the store went on, costs no change that a killed process has left in its journal', async () => {
+  const path = await leftByDead();
+  const elsewhere = newFile();
+  cpSync(path, elsewhere);
+  for (const id of ['e', 'f']) {
+    await using other = await open(elsewhere);
+    await other.upsertTask({ id, message: say('elsewhere') });
+  }
+  const before = readFileSync(path);
+  cpSync(elsewhere, path);
+  const expected = {
+    ...corrupt,
+    message: expect.stringContaining(`${path}.journal.1: the journal belongs to another`),
+  };
+  await expect(open(path)).rejects.toMatchObject(expected);
+  await expect(open(path, { readOnly: true })).rejects.toMatchObject(expected);
+  // Both ways on that it tells of.
+  const [journal, aside] = [`${path}.journal.1`, join(dirname(path), 'aside')];
+  renameSync(journal, aside);
+  const later = await open(path);
+  expect(await idsIn(later)).toEqual(['a', 'b', 'c', 'e', 'f']);
+  await later.close();
+  renameSync(aside, journal);
+  writeFileSync(path, before);
+  await using earlier = await open(path);
+  expect(await idsIn(earlier)).toEqual(['a', 'b', 'c', 'd']);
+});
+
+it.each([
+  ['whose writer is among those that the file names', 1],
+  ['since the file names no writers, as those of earlier versions do not', 0],
+])('a journal that the file holds already is removed: one %s', async (_, named) => {
+  const path = await leftByDead();
+  const left = readFileSync(`${path}.journal.1`);
+  for (let round = 0; round < 2 - named; round++) {
+    await using store = await open(path);
+    await store.upsertTask({ id: 'e', message: say('new') });
+  }
+  if (!named) writeFileSync(path, readFileSync(path, 'utf8').replace(/"writers":\[[^\]]*\],/, ''));
+  writeFileSync(`${path}.journal.1`, left);
+  await using again = await open(path);
+  expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  expect(existsSync(`${path}.journal.1`)).toBe(false);
 });
 
 it('a folder that could not be synced once is no change by others', async () => {

@@ -33,6 +33,16 @@ export function ioError(error: unknown, message: string): TaskStoreError {
   return toTaskStoreError(error, 'IO_ERROR', `${message} (${(error as Error)?.message ?? error})`);
 }
 
+/** `error` with the name of the file in its message, where it tells of corruption. */
+export function named(file: string, error: unknown, end = ''): unknown {
+  if (!isCorruption(error)) return error;
+  return new TaskStoreError('STORE_CORRUPT', `${file}: ${error.message}${end}`, { cause: error.cause ?? error });
+}
+
+export function isCorruption(error: unknown): error is TaskStoreError {
+  return error instanceof TaskStoreError && error.code === 'STORE_CORRUPT';
+}
+
 export function errorCode(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | undefined)?.code;
 }

@@ -13,6 +13,8 @@ import type { Generation } from './task-table.ts';
 /** Lines longer than this are described by a layout, so that they need not be read whole. */
 const LONG_LINE = 16 * 1024;
 
+export type FoldHeader = Pick<IndexHeader, 'generation' | 'writers' | 'meta' | 'other'>;
+
 /**
  * The next file: the one before with the changes since folded in. Lines of unchanged tasks are passed through as they
  * are; tasks stand in the order of lists, the oldest change first, so that two sorted sequences are merged.
@@ -21,11 +23,11 @@ export class Fold {
   readonly #before: Snapshot;
   readonly #hidden: Uint8Array;
   readonly #changes: Generation;
-  readonly #header: Pick<IndexHeader, 'generation' | 'meta' | 'other'>;
+  readonly #header: FoldHeader;
   readonly #nextRows: Int32Array;
   readonly #builder: IndexBuilder;
 
-  constructor(before: Snapshot, changes: Generation, header: Pick<IndexHeader, 'generation' | 'meta' | 'other'>) {
+  constructor(before: Snapshot, changes: Generation, header: FoldHeader) {
     this.#before = before;
     this.#hidden = before.hidden.slice();
     this.#changes = changes;
@@ -41,8 +43,8 @@ export class Fold {
   }
 
   async write(out: SlicedWriter): Promise<void> {
-    const { generation, meta, other } = this.#header;
-    const top = JSON.stringify({ holdfast: { format: 1, generation, meta }, ...other });
+    const { generation, writers, meta, other } = this.#header;
+    const top = JSON.stringify({ holdfast: { format: 1, generation, writers, meta }, ...other });
     out.text(`${top.slice(0, -1)},"tasks":[`);
     const changes = this.#changes.recency.entries('oldest');
     let separator = '\n';

@@ -4,11 +4,18 @@ import { isoTime } from '../../core/reduce.ts';
 import type { Message, Part } from '../../core/task.ts';
 
 export type JournalRecord =
-  | { readonly journal: 1; readonly generation: number }
+  | JournalHeader
   | { readonly meta: string; readonly value?: unknown }
   | TaskRemoval
   | WholeTask
   | TaskDelta;
+
+export interface JournalHeader {
+  readonly journal: 1;
+  readonly generation: number;
+  /** The opening of the store that began it, in a word that no other has. */
+  readonly writer?: string | undefined;
+}
 
 /** Which task a record is of: its number in this journal, and where the number is new the encoded key that it stands for. */
 export interface TaskName {

@@ -13,7 +13,7 @@ import {
   writeFully,
 } from './file-system.ts';
 import { frameSpace, judgeEnd, putFrame, readFrame } from './journal-frame.ts';
-import type { JournalRecord, TaskName } from './journal-record.ts';
+import type { JournalHeader, JournalRecord, TaskName } from './journal-record.ts';
 import { type Named, Names } from './names.ts';
 import { journalPath } from './paths.ts';
 
@@ -58,14 +58,20 @@ export class Journal {
   }
 
   /** A new journal of this file, on the disk when this resolves. */
-  static async create(fs: FileSystem, of: string, generation: number, reserves: boolean): Promise<Journal> {
+  static async create(
+    fs: FileSystem,
+    of: string,
+    header: Pick<JournalHeader, 'generation' | 'writer'>,
+    reserves: boolean,
+  ): Promise<Journal> {
+    const { generation } = header;
     const file = journalPath(of, generation);
     const fd = openBeside(fs, of, file, 'w+');
     try {
-      const records = [JSON.stringify({ journal: 1, generation } satisfies JournalRecord)];
-      const header = Buffer.alloc(frameSpace(records));
-      const length = putFrame(header, records, 0);
-      writeFully(fs, fd, header.subarray(0, length), 0);
+      const records = [JSON.stringify({ journal: 1, ...header } satisfies JournalHeader)];
+      const line = Buffer.alloc(frameSpace(records));
+      const length = putFrame(line, records, 0);
+      writeFully(fs, fd, line.subarray(0, length), 0);
       await syncAsync(fs, fd);
       await syncFolder(fs, file);
       return new Journal(fs, fd, file, generation, length, reserves);
@@ -184,11 +190,12 @@ export class Journal {
 
 const zeros = Buffer.alloc(RESERVE);
 
-interface ReadJournal {
+export interface ReadJournal {
   /** Where the last intact record ends. */
   readonly end: number;
   /** Whether an unfinished write followed. */
   readonly cut: boolean;
+  readonly writer: string | undefined;
 }
 
 /** A journal's bytes; none where there is none. */
@@ -212,10 +219,11 @@ export async function readJournal(
   apply: (record: JournalRecord) => void,
 ): Promise<ReadJournal | undefined> {
   let at = 0;
+  let writer: string | undefined;
   let sliceEnd = performance.now() + 8;
   for (let found = readFrame(bytes, at); found; found = readFrame(bytes, at)) {
     const record = JSON.parse(found.json) as JournalRecord | readonly JournalRecord[];
-    if (at === 0) checkHeader(record as JournalRecord, generation);
+    if (at === 0) writer = checkHeader(record as JournalRecord, generation).writer;
     else if (isList(record)) record.forEach(apply);
     else apply(record);
     at = found.next;
@@ -230,16 +238,24 @@ export async function readJournal(
       `the change at byte ${ending.corruptAt} was damaged after it was written`,
     );
   }
-  return at === 0 ? undefined : { end: at, cut: ending.cut };
+  return at === 0 ? undefined : { end: at, cut: ending.cut, writer };
 }
 
 function isList<T>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value);
 }
 
-function checkHeader(record: JournalRecord, generation: number): void {
+function checkHeader(record: JournalRecord, generation: number): JournalHeader {
   if (!('journal' in record)) throw new TaskStoreError('STORE_CORRUPT', 'the journal does not begin with its header');
   if (record.journal !== 1 || record.generation !== generation) {
     throw new TaskStoreError('STORE_CORRUPT', `the journal says that it is of generation ${record.generation}`);
   }
+  return record;
+}
+
+/** Who began a journal, where it says so and holds changes. */
+export function writerOf(bytes: Buffer): string | undefined {
+  const header = readFrame(bytes, 0);
+  if (!header || !readFrame(bytes, header.next)) return undefined;
+  return (JSON.parse(header.json) as JournalHeader).writer;
 }

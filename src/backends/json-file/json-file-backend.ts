@@ -247,10 +247,12 @@ export class JsonFileBackend implements Backend {
    * the file that is there and the journals from its generation on hold everything.
    */
   async #fold(last: boolean): Promise<void> {
-    const { fs, file, durability, journals, db, meta } = this.#parts;
+    const { fs, file, durability, journals, writers, db, meta } = this.#parts;
     const table = this.#table;
     const generation = (journals.at(-1) as Journal).generation + 1;
-    const next = last ? undefined : await Journal.create(fs, file, generation, durability === 'strict');
+    const next = last
+      ? undefined
+      : await Journal.create(fs, file, { generation, writer: writers.at(-1) }, durability === 'strict');
     const goOn = () => {
       if (next && this.#log.journal !== next) journals.push((this.#log.journal = next));
     };
@@ -259,7 +261,12 @@ export class JsonFileBackend implements Backend {
       if (!this.#log.journal.broken) goOn();
       this.#metaChanged = false;
       const { other } = table.snapshot.index.header;
-      return new Fold(table.snapshot, table.beginFolding(), { generation, meta: Object.fromEntries(meta), other });
+      return new Fold(table.snapshot, table.beginFolding(), {
+        generation,
+        writers,
+        meta: Object.fromEntries(meta),
+        other,
+      });
     });
     db.data = fold;
     try {

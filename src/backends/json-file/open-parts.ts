@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Low } from 'lowdb';
 import type { Durability } from '../backend.ts';
 import { type FileSystem, ioError, removeFile, syncFolder } from './file-system.ts';
@@ -27,6 +28,8 @@ export interface OpenParts extends JsonFileSettings {
   readonly meta: Map<string, unknown>;
   /** In order; changes go to the last. */
   readonly journals: Journal[];
+  /** Who wrote what the journals hold: this opening, the last, and those before it that did not come to fold theirs. */
+  readonly writers: readonly string[];
   /** Whether the values beside the tasks differ from the file's. */
   readonly metaChanged: boolean;
 }
@@ -49,9 +52,12 @@ export async function openParts(file: string, settings: JsonFileSettings): Promi
     // Whoever wrote the file that holds them may have ended before its name was there to stay.
     if (replayed.stale.length > 0) await syncFolder(fs, file);
     for (const generation of replayed.stale) removeFile(fs, journalPath(file, generation));
-    const journals = await openJournals(fs, file, snapshot, replayed.journals, durability);
+    const writer = randomUUID();
+    const earlier = replayed.journals.flatMap((journal) => journal.writer ?? []);
+    const writers = [...new Set(earlier), writer];
+    const journals = await openJournals(fs, file, snapshot, replayed.journals, writer, durability);
     if (adapter.scanned) await adapter.writeIndex(snapshot.index);
-    return { ...settings, file, lock, db, table, meta, journals, metaChanged: replayed.metaChanged };
+    return { ...settings, file, lock, db, table, meta, journals, writers, metaChanged: replayed.metaChanged };
   } catch (error) {
     snapshot?.retire();
     lock.release();
@@ -72,12 +78,13 @@ async function openJournals(
   file: string,
   snapshot: Snapshot,
   found: readonly { readonly generation: number; readonly end: number }[],
+  writer: string,
   durability: Durability,
 ): Promise<Journal[]> {
   const reserves = durability === 'strict';
   if (found.length === 0) {
     const { generation } = snapshot.index.header;
-    return [await Journal.create(fs, file, generation, reserves)];
+    return [await Journal.create(fs, file, { generation, writer }, reserves)];
   }
   const journals: Journal[] = [];
   try {

@@ -3,7 +3,7 @@ import { encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Backend, BackendInfo, Committed } from '../backend.ts';
-import { type FileSystem, ioError } from './file-system.ts';
+import { type FileSystem, ioError, named } from './file-system.ts';
 import { replay } from './replay.ts';
 import { readContents, TaskFile } from './task-file.ts';
 import { TaskTable } from './task-table.ts';
@@ -38,12 +38,14 @@ export class ReadOnlyJsonFile implements Backend {
 
   /** Undefined where the file was rewritten meanwhile: whatever was found may be of no one moment. */
   static async #look(contents: TaskFile, file: string, fs: FileSystem): Promise<ReadOnlyJsonFile | undefined> {
-    const snapshot = await readContents(contents, file);
+    const snapshot = await readContents(contents, file).catch((error) => {
+      throw named(file, error);
+    });
     let seen: ReadOnlyJsonFile | undefined;
     try {
       const table = new TaskTable(snapshot);
       const meta = new Map(Object.entries(snapshot.index.header.meta));
-      const { journals } = await replay(fs, file, table, meta, (_, error) => error);
+      const { journals } = await replay(fs, file, table, meta, named);
       if (!snapshot.file && journals.length === 0) {
         throw new TaskStoreError('STORE_UNAVAILABLE', `there is no file ${file}`);
       }

@@ -1,7 +1,7 @@
 import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
 import { errorCode, type FileSystem } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
-import { loadJournal, readJournal } from './journal.ts';
+import { loadJournal, type ReadJournal, readJournal, writerOf } from './journal.ts';
 import { decodeKey, type JournalRecord, toChange } from './journal-record.ts';
 import { KnownNames } from './names.ts';
 import { journalGenerations, journalPath } from './paths.ts';
@@ -9,7 +9,7 @@ import type { TaskTable } from './task-table.ts';
 
 interface Replayed {
   /** Journals that hold changes since the file was written, in order; the last one is to be gone on in. */
-  readonly journals: readonly { readonly generation: number; readonly end: number }[];
+  readonly journals: readonly (ReadJournal & { readonly generation: number })[];
   /** Journals that the file holds already. */
   readonly stale: readonly number[];
   /** Whether they hold values beside the tasks. */
@@ -24,11 +24,17 @@ export async function replay(
   meta: Map<string, unknown>,
   onError: (journal: string, error: unknown) => unknown,
 ): Promise<Replayed> {
-  const { generation: first } = table.snapshot.index.header;
+  const { generation: first, writers } = table.snapshot.index.header;
   const generations = journalGenerations(fs, file);
   const stale = generations.filter((generation) => generation < first);
   let metaChanged = false;
-  const journals: { generation: number; end: number; cut: boolean }[] = [];
+  for (const generation of stale) {
+    const journal = journalPath(file, generation);
+    const writer = writers && writerOf(loadJournal(fs, journal));
+    // The file is a later one, but not of these changes: a copy from another machine, where the store went on without them.
+    if (writer && !writers.includes(writer)) throw onError(journal, foreign(first));
+  }
+  const journals: (ReadJournal & { generation: number })[] = [];
   const fresh = generations
     .slice(stale.length)
     .map((generation) => ({ generation, journal: journalPath(file, generation) }));
@@ -54,7 +60,7 @@ export async function replay(
         continue;
       }
       if (generation !== expected) {
-        throw new TaskStoreError('STORE_CORRUPT', `the journal belongs to another file, not to generation ${first}`);
+        throw foreign(first);
       }
       journals.push({ generation, ...read });
     } catch (error) {
@@ -64,6 +70,13 @@ export async function replay(
     }
   }
   return { journals, stale, metaChanged };
+}
+
+function foreign(generation: number): TaskStoreError {
+  return new TaskStoreError(
+    'STORE_CORRUPT',
+    `the journal belongs to another file, not to this one of generation ${generation}: put that back, or move the journal away to do without its changes`,
+  );
 }
 
 function applyRecord(table: TaskTable, meta: Map<string, unknown>, names: KnownNames, record: JournalRecord): void {

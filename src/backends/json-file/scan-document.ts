@@ -24,9 +24,9 @@ interface ScannedFile {
 export async function scanDocument({ bytes, seed, fileSize, fileTime }: ScannedFile): Promise<TaskIndex> {
   const scan = new Scan(bytes, seed);
   await scan.document();
-  const { generation, meta, other, native } = scan;
+  const { generation, writers, meta, other, native } = scan;
   const file = { fileSize, fileTime, fileChecksum: crc32(bytes) };
-  const header: IndexHeader = { format: 1, generation, meta, other, native, seed, ...file };
+  const header: IndexHeader = { format: 1, generation, writers, meta, other, native, seed, ...file };
   const builder = new IndexBuilder(scan.tasks.length);
   const inOrder = scan.tasks.sort((a, b) => compareNewest(b, a));
   for (const { row } of inOrder) builder.add(row);
@@ -36,6 +36,7 @@ export async function scanDocument({ bytes, seed, fileSize, fileTime }: ScannedF
 class Scan {
   readonly tasks: { readonly key: string; readonly updatedAt: string; readonly row: IndexRow }[] = [];
   generation = 0;
+  writers: readonly string[] | undefined;
   meta: Record<string, unknown> = {};
   other: Record<string, unknown> = {};
   native = true;
@@ -70,11 +71,12 @@ class Scan {
   }
 
   #header(value: unknown): void {
-    const { format, generation = 0, meta = {} } = (value ?? {}) as Partial<IndexHeader>;
+    const { format, generation = 0, writers, meta = {} } = (value ?? {}) as Partial<IndexHeader>;
     if (format !== 1) throw corrupt(`the file has format ${format}, this version reads format 1`);
     if (!Number.isSafeInteger(generation) || generation < 0 || typeof meta !== 'object' || !meta)
       throw corrupt('the file has a broken "holdfast"');
     this.generation = generation;
+    if (Array.isArray(writers)) this.writers = writers;
     this.meta = meta;
   }
 

@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
-import { TaskStoreError } from '../../core/errors.ts';
-import { errorCode, type FileSystem } from './file-system.ts';
+import { errorCode, type FileSystem, isCorruption, named } from './file-system.ts';
 
 /**
  * Copies a file that cannot be read beside itself, once, and leaves it where it is: the next start must not find an
@@ -23,10 +22,9 @@ function keepAside(fs: FileSystem, file: string): string | undefined {
   }
 }
 
-/** `error` with the name of the copy in its message, where it tells of corruption. */
+/** `error` with the names of the file and of its copy in the message, where it tells of corruption. */
 export function setAside(fs: FileSystem, file: string, error: unknown): unknown {
-  if (!(error instanceof TaskStoreError) || error.code !== 'STORE_CORRUPT') return error;
+  if (!isCorruption(error)) return error;
   const copy = keepAside(fs, file);
-  const where = copy ? `; it is left as it is, with a copy in ${copy}` : '; it is left as it is';
-  return new TaskStoreError('STORE_CORRUPT', `${file}: ${error.message}${where}`, { cause: error.cause ?? error });
+  return named(file, error, copy ? `; it is left as it is, with a copy in ${copy}` : '; it is left as it is');
 }

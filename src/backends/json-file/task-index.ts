@@ -30,6 +30,8 @@ export interface IndexRow {
 export interface IndexHeader {
   readonly format: 1;
   readonly generation: number;
+  /** Whose journals the file holds; undefined where nobody said. */
+  readonly writers?: readonly string[] | undefined;
   readonly meta: Readonly<Record<string, unknown>>;
   /** Each task has a line of its own, as this backend writes them. */
   readonly native: boolean;
