@@ -131,7 +131,7 @@ export async function writeFullyAsync(fs: FileSystem, fd: number, bytes: Uint8Ar
 
 /** A loop over short writes must not spin on a disk that takes nothing. */
 function someWritten(count: number): number {
-  if (count === 0) throw new TaskStoreError('IO_ERROR', 'the disk takes no more bytes');
+  if (count === 0) throw new Error('the disk takes no more bytes');
   return count;
 }
 

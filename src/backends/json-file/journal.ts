@@ -103,7 +103,7 @@ export class Journal {
       else for (const record of records) this.#writeLine([record]);
     } catch (error) {
       this.cutTo(start);
-      throw ioError(error, 'the change could not be written');
+      throw ioError(error, `the change could not be written to ${this.file}`);
     }
     if (this.#buffer.length > LARGE) this.#buffer = Buffer.allocUnsafe(64 * 1024);
     if (this.#reserves && this.#reserved - this.end < RESERVE / 16) this.#reserve();
@@ -175,7 +175,7 @@ export class Journal {
 
   #failSync(error: unknown): TaskStoreError {
     this.broken = true;
-    return ioError(error, 'the change could not be brought to the disk');
+    return ioError(error, `the change could not be brought to the disk, into ${this.file}`);
   }
 
   #reserve(): void {

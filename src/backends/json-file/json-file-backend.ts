@@ -6,7 +6,7 @@ import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Backend, BackendInfo, Committed, Decide, Decision } from '../backend.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Entry } from './entry.ts';
-import { ioError, nextTurn } from './file-system.ts';
+import { ioError, named, nextTurn } from './file-system.ts';
 import { Fold } from './fold.ts';
 import { freezeJson } from './freeze.ts';
 import { Journal } from './journal.ts';
@@ -138,7 +138,7 @@ export class JsonFileBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    const { lock, journals } = this.#parts;
+    const { file, lock, journals } = this.#parts;
     this.#closed = true;
     try {
       await this.#log.close();
@@ -147,8 +147,8 @@ export class JsonFileBackend implements Backend {
       for (const journal of journals.splice(0)) await journal.remove();
     } catch (error) {
       for (const journal of journals) journal.close();
-      const why = ioError(error, 'every change is kept in the journal, but it could not be folded into the file');
-      throw inCall(why, 'close');
+      const why = named(file, error, '; every change is kept in the journal, for the next opening');
+      throw inCall(ioError(why, `every change is kept in the journal, but ${file} could not be written anew`), 'close');
     } finally {
       this.#table.snapshot.retire();
       lock.release();
@@ -232,14 +232,16 @@ export class JsonFileBackend implements Backend {
 
   /** After a failed sync nothing that the journal holds is relied on: everything is written anew from memory. */
   async #renew(): Promise<void> {
+    const { file } = this.#parts;
     try {
       await (this.#folding ??= this.#fold(false).finally(() => {
         this.#folding = undefined;
       }));
     } catch (error) {
-      throw ioError(error, 'the journal failed, and the file could not be written anew');
+      throw ioError(named(file, error), `the journal failed, and ${file} could not be written anew`);
     }
-    if (this.#log.journal.broken) throw new TaskStoreError('IO_ERROR', 'the journal failed again; nothing was changed');
+    if (this.#log.journal.broken)
+      throw new TaskStoreError('IO_ERROR', `the journal of ${file} failed again; nothing was changed`);
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The items of a task that lie somewhere already: in the file, or in changes that are being folded into it. */
-import { toTaskStoreError } from '../../core/errors.ts';
+import { TaskStoreError } from '../../core/errors.ts';
 import type { Message, Part } from '../../core/task.ts';
-import { closeLater, type FileSystem, ioError, readFully } from './file-system.ts';
+import { closeLater, type FileSystem, ioError, named, readFully } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { type Layout, MARK_STEP, type ParsedTask, parseLine, type Section } from './stored-line.ts';
 
@@ -23,9 +23,11 @@ const ITEMS_AT_ONCE = 128 * MARK_STEP;
 export class SnapshotFile {
   readonly fs: FileSystem;
   readonly fd: number;
+  readonly #name: string;
   #lent = false;
 
-  constructor(fs: FileSystem, fd: number) {
+  constructor(fs: FileSystem, fd: number, name: string) {
+    this.#name = name;
     this.fs = fs;
     this.fd = fd;
   }
@@ -46,11 +48,8 @@ export class SnapshotFile {
     try {
       return parse(text);
     } catch (error) {
-      throw toTaskStoreError(
-        error,
-        'STORE_CORRUPT',
-        `another program has written over the file: no task can be read at byte ${start}`,
-      );
+      const message = `${this.#name}: another program has written over it: no task can be read at byte ${start}`;
+      throw new TaskStoreError('STORE_CORRUPT', message, { cause: error });
     }
   }
 
@@ -58,7 +57,7 @@ export class SnapshotFile {
     try {
       return readFully(this.fs, this.fd, start, length);
     } catch (error) {
-      throw ioError(error, 'the file cannot be read');
+      throw ioError(named(this.#name, error), `${this.#name} cannot be read`);
     }
   }
 

@@ -62,7 +62,7 @@ export class TaskFile implements Adapter<FileContents> {
     try {
       const index = this.#readIndex(fd);
       this.scanned = index === undefined;
-      const snapshot = new Snapshot(index ?? (await this.#scan(fd)), new SnapshotFile(this.#fs, fd));
+      const snapshot = new Snapshot(index ?? (await this.#scan(fd)), new SnapshotFile(this.#fs, fd, this.#file));
       const { fileSize, fileTime, fileChecksum } = snapshot.index.header;
       this.#own = { ...this.#fs.fstatSync(fd), size: fileSize, mtimeMs: fileTime, checksum: fileChecksum };
       return snapshot;
@@ -87,7 +87,7 @@ export class TaskFile implements Adapter<FileContents> {
       this.#own = own;
       await syncFolder(fs, this.#file);
       const index = contents.finish({ fileSize: own.size, fileTime: own.mtimeMs, fileChecksum: own.checksum });
-      this.#written = new Snapshot(index, new SnapshotFile(fs, fd));
+      this.#written = new Snapshot(index, new SnapshotFile(fs, fd, this.#file));
     } catch (error) {
       fs.closeSync(fd);
       removeQuietly(fs, temporary);
@@ -109,8 +109,7 @@ export class TaskFile implements Adapter<FileContents> {
       await renameWithPatience(this.#fs, temporary, this.#kept);
       kept = `; the store as it would have become is in ${this.#kept}`;
     }
-    const message = `another program has ${change} the file while it was open; the changes since are kept in its journal`;
-    throw new TaskStoreError('STORE_CORRUPT', message + kept);
+    throw new TaskStoreError('STORE_CORRUPT', `another program has ${change} it while it was open${kept}`);
   }
 
   /** What another program has done to the file. Removing it does no harm: the new file holds all that it held. */
