@@ -12,7 +12,7 @@ import nodeFs, {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, it, vi } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import type { FileSystem } from '../src/backends/json-file/file-system.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
@@ -256,6 +256,43 @@ it.each([
   await using again = await open(path);
   expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'e']);
   expect(existsSync(`${path}.journal.1`)).toBe(false);
+});
+
+it('a file that cannot be written anew is told of while the store is open, once, and again after it could', async () => {
+  const path = await closedStore();
+  const warnings: (Error & { code?: string })[] = [];
+  const warn = (warning: Error) => warnings.push(warning);
+  process.on('warning', warn);
+  onTestFinished(() => {
+    process.off('warning', warn);
+  });
+  let attempts = 0;
+  let isFull = true;
+  const write = (...args: unknown[]) => {
+    if (!isFull) return (nodeFs.write as (...args: unknown[]) => void)(...args);
+    attempts++;
+    const done = args.pop() as (error: Error) => void;
+    setImmediate(() => done(Object.assign(new Error('ENOSPC: simulated'), { code: 'ENOSPC' })));
+  };
+  const store = await open(path, { foldFrom: 500, fs: { ...nodeFs, write } as unknown as FileSystem });
+  const grow = () => store.upsertTask({ id: 'e', message: say('x'.repeat(500)) });
+  const growUntil = (condition: () => boolean) =>
+    vi.waitFor(
+      async () => {
+        await grow();
+        expect(condition()).toBe(true);
+      },
+      { interval: 1, timeout: 5_000 },
+    );
+  await growUntil(() => attempts > 2);
+  expect(warnings).toMatchObject([{ name: 'TaskStoreWarning', code: 'IO_ERROR' }]);
+  expect(warnings[0]?.message).toContain(`${path} could not be written anew (ENOSPC: simulated)`);
+  isFull = false;
+  await growUntil(() => (generationOf(path) ?? 0) > 1);
+  isFull = true;
+  await growUntil(() => warnings.length === 2);
+  isFull = false;
+  await store.close();
 });
 
 it('a folder that could not be synced once is no change by others', async () => {

@@ -32,6 +32,8 @@ export class JsonFileBackend implements Backend {
   #folding: Promise<void> | undefined;
   #foldFrom: number;
   #sinceTurn = 0;
+  /** Whether the last fold failed, and that was told. */
+  #warned = false;
   /** Whether the values beside the tasks differ from the file's. */
   #metaChanged: boolean;
   #closed = false;
@@ -219,8 +221,10 @@ export class JsonFileBackend implements Backend {
       .then(
         () => {
           this.#foldFrom = this.#parts.foldFrom;
+          this.#warned = false;
         },
-        () => {
+        (error) => {
+          this.#warn(error);
           // Nothing is lost, the journals just go on. Tried again when much more has come.
           this.#foldFrom = this.#log.journal.end + this.#parts.foldFrom;
         },
@@ -228,6 +232,16 @@ export class JsonFileBackend implements Backend {
       .finally(() => {
         this.#folding = undefined;
       });
+  }
+
+  /** While folds fail, journals and memory grow, and nobody may call `close` for weeks. */
+  #warn(error: unknown): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const { file } = this.#parts;
+    const why = ioError(named(file, error), `${file} could not be written anew`);
+    const message = `${why.message}; changes go on in its journal, which grows until the file can be written again`;
+    process.emitWarning(message, { type: 'TaskStoreWarning', code: why.code });
   }
 
   /** After a failed sync nothing that the journal holds is relied on: everything is written anew from memory. */
