@@ -124,6 +124,17 @@ describe('the file', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
+  it('may be one to read only, and is opened again after a crash', async () => {
+    const path = await closedStore();
+    chmodSync(path, 0o444);
+    const store = await open(path);
+    await store.upsertTask({ id: 'new', message: say('hello') });
+    // Nobody but root could go on in a journal that may only be read.
+    expect(statSync(journalOf(path)).mode & 0o777).toBe(0o644);
+    await store.close();
+    expect(statSync(path).mode & 0o777).toBe(0o444);
+  });
+
   it.runIf(process.getuid?.() === 0)('stays its owner’s, though root changes it', async () => {
     const path = await closedStore();
     const owner = { uid: 4321, gid: 1234 };

@@ -61,9 +61,9 @@ export function openExisting(fs: FileSystem, file: string, flags: 'r' | 'r+' = '
  * Makes a file that stands beside `model`, or is to take its place: with the same permissions, so that a private file stays
  * private, and where we may with the same owner, so that a program can still read its file after root has rewritten it.
  */
-export function openBeside(fs: FileSystem, model: string, file: string, flags: 'w' | 'w+'): number {
+export function openBeside(fs: FileSystem, model: string, file: string, flags: 'w' | 'w+', least = 0): number {
   const like = statOf(fs, model);
-  const fd = fs.openSync(file, flags, like ? like.mode & 0o777 : 0o666);
+  const fd = fs.openSync(file, flags, like ? (like.mode & 0o777) | least : 0o666);
   try {
     const { uid, gid } = fs.fstatSync(fd);
     if (like && (uid !== like.uid || gid !== like.gid)) fs.fchownSync(fd, like.uid, like.gid);

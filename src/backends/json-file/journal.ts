@@ -66,7 +66,8 @@ export class Journal {
   ): Promise<Journal> {
     const { generation } = header;
     const file = journalPath(of, generation);
-    const fd = openBeside(fs, of, file, 'w+');
+    // Though its file may only be read: whoever comes after a crash goes on in it.
+    const fd = openBeside(fs, of, file, 'w+', 0o600);
     try {
       const records = [JSON.stringify({ journal: 1, ...header } satisfies JournalHeader)];
       const line = Buffer.alloc(frameSpace(records));
