@@ -16,6 +16,7 @@ import { Low } from 'lowdb';
 import { JSONFile } from 'lowdb/node';
 import { describe, expect, it, vi } from 'vitest';
 import type { BackendContext } from '../src/backends/backend.ts';
+import type { FileSystem } from '../src/backends/json-file/file-system.ts';
 import { hashText } from '../src/backends/json-file/task-index.ts';
 import { jsonFile } from '../src/backends/json-file.ts';
 import { encodeKey } from '../src/core/head.ts';
@@ -114,14 +115,30 @@ describe('the file', () => {
     for (const link of links) expect(lstatSync(link).isSymbolicLink()).toBe(true);
   });
 
-  it('keeps what its owner allowed others to see', async () => {
+  it.each([0o600, 0o664, 0o666])('keeps what its owner allowed others, whatever the umask: mode %i', async (mode) => {
     const path = await closedStore();
-    chmodSync(path, 0o600);
+    chmodSync(path, mode);
     const store = await open(path);
     await store.upsertTask({ id: 'new', message: say('hello') });
-    expect(statSync(journalOf(path)).mode & 0o777).toBe(0o600);
+    expect(statSync(journalOf(path)).mode & 0o777).toBe(mode);
     await store.close();
-    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(path).mode & 0o777).toBe(mode);
+  });
+
+  it.runIf(process.getuid?.() === 0)('stays its group’s, where another of the group changes it', async () => {
+    const path = await closedStore();
+    chmodSync(path, 0o660);
+    chownSync(path, 4321, 1234);
+    const fchownSync: FileSystem['fchownSync'] = (fd, uid, gid) => {
+      if (uid === 4321) throw Object.assign(new Error('EPERM: simulated'), { code: 'EPERM' });
+      nodeFs.fchownSync(fd, uid, gid);
+    };
+    const store = await open(path, { fs: { ...nodeFs, fchownSync } });
+    await store.upsertTask({ id: 'new', message: say('hello') });
+    const expected = { gid: 1234, mode: 0o100660 };
+    expect(statSync(journalOf(path))).toMatchObject(expected);
+    await store.close();
+    for (const file of [path, `${path}.index`]) expect(statSync(file)).toMatchObject(expected);
   });
 
   it('may be one to read only, and is opened again after a crash', async () => {

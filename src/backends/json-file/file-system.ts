@@ -10,6 +10,7 @@ export type FileSystem = Pick<
   | 'close'
   | 'closeSync'
   | 'fstatSync'
+  | 'fchmodSync'
   | 'fchownSync'
   | 'readSync'
   | 'read'
@@ -59,14 +60,19 @@ export function openExisting(fs: FileSystem, file: string, flags: 'r' | 'r+' = '
 
 /**
  * Makes a file that stands beside `model`, or is to take its place: with the same permissions, so that a private file stays
- * private, and where we may with the same owner, so that a program can still read its file after root has rewritten it.
+ * private, and where we may with the same owner and group, so that a program can still read its file after root, or another
+ * of the group, has rewritten it.
  */
 export function openBeside(fs: FileSystem, model: string, file: string, flags: 'w' | 'w+', least = 0): number {
   const like = statOf(fs, model);
-  const fd = fs.openSync(file, flags, like ? (like.mode & 0o777) | least : 0o666);
+  const mode = like ? (like.mode & 0o777) | least : 0o666;
+  const fd = fs.openSync(file, flags, mode);
   try {
-    const { uid, gid } = fs.fstatSync(fd);
-    if (like && (uid !== like.uid || gid !== like.gid)) fs.fchownSync(fd, like.uid, like.gid);
+    const own = fs.fstatSync(fd);
+    if (like && own.gid !== like.gid) fs.fchownSync(fd, own.uid, like.gid);
+    // What the umask took from its group is given to the right one only.
+    if (like && (own.mode & 0o777) !== mode) fs.fchmodSync(fd, mode);
+    if (like && own.uid !== like.uid) fs.fchownSync(fd, like.uid, like.gid);
   } catch {
     // We may not give it away: it stays ours.
   }
