@@ -95,7 +95,7 @@ function changeOf(
   { taskId, callerId, taskType }: TaskKey,
   source: TaskChange['source'],
   type: TaskChange['type'],
-  { status, ...news }: Partial<ReturnType<typeof newsOf>> = {},
+  news?: Partial<ReturnType<typeof newsOf>>,
 ): TaskChange {
   return {
     type,
@@ -104,7 +104,6 @@ function changeOf(
     ...(callerId !== undefined && { callerId }),
     taskType,
     ...news,
-    ...(status && { status }),
     messages: [],
     artifacts: [],
   };
@@ -117,13 +116,12 @@ function toChunk({ append: _, ...header }: ArtifactHead['header'], parts: readon
 
 function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
   const { head, messages, parts, reset } = change;
-  const earlier = reset ? undefined : before?.artifacts;
   return {
-    ...changeOf(head.key, source, before ? 'updated' : 'created', newsOf(before, head)),
+    ...changeOf(head.key, source, before ? 'updated' : 'created', newsOf(before, head, reset)),
     messages: [...messages],
     artifacts: parts.map(({ slot, parts }) => {
-      const { header } = (head.artifacts as ArtifactHead[])[slot] as ArtifactHead;
-      return toChunk(header, parts, !!earlier?.[slot]?.partCount);
+      const { header, partCount } = (head.artifacts as ArtifactHead[])[slot] as ArtifactHead;
+      return toChunk(header, parts, partCount > parts.length);
     }),
   };
 }

@@ -93,6 +93,11 @@ export interface TaskChange {
   readonly taskType: TaskType;
   /** The new status, where the change set one. */
   readonly status?: TaskStatus;
+  /**
+   * True where a known task was written anew: `messages` and `artifacts` are all that it has now, in place of what was told
+   * before. So after an import, `upsertTaskForClient`, or a pull of what others wrote before unsent changes of ours.
+   */
+  readonly whole?: true;
   /** The messages that the change added to the history, in order. */
   readonly messages: readonly Message[];
   /** The artifacts that got parts, each with these parts alone; `append: true` where they follow earlier ones. */

@@ -31,6 +31,25 @@ it('each chunk is heard with its own header, though more have come when it is re
   expect(heard).toEqual(own.map((change) => ({ ...change, source: 'elsewhere' })));
 });
 
+it('changes alone tell what a task has, also where it was put in place of another', async () => {
+  const { one, own, heard } = await openTwo();
+  const task = (...texts: string[]): Task => ({ id: 'o', status: { state: 'working' }, history: texts.map(say) });
+  await one.upsertTaskForClient(task('a'), 'https://a.example');
+  await one.updateTask('o', { taskType: 'outgoing', newMessages: [say('a2')] });
+  const lines: string[] = [];
+  for await (const line of one.exportTasks()) lines.push(line);
+  await one.upsertTaskForClient(task('a', 'a2', 'a3'), 'https://a.example');
+  // Of one that was replaced again before it was read, nothing is told but that it changed.
+  await expect.poll(() => heard).toHaveLength(3);
+  await one.importTasks(lines, { onConflict: 'replace' });
+  await one.updateTask('o', { taskType: 'outgoing', newMessages: [say('a4')] });
+  await expect.poll(() => heard).toHaveLength(5);
+  for (const changes of [own, heard]) {
+    expect(changes.map(({ whole }) => whole)).toEqual([undefined, undefined, true, true, undefined]);
+    expect(textsOf(changes.slice(3))).toEqual(['a', 'a2', 'a4']);
+  }
+});
+
 it('no change is heard with the items of a task that was made, or put, in its place', async () => {
   const { one, heard } = await openTwo();
   const task = (...texts: string[]): Task => ({ id: 'o', status: { state: 'working' }, history: texts.map(say) });

@@ -5,7 +5,7 @@ import { openTaskStore } from '../src/memory.ts';
 import { createElkarHandler } from '../src/server.ts';
 import { readHead } from '../src/sync/state.ts';
 import { elkarSync } from '../src/sync.ts';
-import type { SyncStatus } from '../src/task-store.ts';
+import type { SyncStatus, TaskChange } from '../src/task-store.ts';
 import { elkarImitation } from './support/elkar-imitation.ts';
 import { SyncWorld } from './support/sync-world.ts';
 
@@ -353,13 +353,13 @@ describe('pull', () => {
       new_messages: [says('theirs')],
       status: { state: 'completed', timestamp: '2026-02-01T00:00:00Z' },
     });
-    const sources: string[] = [];
-    store.subscribe(({ source }) => sources.push(source));
+    const changes: TaskChange[] = [];
+    store.subscribe((change) => changes.push(change));
     await sync.pull('t1');
     const pulled = await store.getTask('t1');
     expect(texts(pulled?.task)).toEqual(['1', 'theirs', 'mine']);
     expect(pulled?.task.status.state).toBe('completed');
-    expect(sources).toEqual(['remote']);
+    expect(changes).toMatchObject([{ source: 'remote', whole: true, messages: pulled?.task.history }]);
     sync.resume();
     await world.run();
     expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', 'theirs', 'mine']);

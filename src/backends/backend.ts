@@ -53,7 +53,9 @@ export interface Notice {
   readonly revision: number;
   readonly updatedAt: string;
   /** The new status, where the change set one. */
-  readonly status: TaskStatus | undefined;
+  readonly status?: TaskStatus;
+  /** Whether it replaced a task. */
+  readonly whole?: true;
   /** Which items the change added; `from` is 0 where it replaced the task. */
   readonly messages: readonly [from: number, to: number];
   readonly parts: readonly NoticedParts[];

@@ -96,6 +96,10 @@ export function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): number
 }
 
 /** What listeners are told of a head that took the place of another. */
-export function newsOf(before: TaskHead | undefined, { body: { status }, updatedAt, revision }: TaskHead) {
-  return { status: status === before?.body.status ? undefined : status, updatedAt, revision };
+export function newsOf(
+  before: TaskHead | undefined,
+  { body: { status }, updatedAt, revision }: TaskHead,
+  whole: boolean | undefined,
+) {
+  return { updatedAt, revision, ...(status !== before?.body.status && { status }), ...(whole && { whole }) };
 }

@@ -11,7 +11,7 @@ export function toNotice({ before, decision, record }: Committed): Notice | unde
     key,
     id: record?.id,
     type: change ? (before ? 'updated' : 'created') : 'deleted',
-    ...newsOf(before, head),
+    ...newsOf(before, head, change?.reset),
     messages: change ? [messageCount - change.messages.length, messageCount] : [0, 0],
     parts: (change?.parts ?? []).map(({ slot, parts: { length } }) => {
       const { partCount: to, header } = (artifacts as ArtifactHead[])[slot] as ArtifactHead;
