@@ -107,6 +107,27 @@ describe('with locks', () => {
     expect(second.store.sync?.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
   });
 
+  test('a tab that loses the lead while it closes, and would get it back then, leads no more', async () => {
+    const { elkar, world, first, second, history } = await place(true);
+    let release = () => {};
+    first.held = new Promise((resolve) => {
+      release = resolve;
+    });
+    await second.store.updateTask('t', { newMessages: [says('2')] });
+    await world.runFor(500);
+    const closed = first.store.close();
+    await world.runFor(10_000);
+    expect(history()).toEqual(['1', '2']);
+    await second.store.updateTask('t', { newMessages: [says('3')] });
+    await world.crash(second);
+    const { length } = elkar.requests;
+    release();
+    await closed;
+    await world.runFor(60_000);
+    expect(elkar.requests).toHaveLength(length);
+    expect(world.timers).toBe(0);
+  });
+
   test('nor does it set aside what its successor has pushed', async () => {
     const { world, first, second, history } = await place(true);
     await first.store.updateTask('t', { newMessages: [says('2')] });

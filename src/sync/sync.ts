@@ -164,6 +164,7 @@ export class ElkarSync implements TaskSync {
   // Leading.
 
   async #lead(): Promise<void> {
+    if (this.#isStopped) return;
     this.#end = new AbortController();
     const { signal } = this.#end;
     this.#isTaking = false;

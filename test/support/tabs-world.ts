@@ -13,6 +13,8 @@ export class Tab extends Life {
   store!: LocalTaskStore;
   /** So many of the next calls of its storage fail. */
   failing = 0;
+  /** Its storage does nothing before. */
+  held: Promise<void> | undefined;
   /** Hears that its lock was stolen: when it is thawed, after everything else, as may be. */
   hearStolen: (() => void) | undefined;
 }
@@ -96,6 +98,7 @@ export class TabsWorld extends RemoteWorld {
     const begin = async () => {
       if (tab.failing-- > 0) throw new TaskStoreError('STORE_TIMEOUT', 'no answer in time');
       await new Promise((resolve) => setImmediate(resolve));
+      await tab.held;
       await tab.goOn();
     };
     const open = async (context: Parameters<BackendFactory['open']>[0]) => {
