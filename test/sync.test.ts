@@ -678,6 +678,54 @@ describe('tasks that were here before', () => {
     expect(texts((await store.getTask('t1'))?.task)).toEqual(['1', '2', '3', '4']);
     expect(other.elkar.misdeeds).toEqual([]);
   });
+
+  test('what a backup held that had still to go up is known again, though it has arrived behind what others wrote', async () => {
+    const { elkar, world, store, sync } = await opened();
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run();
+    sync.pause();
+    await store.updateTask('t1', { newMessages: [says('2'), says('3')] });
+    let lines = '';
+    for await (const line of store.exportTasks()) lines += line;
+    await world.send('PUT', '/tasks/t1', { caller_id: 'holdfast', new_messages: [says('theirs')] });
+    sync.resume();
+    await world.run();
+
+    const fresh = new SyncWorld(elkar.handle);
+    const restored = await fresh.open();
+    await restored.importTasks(lines);
+    await restored.updateTask('t1', { newMessages: [says('4')] });
+    await fresh.run();
+    expect(await restored.sync?.blocked()).toEqual([]);
+    const all = ['1', 'theirs', '2', '3', '4'];
+    expect(texts((await fresh.remoteTask('t1'))?.task)).toEqual(all);
+    expect(texts((await restored.getTask('t1'))?.task)).toEqual(all);
+  });
+
+  test('a task set aside since an answer was mixed up is complete here and there once it is tried again', async () => {
+    const elkar = elkarImitation();
+    let isMixedUp = false;
+    const world = new SyncWorld(async (request) => {
+      const answer = await elkar.handle(request);
+      if (!isMixedUp) return answer;
+      return Response.json({ ...((await answer.json()) as object), id: 'other' });
+    });
+    const store = await world.open();
+    await store.upsertTask({ id: 't1', message: says('1', 'user') });
+    await world.run();
+    await world.send('PUT', '/tasks/t1', { caller_id: 'holdfast', new_messages: [says('theirs')] });
+    // The push arrives all the same.
+    isMixedUp = true;
+    await store.updateTask('t1', { newMessages: [says('2')] });
+    await world.run();
+    expect(await store.sync?.blocked()).toMatchObject([{ error: { code: 'CONFLICT' } }]);
+    isMixedUp = false;
+    await store.sync?.retry('t1');
+    await world.run();
+    expect(await store.sync?.blocked()).toEqual([]);
+    expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', 'theirs', '2']);
+    expect(texts((await store.getTask('t1'))?.task)).toEqual(['1', 'theirs', '2']);
+  });
 });
 
 describe('a task that is replaced', () => {

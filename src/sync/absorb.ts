@@ -55,7 +55,9 @@ export function absorb(
   const read = theirs.map((items, n) => {
     const ours = record ? itemsOf(record, n) : [];
     const known = before.tails[n];
-    const from = before.unsure && (n || !known?.remote) ? adopt(ours, items, known) : known;
+    const isNew = before.unsure && (n || !known?.remote);
+    // Where ours was given up so far, all of it is settled.
+    const from = isNew ? (known ? { ...known, remote: items?.length ?? 0 } : start) : known;
     return readTail(ours, items, from, opOf(before.uid, n, ''), `${before.was}.`);
   });
   const tails = read.map(({ tail }) => tail);
@@ -126,7 +128,8 @@ function bySlot({ artifacts = [] }: TaskHead, task: Task) {
 
 /**
  * What stands in the remote's tail past what was known, and ours with what others wrote woven in: the acknowledged items,
- * then the remote's order, then what the remote has not got.
+ * then the remote's order, then what the remote has not got. Of a task that may be on the remote already (`start`), what is alike
+ * is the same, without ops to tell.
  */
 function readTail(
   ours: readonly object[],
@@ -140,9 +143,15 @@ function readTail(
   const { remote } = from ?? start;
   if (there.length < remote) throw conflict(lost);
   const woven = ours.slice(0, local);
-  let isForeign = false;
+  const others = new Set<string>();
   let next = local;
   for (const item of there.slice(remote)) {
+    const mark = from === start ? markOf(item) : '';
+    if (mark && ours[next] && mark === markOf(ours[next] as object)) {
+      woven.push(ours[next++] as object);
+      local++;
+      continue;
+    }
     const op = `${tagOf(item).op}`;
     const isOwn = op.startsWith(prefix);
     const number = Number(op.slice(prefix.length));
@@ -150,26 +159,15 @@ function readTail(
     // One before was discarded here, arrived all the same, and stands in the acknowledged part of this side's tail.
     if ((isOwn && number < own) || op.startsWith(was)) continue;
     woven.push(isOwn ? (ours[next++] as object) : copyJson(item));
-    isForeign ||= !isOwn;
+    if (!isOwn) others.add(mark);
     local++;
     own += Number(isOwn);
   }
+  // It would be doubled.
+  if (from === start && ours.slice(next).some((item) => others.has(markOf(item))))
+    throw conflict('the remote has another order');
   const tail = items || from ? { local, remote: there.length, own } : null;
-  return { ours, woven: [...woven, ...ours.slice(next)], tail, isForeign };
-}
-
-/**
- * Of a task that may be on the remote already: what both begin with is the same, without ops to tell. Where ours was given up
- * so far, all of it is settled.
- */
-function adopt(ours: readonly object[], theirs: readonly object[] = [], given?: Tail | null): Tail {
-  if (given) return { ...given, remote: theirs.length };
-  const end = ours.findIndex((item, i) => i >= theirs.length || markOf(item) !== markOf(theirs[i] as object));
-  const count = end < 0 ? ours.length : end;
-  // What both sides have behind that would be doubled.
-  const others = new Set(theirs.slice(count).map(markOf));
-  if (ours.slice(count).some((item) => others.has(markOf(item)))) throw conflict('the remote has another order');
-  return { local: count, remote: count, own: 0 };
+  return { ours, woven: [...woven, ...ours.slice(next)], tail, isForeign: others.size > 0 };
 }
 
 type StatusNews = Pick<SyncState, 'status' | 'known'> & {
