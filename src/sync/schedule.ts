@@ -6,10 +6,16 @@ const BASE_MS = 500;
 
 /**
  * How long to wait after so many failures in a row: anything up to the doubled limit (full jitter), but no less than what
- * the remote asked for, and never over the cap.
+ * the remote asked for, and never over the cap. What another tab has claimed is free all at once, and is looked at all along.
  */
-export function delayAfter(failures: number, { retryAfterMs = 0 }: TaskStoreError, random: number, capMs: number) {
-  const jitter = random * Math.min(capMs, BASE_MS * 2 ** failures);
+export function delayAfter(
+  failures: number,
+  { code, retryAfterMs = 0 }: TaskStoreError,
+  random: number,
+  capMs: number,
+) {
+  const limit = code === 'STORE_LOCKED' ? BASE_MS : BASE_MS * 2 ** failures;
+  const jitter = random * Math.min(capMs, limit);
   return {
     ms: Math.min(capMs, Math.max(jitter, retryAfterMs)),
     /** The remote named the time itself, so that a network coming back does not end it. */
