@@ -177,6 +177,26 @@ describe('an import that changes what the remote has, given up,', () => {
   });
 });
 
+test('a task that was given up as another of the remote, which then has none, goes up whole with its next change', async () => {
+  let elkar = elkarImitation();
+  const world = new SyncWorld((request) => elkar.handle(request));
+  const store = await world.open();
+  await store.upsertTask({ id: 't1', message: says('1', 'user') });
+  await world.run();
+  const stored = (await store.getTask('t1')) as StoredTask;
+  const task = { ...stored.task, history: [says('one', 'user'), says('1', 'user')] };
+  await store.importTasks([{ ...stored, task }], { onConflict: 'replace' });
+  await world.run();
+  expect(await store.sync?.blocked()).toMatchObject(conflict);
+  await store.sync?.discard('t1');
+  elkar = elkarImitation();
+  await store.updateTask('t1', { newMessages: [says('2')], artifactsUpdates: [{ index: 0, parts: [part('a')] }] });
+  await world.run();
+  expect(await store.sync?.blocked()).toEqual([]);
+  const there = (await world.remoteTask('t1'))?.task;
+  expect([texts(there), there?.artifacts?.[0]?.parts]).toEqual([['one', '1', '2'], [part('a')]]);
+});
+
 test('an artifact that was given up is not sent with what comes next', async () => {
   const { world, store, sync } = await opened();
   await store.updateTask('t1', { artifactsUpdates: [{ index: 0, parts: [part('a NUL: \0')] }] });

@@ -51,7 +51,9 @@ export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHea
     });
   } catch (error) {
     if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId !== undefined) throw error;
-    return context.term === undefined ? head : noteFields(context, head, { target: undefined, unsure: undefined });
+    // Given up or not, all of it is to go up.
+    const none = { target: undefined, unsure: undefined, tails: [] };
+    return context.term === undefined ? head : noteFields(context, head, none);
   }
 }
 
