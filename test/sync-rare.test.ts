@@ -1,5 +1,6 @@
 /** Where two rare things meet in sync. */
 import { describe, expect, test } from 'vitest';
+import { TaskStoreError } from '../src/core/errors.ts';
 import type { SyncOptions } from '../src/sync.ts';
 import { elkarImitation } from './support/elkar-imitation.ts';
 import { says, textOf } from './support/sync-play.ts';
@@ -270,6 +271,24 @@ test('who subscribes is told that sync cannot start, and that it has', async () 
   world.refusals.setMeta = 0;
   await world.run();
   expect(told.at(-1)).toBeUndefined();
+});
+
+test('who closes a store while sync begins is not told that it cannot start', async () => {
+  const world = new SyncWorld(elkarImitation().handle);
+  await (await world.openWithoutSync()).upsertTask({ id: 'a', message: says('1') });
+  let failed = () => {};
+  const failing = new Promise<void>((_, reject) => {
+    failed = () => reject(new TaskStoreError('STORE_CLOSED', 'the store is closed'));
+  });
+  world.beforeHeard = () => failing;
+  const store = await world.open();
+  await world.rest();
+  const told: object[] = [];
+  store.sync?.subscribe(({ state, lastError }) => told.push({ state, lastError }));
+  await store.close();
+  failed();
+  await world.rest();
+  expect(told).toEqual([{ state: 'stopped', lastError: undefined }]);
 });
 
 test('the answer of another task, as a cache may give it, brings nothing in, and the remote is asked again', async () => {

@@ -174,6 +174,7 @@ export class ElkarSync implements TaskSync {
       this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
     } catch (error) {
+      if (signal.aborted) return;
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
       this.#heard = { ...this.#status, lastError: toTaskStoreError(error, 'IO_ERROR', 'sync cannot start') };
       this.#publish();
