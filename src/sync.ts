@@ -19,8 +19,8 @@ export type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync }
  * await store.updateTask('t1', { status: { state: 'completed' } }, { until: 'remote' });
  */
 export function elkarSync(options: SyncOptions): SyncAdapter {
-  check(optionsShape, options);
   // The caller's own may be changed, to open another store with.
   const kept = { ...options };
+  check(optionsShape, kept);
   return { identity: identityOf(kept), start: (port) => new ElkarSync(port, kept) };
 }

@@ -332,6 +332,8 @@ describe('requests', () => {
       const make = () => new ElkarTransport({ ...options, ...wrong } as ElkarTransportOptions);
       expect(make).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     }
+    // Only an object's own are kept.
+    expect(() => new ElkarTransport(Object.create(options))).toThrow('baseUrl: expected');
   });
 
   it('reach a server that is there', async () => {

@@ -653,6 +653,9 @@ describe('whose changes they are', () => {
     for (const baseUrl of ['https://host/api/', 'http://[::1]:8080', 'HTTPS://host/@team/api']) {
       expect(() => elkarSync({ baseUrl, apiKey: 'k' }), baseUrl).not.toThrow();
     }
+    // Only an object's own are kept.
+    const inherited = Object.create({ baseUrl: 'https://host/api', apiKey: 'k' });
+    expect(() => elkarSync(inherited)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', issues: places }));
     const bad = { baseUrl: 'https://host/api', apiKey: 'k', concurrency: 0, pollMs: -1, defaultCallerId: '' };
     const paths = ['concurrency', 'pollMs', 'defaultCallerId'].map((name) => expect.objectContaining({ path: [name] }));
     expect(() => elkarSync(bad)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', issues: paths }));

@@ -15,9 +15,10 @@ interface GetTaskQuery extends RequestOptions {
 
 export class ElkarTransport extends WireRequests {
   constructor(options: ElkarTransportOptions) {
-    check(transportShape, options);
     // The caller's own may be changed, to open another store with.
-    super({ ...options });
+    const kept = { ...options };
+    check(transportShape, kept);
+    super(kept);
   }
 
   createTask(body: Json, options?: RequestOptions): Promise<RemoteTask> {
