@@ -138,6 +138,22 @@ test('does not wait at its end for connections on which nothing was asked, as br
   expect(performance.now() - begun).toBeLessThan(8_000);
 });
 
+test('answers a request that was just arriving, on a connection of its own, when it was told to end', async () => {
+  const { url, request, child, exited, stderr } = await startServe(['--store', 'tasks.json'], { cwd });
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+  let answer = '';
+  socket.setEncoding('utf8').on('data', (text) => {
+    answer += text;
+  });
+  socket.write('GET /api/tasks/t1 HTTP/1.1\r\nhost: localhost\r\n');
+  expect((await request('POST', '/tasks', create('t1'))).status).toBe(200);
+  child.kill('SIGTERM');
+  await expect.poll(stderr).toContain('finishing');
+  socket.write('connection: close\r\n\r\n');
+  expect(await exited).toBe(0);
+  expect(answer).toContain('HTTP/1.1 401');
+});
+
 test('killed under load and started again, nothing acknowledged is lost', async () => {
   const all = new Map<string, number>();
   for (let round = 0; round < scaled(3, 30); round++) {

@@ -122,7 +122,8 @@ function stop(server: Server, unused: ReadonlySet<Socket>): Promise<void> {
       clearTimeout(timer);
       resolve();
     });
-    for (const socket of unused) socket.destroy();
+    // What has arrived of a request, be it half its head, is under way.
+    for (const socket of unused) if (socket.bytesRead === 0) socket.destroy();
   });
 }
 
