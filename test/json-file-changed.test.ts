@@ -295,6 +295,47 @@ it('a file that cannot be written anew is told of while the store is open, once,
   await store.close();
 });
 
+it('a file that cannot be written anew again, after a journal that failed had it written, is told of again', async () => {
+  const path = await closedStore();
+  const warnings: Error[] = [];
+  const warn = (warning: Error) => warnings.push(warning);
+  process.on('warning', warn);
+  onTestFinished(() => {
+    process.off('warning', warn);
+  });
+  const disk = new SimulatedDisk();
+  let isFull = true;
+  disk.onChange = (what, file) => {
+    if (isFull && what === 'write' && file.endsWith('.tmp')) throw new Error('ENOSPC: simulated');
+  };
+  const store = await open(path, { foldFrom: 500, fs: disk.fs });
+  const grow = () => store.upsertTask({ id: 'e', message: say('x'.repeat(500)) });
+  const growUntilWarned = (times: number) => vi.waitFor(() => grow().then(() => expect(warnings).toHaveLength(times)));
+  await growUntilWarned(1);
+  disk.failSync = true;
+  await expect(grow()).rejects.toMatchObject({ code: 'IO_ERROR' });
+  disk.failSync = isFull = false;
+  const before = generationOf(path) ?? 0;
+  await grow();
+  expect(generationOf(path)).toBeGreaterThan(before);
+  isFull = true;
+  await growUntilWarned(2);
+  isFull = false;
+  await store.close();
+});
+
+it('a file that was written over is named once in the error of close', async () => {
+  const path = await closedStore();
+  // As others lay it out: its lines are not passed through, but parsed.
+  writeFileSync(path, JSON.stringify(documentIn(path), undefined, 2));
+  const store = await open(path);
+  await store.upsertTask({ id: 'd', message: say('new') });
+  writeFileSync(path, 'x'.repeat(statSync(path).size));
+  const error = await store.close().catch((error: Error) => error);
+  expect(error).toMatchObject(corrupt);
+  expect((error as Error).message.split(path)).toHaveLength(2);
+});
+
 it('a folder that could not be synced once is no change by others', async () => {
   const path = await closedStore();
   const disk = new SimulatedDisk();

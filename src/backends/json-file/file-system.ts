@@ -34,10 +34,12 @@ export function ioError(error: unknown, message: string): TaskStoreError {
   return toTaskStoreError(error, 'IO_ERROR', `${message} (${(error as Error)?.message ?? error})`);
 }
 
-/** `error` with the name of the file in its message, where it tells of corruption. */
+/** `error` with the name of the file in its message, once, where it tells of corruption. */
 export function named(file: string, error: unknown, end = ''): unknown {
   if (!isCorruption(error)) return error;
-  return new TaskStoreError('STORE_CORRUPT', `${file}: ${error.message}${end}`, { cause: error.cause ?? error });
+  const name = `${file}: `;
+  const message = error.message.startsWith(name) ? error.message : name + error.message;
+  return new TaskStoreError('STORE_CORRUPT', message + end, { cause: error.cause ?? error });
 }
 
 export function isCorruption(error: unknown): error is TaskStoreError {

@@ -218,17 +218,11 @@ export class JsonFileBackend implements Backend {
     const { end } = this.#log.journal;
     if (this.#folding || (end < this.#table.snapshot.index.header.fileSize && end < this.#parts.foldAt)) return;
     this.#folding = this.#fold(false)
-      .then(
-        () => {
-          this.#foldFrom = this.#parts.foldFrom;
-          this.#warned = false;
-        },
-        (error) => {
-          this.#warn(error);
-          // Nothing is lost, the journals just go on. Tried again when much more has come.
-          this.#foldFrom = this.#log.journal.end + this.#parts.foldFrom;
-        },
-      )
+      .catch((error) => {
+        this.#warn(error);
+        // Nothing is lost, the journals just go on. Tried again when much more has come.
+        this.#foldFrom = this.#log.journal.end + this.#parts.foldFrom;
+      })
       .finally(() => {
         this.#folding = undefined;
       });
@@ -300,6 +294,8 @@ export class JsonFileBackend implements Backend {
       table.finishFolding(db.data as Snapshot, (entry) => fold.rowOf(entry));
       before.retire();
     });
+    this.#foldFrom = this.#parts.foldFrom;
+    this.#warned = false;
     for (const journal of journals.splice(0, next ? journals.length - 1 : journals.length)) await journal.remove();
   }
 }
