@@ -44,11 +44,12 @@ type Range = readonly [from: number, to: number];
 export function selectUnsent(limit: number): SelectRange {
   return (head) => {
     const { tails } = stateOf(head);
-    const [messages, ...parts] = countsOf(head).map((count, n) => {
-      const from = tails[n]?.local ?? 0;
-      return [from, Math.min(count, from + limit)] as const;
-    });
-    return { messages: messages as Range, parts: (slot) => parts[slot] as Range };
+    const counts = countsOf(head);
+    const unsent = (n: number): Range => {
+      const { local } = tails[n] ?? start;
+      return [local, Math.min(counts[n] as number, local + limit)];
+    };
+    return { messages: unsent(0), parts: (slot) => unsent(slot + 1) };
   };
 }
 
@@ -93,6 +94,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   const { head, parts } = record;
   const { body, pushNotification } = head;
   const { status, metadata } = body;
+  const counts = countsOf(head);
   const tags: Tags = new Map();
   let items = 0;
   let bytes = 0;
@@ -109,7 +111,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   const takeTail = <T>(n: number, unsent: readonly T[]) => {
     const { local, own } = state.tails[n] ?? start;
     const taken = unsent.filter(take);
-    const isWhole = local + taken.length >= (countsOf(head)[n] as number);
+    const isWhole = local + taken.length >= (counts[n] as number);
     taken.forEach((item, i) => void tags.set(item, { op: opOf(uid, n, own + i) }));
     return { own, taken, isWhole };
   };
