@@ -138,6 +138,20 @@ describe('the build', () => {
     expect(named(names, [...ofBuild.values()])).toEqual(named(names, [...ofSources.values()]));
   });
 
+  it('has what the benchmarks measure of its inside', async () => {
+    const entryPoints = ['browser/page.js', 'node/suite.mjs', 'node/open-child.mjs', 'node/appends-child.mjs'];
+    const { warnings } = await build({
+      entryPoints: entryPoints.map((file) => `${root}bench/${file}`),
+      bundle: true,
+      write: false,
+      outdir: 'bench',
+      format: 'esm',
+      platform: 'node',
+      packages: 'external',
+    });
+    expect(warnings).toEqual([]);
+  });
+
   it('offers the same under `holdfast` everywhere', async () => {
     const files = ['src/index.ts', 'src/index.browser.ts', 'src/index.node.ts'];
     const [types, ...ofHosts] = [...exportedNames(files).values()];

@@ -1,7 +1,7 @@
 /** Runs in the page: one measurement a call, on a database of its own. Answers operations a second, or milliseconds. */
 
 import { validate } from '../../dist/core/shape.js';
-import { updateTaskParamsShape } from '../../dist/core/task.js';
+import { updateTaskParamsShape } from '../../dist/core/task-shapes.js';
 import { message, task } from '../lib/fixtures.mjs';
 import { adapters } from './adapters.js';
 
