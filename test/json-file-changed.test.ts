@@ -258,14 +258,20 @@ it.each([
   expect(existsSync(`${path}.journal.1`)).toBe(false);
 });
 
-it('a file that cannot be written anew is told of while the store is open, once, and again after it could', async () => {
-  const path = await closedStore();
-  const warnings: (Error & { code?: string })[] = [];
+/** Those told from now on, until the test ends. */
+function warningsOfProcess(): readonly Error[] {
+  const warnings: Error[] = [];
   const warn = (warning: Error) => warnings.push(warning);
   process.on('warning', warn);
   onTestFinished(() => {
     process.off('warning', warn);
   });
+  return warnings;
+}
+
+it('a file that cannot be written anew is told of while the store is open, once, and again after it could', async () => {
+  const path = await closedStore();
+  const warnings = warningsOfProcess();
   let attempts = 0;
   let isFull = true;
   const write = (...args: unknown[]) => {
@@ -297,12 +303,7 @@ it('a file that cannot be written anew is told of while the store is open, once,
 
 it('a file that cannot be written anew again, after a journal that failed had it written, is told of again', async () => {
   const path = await closedStore();
-  const warnings: Error[] = [];
-  const warn = (warning: Error) => warnings.push(warning);
-  process.on('warning', warn);
-  onTestFinished(() => {
-    process.off('warning', warn);
-  });
+  const warnings = warningsOfProcess();
   const disk = new SimulatedDisk();
   let isFull = true;
   disk.onChange = (what, file) => {

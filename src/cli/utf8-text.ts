@@ -1,3 +1,5 @@
+const NEWLINE = 10;
+
 /**
  * The text of a file of JSON lines. A decoder alone would put readable characters in the place of bytes that are not UTF-8;
  * here their line gets a character that JSON does not allow, so that it is refused, and `onRefused` is told its number.
@@ -28,5 +30,3 @@ export async function* utf8Text(
   }
   yield decode();
 }
-
-const NEWLINE = 10;

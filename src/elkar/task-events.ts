@@ -41,8 +41,10 @@ export class TaskEvents {
   }
 
   enqueue(topic: string, event: TaskEvent): void {
+    const subscribers = this.#byTopic.get(topic);
+    if (!subscribers) return;
     const { length } = JSON.stringify(event);
-    for (const subscriber of this.#byTopic.get(topic) ?? []) {
+    for (const subscriber of subscribers) {
       subscriber.waiting.push({ event, length });
       this.#length += length;
       if (subscriber.waiting.length > MAX_EVENTS) this.#take(subscriber, 1);

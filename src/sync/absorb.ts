@@ -138,9 +138,10 @@ function readTail(
   prefix: string,
   was: string,
 ) {
-  let { local, own } = from ?? start;
+  const known = from ?? start;
+  const { remote } = known;
+  let { local, own } = known;
   const there = items ?? [];
-  const { remote } = from ?? start;
   if (there.length < remote) throw conflict(lost);
   const woven = ours.slice(0, local);
   const others = new Set<string>();

@@ -34,12 +34,14 @@ export function ioError(error: unknown, message: string): TaskStoreError {
   return toTaskStoreError(error, 'IO_ERROR', `${message} (${(error as Error)?.message ?? error})`);
 }
 
-/** `error` with the name of the file in its message, once, where it tells of corruption. */
-export function named(file: string, error: unknown, end = ''): unknown {
+/** `error` with the name of the file in its message, where it tells of corruption. */
+export function named(file: string, error: unknown): unknown {
+  return reworded(error, (message) => `${file}: ${message}`);
+}
+
+export function reworded(error: unknown, reword: (message: string) => string): unknown {
   if (!isCorruption(error)) return error;
-  const name = `${file}: `;
-  const message = error.message.startsWith(name) ? error.message : name + error.message;
-  return new TaskStoreError('STORE_CORRUPT', message + end, { cause: error.cause ?? error });
+  return new TaskStoreError('STORE_CORRUPT', reword(error.message), { cause: error.cause ?? error });
 }
 
 export function isCorruption(error: unknown): error is TaskStoreError {

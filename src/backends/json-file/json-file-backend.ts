@@ -6,7 +6,7 @@ import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Backend, BackendInfo, Committed, Decide, Decision } from '../backend.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Entry } from './entry.ts';
-import { ioError, named, nextTurn } from './file-system.ts';
+import { ioError, nextTurn, reworded } from './file-system.ts';
 import { Fold } from './fold.ts';
 import { freezeJson } from './freeze.ts';
 import { Journal } from './journal.ts';
@@ -149,7 +149,7 @@ export class JsonFileBackend implements Backend {
       for (const journal of journals.splice(0)) await journal.remove();
     } catch (error) {
       for (const journal of journals) journal.close();
-      const why = named(file, error, '; every change is kept in the journal, for the next opening');
+      const why = reworded(error, (message) => `${message}; every change is kept in the journal, for the next opening`);
       throw inCall(ioError(why, `every change is kept in the journal, but ${file} could not be written anew`), 'close');
     } finally {
       this.#table.snapshot.retire();
@@ -233,7 +233,7 @@ export class JsonFileBackend implements Backend {
     if (this.#warned) return;
     this.#warned = true;
     const { file } = this.#parts;
-    const why = ioError(named(file, error), `${file} could not be written anew`);
+    const why = ioError(error, `${file} could not be written anew`);
     const message = `${why.message}; changes go on in its journal, which grows until the file can be written again`;
     process.emitWarning(message, { type: 'TaskStoreWarning', code: why.code });
   }
@@ -246,7 +246,7 @@ export class JsonFileBackend implements Backend {
         this.#folding = undefined;
       }));
     } catch (error) {
-      throw ioError(named(file, error), `the journal failed, and ${file} could not be written anew`);
+      throw ioError(error, `the journal failed, and ${file} could not be written anew`);
     }
     if (this.#log.journal.broken)
       throw new TaskStoreError('IO_ERROR', `the journal of ${file} failed again; nothing was changed`);

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { errorCode, type FileSystem, isCorruption, named } from './file-system.ts';
+import { errorCode, type FileSystem, isCorruption, reworded } from './file-system.ts';
 
 /**
  * Copies a file that cannot be read beside itself, once, and leaves it where it is: the next start must not find an
@@ -26,5 +26,6 @@ function keepAside(fs: FileSystem, file: string): string | undefined {
 export function setAside(fs: FileSystem, file: string, error: unknown): unknown {
   if (!isCorruption(error)) return error;
   const copy = keepAside(fs, file);
-  return named(file, error, copy ? `; it is left as it is, with a copy in ${copy}` : '; it is left as it is');
+  const end = copy ? `, with a copy in ${copy}` : '';
+  return reworded(error, (message) => `${file}: ${message}; it is left as it is${end}`);
 }

@@ -1,5 +1,5 @@
 import { crc32 } from './crc32.ts';
-import { type FileSystem, nextTurn, readFullyAsync, syncAsync, writeFullyAsync } from './file-system.ts';
+import { type FileSystem, nextTurn, syncAsync, writeFullyAsync } from './file-system.ts';
 import type { SnapshotFile } from './tail.ts';
 
 /** Bytes gathered before they are written, and read at a time. */
@@ -100,7 +100,7 @@ export class SlicedWriter {
     // At least one byte, where the file was cut off meanwhile: nothing to read would be tried for ever.
     const window = this.#space.subarray(0, Math.min(length, Math.max(1, from.size() - start)));
     this.#window = window.subarray(0, 0);
-    await readFullyAsync(this.#fs, from.fd, window, start);
+    await from.readInto(window, start);
     this.#window = window;
     this.#windowStart = start;
   }

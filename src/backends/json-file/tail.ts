@@ -1,7 +1,7 @@
 /** The items of a task that lie somewhere already: in the file, or in changes that are being folded into it. */
 import { TaskStoreError } from '../../core/errors.ts';
 import type { Message, Part } from '../../core/task.ts';
-import { closeLater, type FileSystem, ioError, named, readFully } from './file-system.ts';
+import { closeLater, type FileSystem, ioError, named, readFully, readFullyAsync } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { type Layout, MARK_STEP, type ParsedTask, parseLine, type Section } from './stored-line.ts';
 
@@ -21,15 +21,15 @@ const ITEMS_AT_ONCE = 128 * MARK_STEP;
  * generation, so the file is closed when nobody can ask any more.
  */
 export class SnapshotFile {
-  readonly fs: FileSystem;
-  readonly fd: number;
+  readonly #fs: FileSystem;
+  readonly #fd: number;
   readonly #name: string;
   #lent = false;
 
   constructor(fs: FileSystem, fd: number, name: string) {
     this.#name = name;
-    this.fs = fs;
-    this.fd = fd;
+    this.#fs = fs;
+    this.#fd = fd;
   }
 
   /** A task's items, to be read when looked at. */
@@ -39,7 +39,7 @@ export class SnapshotFile {
   }
 
   size(): number {
-    return this.fs.fstatSync(this.fd).size;
+    return this.#fs.fstatSync(this.#fd).size;
   }
 
   /** Reads and parses these bytes. Throws `STORE_CORRUPT` where another program has written over them. */
@@ -53,16 +53,29 @@ export class SnapshotFile {
     }
   }
 
-  #read(start: number, length: number): Buffer {
+  /** Fills `bytes` from there, without blocking the event loop. */
+  async readInto(bytes: Buffer, start: number): Promise<void> {
     try {
-      return readFully(this.fs, this.fd, start, length);
+      await readFullyAsync(this.#fs, this.#fd, bytes, start);
     } catch (error) {
-      throw ioError(named(this.#name, error), `${this.#name} cannot be read`);
+      throw this.#unreadable(error);
     }
   }
 
+  #read(start: number, length: number): Buffer {
+    try {
+      return readFully(this.#fs, this.#fd, start, length);
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
+  }
+
+  #unreadable(error: unknown): TaskStoreError {
+    return ioError(named(this.#name, error), `${this.#name} cannot be read`);
+  }
+
   retire(): void {
-    const { fs, fd } = this;
+    const [fs, fd] = [this.#fs, this.#fd];
     const close = () => void closeLater(fs, fd);
     if (this.#lent) whenUnreachable.register(this, close);
     else close();

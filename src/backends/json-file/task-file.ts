@@ -9,7 +9,6 @@ import {
   openBeside,
   openExisting,
   readFully,
-  readFullyAsync,
   removeFile,
   renameWithPatience,
   syncAsync,
@@ -109,7 +108,10 @@ export class TaskFile implements Adapter<FileContents> {
       await renameWithPatience(this.#fs, temporary, this.#kept);
       kept = `; the store as it would have become is in ${this.#kept}`;
     }
-    throw new TaskStoreError('STORE_CORRUPT', `another program has ${change} it while it was open${kept}`);
+    throw new TaskStoreError(
+      'STORE_CORRUPT',
+      `${this.#file}: another program has ${change} it while it was open${kept}`,
+    );
   }
 
   /** What another program has done to the file. Removing it does no harm: the new file holds all that it held. */
@@ -123,7 +125,9 @@ export class TaskFile implements Adapter<FileContents> {
       const isOwn = dev === own?.dev && ino === own.ino;
       if (isOwn && size === own.size && mtimeMs === own.mtimeMs) return undefined;
       // A file's time and inode may change while its bytes do not: by `touch`, a restored backup, a network file system.
-      const isSame = size === (own?.size ?? 0) && (await checksumOf(fs, fd, size)) === (own?.checksum ?? 0);
+      const isSame =
+        size === (own?.size ?? 0) &&
+        (await checksumOf(new SnapshotFile(fs, fd, this.#file), size)) === (own?.checksum ?? 0);
       if (isSame) return undefined;
       return isOwn ? 'changed' : 'replaced';
     } finally {
@@ -221,12 +225,12 @@ export function emptySnapshot(): Snapshot {
   return new Snapshot(new IndexBuilder(0).finish({ ...header, seed: randomSeed() }), undefined);
 }
 
-async function checksumOf(fs: FileSystem, fd: number, size: number): Promise<number> {
+async function checksumOf(file: SnapshotFile, size: number): Promise<number> {
   const piece = Buffer.allocUnsafe(Math.min(size, 256 * 1024));
   let checksum = 0;
   for (let at = 0; at < size; at += piece.length) {
     const bytes = piece.subarray(0, size - at);
-    await readFullyAsync(fs, fd, bytes, at);
+    await file.readInto(bytes, at);
     checksum = crc32(bytes, checksum);
   }
   return checksum;

@@ -54,7 +54,7 @@ Examples
       const listener = getRequestListener(createElkarHandler({ store, authorize, cors, onError }));
       // Ids of 10 KB travel in URLs, and a caller beside them.
       const server = createServer({ maxHeaderSize: 128 * 1024 }, listener);
-      const unused = unusedConnections(server);
+      const connections = connectionsOf(server);
       await listen(server, port, host);
       // Who hears that it listens may end it at once.
       const stopped = stopSignal();
@@ -63,7 +63,7 @@ Examples
       if (values.json) terminal.printJson({ url, store: store.backend.location, ...(fresh && { apiKey: fresh }) });
       else sayWhere(terminal, url, store.backend.location, fresh);
       terminal.note(`${await stopped}: finishing what is under way`);
-      await stop(server, unused);
+      await stop(server, connections);
       return exit.ok;
     });
   },
@@ -101,19 +101,17 @@ function stopSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** Those on which nothing was asked yet, as browsers open them in advance. Node does not take them for idle. */
-function unusedConnections(server: Server): ReadonlySet<Socket> {
-  const unused = new Set<Socket>();
+function connectionsOf(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
   });
-  server.on('request', ({ socket }) => unused.delete(socket));
-  return unused;
+  return sockets;
 }
 
 /** No new connections, and no new requests on old ones; those under way are answered, for so long as the grace lasts. */
-function stop(server: Server, unused: ReadonlySet<Socket>): Promise<void> {
+function stop(server: Server, connections: ReadonlySet<Socket>): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS);
     server.keepAliveTimeout = 1;
@@ -122,8 +120,8 @@ function stop(server: Server, unused: ReadonlySet<Socket>): Promise<void> {
       clearTimeout(timer);
       resolve();
     });
-    // What has arrived of a request, be it half its head, is under way.
-    for (const socket of unused) if (socket.bytesRead === 0) socket.destroy();
+    // Browsers open some in advance, which Node does not take for idle. Half the head of a request is under way.
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
   });
 }
 
