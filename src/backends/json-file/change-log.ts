@@ -10,8 +10,8 @@ const RELAXED_SYNC_MS = 100;
  */
 const QUICK_SYNC_MS = 1;
 
-/** With so many waiting, the write begins while others of the same turn are still being made. */
-const MANY = 64;
+/** With so many waiting, the write begins while others of the same turn are still being made: about as many as are made during a sync. */
+const MANY = 32;
 
 /** Changes that share one write and one sync. */
 class Batch {
