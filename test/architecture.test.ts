@@ -139,7 +139,13 @@ describe('the build', () => {
   });
 
   it('has what the benchmarks measure of its inside', async () => {
-    const entryPoints = ['browser/page.js', 'node/suite.mjs', 'node/open-child.mjs', 'node/appends-child.mjs'];
+    const entryPoints = [
+      'browser/page.js',
+      'node/suite.mjs',
+      'node/open-child.mjs',
+      'node/compaction-child.mjs',
+      'node/appends-child.mjs',
+    ];
     const { warnings } = await build({
       entryPoints: entryPoints.map((file) => `${root}bench/${file}`),
       bundle: true,

@@ -176,7 +176,7 @@ globalThis.measure = async (work, name, options) => {
   }
 };
 
-/** Opening a filled database: filled once, opened in each round. */
+/** A filled database, for measurements that leave it as it is or nearly so: filled once, opened in each round. */
 globalThis.fillFor = async (name, place, count) => {
   const store = await adapters[name](place);
   await fill(store, tasks(count));
@@ -198,6 +198,19 @@ globalThis.openTime = async (name, place) => {
   await store.close();
   if (!found) throw new Error('t7 is not there');
   return ms;
+};
+
+/** Appends to a task of its own in a filled database. */
+globalThis.appendsIn = async (name, place, count) => {
+  const store = await adapters[name](place);
+  const id = `own-${runs++}`;
+  try {
+    await store.create({ ...task(id), history: history(1) });
+    await rate(20, (i) => store.append(id, message(i)));
+    return await rate(count, (i) => store.append(id, message(i)));
+  } finally {
+    await store.close();
+  }
 };
 
 /** Bytes on their way into the database: what put and add are handed. */

@@ -74,15 +74,23 @@ function rows(page, quick) {
   const goal = (against, atLeast, of = 'Holdfast') => ({ of, against, atLeast });
   const ahead = (names) => names.map((name) => goal(name, 1));
   const filled = quick ? 2_000 : 10_000;
-  const opened = { names: new Map() };
-  const open = (name) => async () => {
-    const place = `open-${name.replaceAll(' ', '-')}`;
-    if (!opened.names.has(name)) {
-      await page.evaluate(([who, where, count]) => globalThis.fillFor(who, where, count), [name, place, filled]);
-      opened.names.set(name, place);
+  /** Filled when it is first asked for. */
+  const places = new Map();
+  const place = (name, count) => {
+    const where = `filled-${name.replaceAll(' ', '-')}-${count}`;
+    if (!places.has(where)) {
+      const args = [name, where, count];
+      places.set(
+        where,
+        page.evaluate((given) => globalThis.fillFor(...given), args),
+      );
     }
-    return page.evaluate(([who, where]) => globalThis.openTime(who, where), [name, place]);
+    return places.get(where).then(() => where);
   };
+  const open = (name) => async () =>
+    page.evaluate((args) => globalThis.openTime(...args), [name, await place(name, filled)]);
+  const appendsBeside = (count, tasks) => async () =>
+    page.evaluate((args) => globalThis.appendsIn(...args), ['Holdfast', await place('Holdfast', tasks), count]);
   const bytes = (name) => () => page.evaluate(([who, count]) => globalThis.bytesOf(who, count), [name, 2_000 * n]);
   const few = { count: quick ? 20 : 100 };
   const cost = (what, count) => () => page.evaluate(([of, times]) => globalThis.costOf(of, times), [what, count]);
@@ -92,7 +100,6 @@ function rows(page, quick) {
     title: `IndexedDB: append, awaited, against the number of ${what} ${where}`,
     unit: 'µs',
     scale: true,
-    rounds: what === 'tasks' ? 1 : 3,
     contestants: Object.fromEntries(
       sizes.map((size) => {
         const measured = appends(size);
@@ -125,7 +132,6 @@ function rows(page, quick) {
       title: `${filled.toLocaleString('en-US')} tasks in one call, and the store closed: what is put off is done by then`,
       unit: 'ops/s',
       contestants: each('bulkAndClose', ['Holdfast', 'bare idb', 'Dexie', 'RxDB'], { count: filled }),
-      rounds: 3,
       goals: [],
     },
     {
@@ -147,7 +153,6 @@ function rows(page, quick) {
         ...each('appends', ['RxDB', 'PouchDB', 'unstorage', 'TanStack DB', 'TinyBase'], { ...few, from: 1_000 * n }),
       },
       notes: { 'A2A SDK, memory': 'keeps nothing', 'bare small row': 'a message by itself, safe from nobody' },
-      rounds: 3,
       goals: [...whole.map((name) => goal(name, 8)), goal('A2A SDK, memory', 3)],
     },
     {
@@ -173,7 +178,6 @@ function rows(page, quick) {
           whole.map((name) => [`${name}, 5000`, call('appends', name, { count: 20, from: quick ? 1_000 : 5_000 })]),
         ),
       },
-      rounds: 3,
       goals: [
         goal('Holdfast, 10', 1 / 1.15, quick ? 'Holdfast, 1000' : 'Holdfast, 50000'),
         ...whole.map((name) => goal(`${name}, 5000`, 20, quick ? 'Holdfast, 1000' : 'Holdfast, 5000')),
@@ -235,7 +239,6 @@ function rows(page, quick) {
         ...each('newest', ['TanStack DB'], { count: 20, reopened: filled }),
       },
       notes: { Holdfast: 'keeps what it has read', 'bare idb': 'a cursor', 'TanStack DB': inMemory },
-      rounds: 3,
       goals: [
         goal('bare idb', 3.5),
         goal('Dexie', 1.1),
@@ -286,6 +289,6 @@ function rows(page, quick) {
       ],
     },
     scale('messages', 'in the task', (from) => call('appends', 'Holdfast', { count: 500 * n, from })),
-    scale('tasks', 'in the store', (beside) => call('appends', 'Holdfast', { count: 500 * n, reopened: beside })),
+    scale('tasks', 'in the store', (beside) => appendsBeside(500 * n, beside)),
   ];
 }

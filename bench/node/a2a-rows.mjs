@@ -140,7 +140,6 @@ export function a2aRows({ quick }) {
       id: 'a2a-slope',
       title: 'The same with four times as many chunks',
       unit: 'ms',
-      rounds: 3,
       contestants: {
         'Holdfast, once': () => stores['Holdfast, memory'](chunks, stream),
         'Holdfast, four times': () => stores['Holdfast, memory'](chunks * 4, stream),

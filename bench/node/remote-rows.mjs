@@ -107,7 +107,6 @@ export function remoteRows({ quick }) {
       id: 'endpoint',
       title: 'Status updates by 64 connections to `holdfast serve` on a JSON file, strict',
       unit: 'ops/s',
-      rounds: 3,
       contestants: { Holdfast: () => updates('rate', 10_000 * n) },
       goals: [{ of: 'Holdfast', atLeast: 2_000 }],
     },
@@ -115,7 +114,6 @@ export function remoteRows({ quick }) {
       id: 'endpoint-p99',
       title: '99th percentile of these updates',
       unit: 'ms',
-      rounds: 3,
       contestants: { Holdfast: () => updates('p99', 10_000 * n) },
       goals: [{ of: 'Holdfast', atMost: 100 }],
     },
@@ -123,7 +121,6 @@ export function remoteRows({ quick }) {
       id: 'client',
       title: 'What ElkarClientStore adds to a bare fetch of the same request',
       unit: 'ms',
-      rounds: 3,
       contestants: {
         Holdfast: () =>
           withEndpoint({ backend: 'memory' }, async ({ baseUrl }) => {
@@ -167,7 +164,6 @@ export function remoteRows({ quick }) {
       id: 'sync-backlog',
       title: `${(10_000 * n).toLocaleString('en-US')} tasks pending, pushed; against a bare loop of fetch, 8 at a time`,
       unit: 'tasks/s',
-      rounds: 3,
       contestants: {
         Holdfast: () =>
           withEndpoint({ backend: 'memory' }, async ({ baseUrl }) => {

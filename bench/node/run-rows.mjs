@@ -55,7 +55,6 @@ export function runRows() {
       ]),
     ),
     notes: Object.fromEntries(names.map((name) => [name, `survives: ${adapters[name].durable}`])),
-    rounds: 3,
     goals: names.slice(1).map((against) => ({ of: names[0], against, atLeast: goals })),
   });
   return [

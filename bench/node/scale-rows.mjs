@@ -45,7 +45,6 @@ export function scaleRows({ quick }) {
     title: `Append (relaxed) against the number of ${what} ${what === 'tasks' ? 'in the store' : 'in the task'}`,
     unit: 'µs',
     scale: true,
-    rounds: 3,
     contestants: Object.fromEntries(sizes.map((size) => [String(size), () => microseconds({ [what]: size }, count)])),
     goals: [{ of: String(sizes.at(-1)), against: String(sizes[0]), atMost: 1.3 }],
   });
