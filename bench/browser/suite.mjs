@@ -64,6 +64,7 @@ const whole = [
   'TanStack DB',
   'TinyBase',
 ];
+const smallRows = ['bare small row', 'bare small row, ended at once'];
 const inMemory = 'all tasks in memory';
 
 function rows(page, quick) {
@@ -146,13 +147,16 @@ function rows(page, quick) {
       title: '2,000 appends to one task, each awaited',
       unit: 'ops/s',
       contestants: {
-        ...each('appends', ['Holdfast', 'bare small row', 'bare idb', 'Dexie', 'localForage', 'idb-keyval'], {
+        ...each('appends', ['Holdfast', ...smallRows, 'bare idb', 'Dexie', 'localForage', 'idb-keyval'], {
           count: 2_000 * n,
         }),
         ...each('appends', ['A2A SDK, memory'], { count: 2_000 * n }),
         ...each('appends', ['RxDB', 'PouchDB', 'unstorage', 'TanStack DB', 'TinyBase'], { ...few, from: 1_000 * n }),
       },
-      notes: { 'A2A SDK, memory': 'keeps nothing', 'bare small row': 'a message by itself, safe from nobody' },
+      notes: {
+        'A2A SDK, memory': 'keeps nothing',
+        ...Object.fromEntries(smallRows.map((name) => [name, 'a message by itself, safe from nobody'])),
+      },
       goals: [...whole.map((name) => goal(name, 8)), goal('A2A SDK, memory', 3)],
     },
     {
