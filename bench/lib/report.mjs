@@ -48,6 +48,7 @@ function summary(rows) {
   if (missed.length === 0) return lines;
   lines.push('', '| missed | goal | measured |', '|---|---|---:|');
   for (const { title, text, ratio } of missed) lines.push(`| ${title} | ${text} | ${format(ratio)} |`);
+  lines.push('', '[What stands in the way](../missed.md), and what was tried.');
   return lines;
 }
 
