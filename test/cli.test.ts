@@ -181,6 +181,8 @@ describe('a store file', () => {
     expect(stdout.trimEnd().split('\n')).toHaveLength(3);
     await run('export', 'all.ndjson');
     expect(readFileSync(join(cwd, 'all.ndjson'), 'utf8')).toBe(stdout);
+    expect((await run('export', '-')).stdout).toBe(stdout);
+    expect(existsSync(join(cwd, '-'))).toBe(false);
     expect((await run('export', '--caller', 'ann')).stdout.trimEnd().split('\n')).toHaveLength(1);
 
     expect((await run('import', 'all.ndjson', '--store', 'new.json')).status).toBe(0);
@@ -206,6 +208,16 @@ describe('a store file', () => {
     }
     await run('export', 'all.ndjson');
     expect((await run('export', 'all.ndjson')).status).toBe(0);
+  });
+
+  test('import takes nothing out of a store file, and says how to', async () => {
+    await makeStore();
+    const { status, stderr } = await run('import', 'holdfast.json', '--store', 'new.json');
+    expect([status, stderr.split('\n')[0]]).toEqual([
+      2,
+      'holdfast import: holdfast.json is a store: holdfast export --store holdfast.json | holdfast import -',
+    ]);
+    expect(existsSync(join(cwd, 'new.json'))).toBe(false);
   });
 
   test('import reports bad lines by number and takes the others', async () => {

@@ -43,8 +43,11 @@ function assertExists(path: string): void {
 
 /** What is written for other uses must not take a store's place, be it by a slip of the hand. */
 export function assertNoStore(path: string): void {
-  const isStore = /^\s*\{\s*"(holdfast|tasks)"\s*:/.test(beginningOf(path)) || hasJournal(path);
-  if (isStore) throw new UsageError(`${path} is a store, which would be overwritten`);
+  if (isStore(path)) throw new UsageError(`${path} is a store, which would be overwritten`);
+}
+
+export function isStore(path: string): boolean {
+  return /^\s*\{\s*"(holdfast|tasks)"\s*:/.test(beginningOf(path)) || hasJournal(path);
 }
 
 function hasJournal(path: string): boolean {

@@ -10,7 +10,7 @@ export const exportCommand = defineCommand({
   summary: 'Writes every task as a line of JSON, for "import"; also while another process holds the store.',
   usage: '[file] [options]',
   help: `
-Without a file, to standard output. A file that is there is replaced, unless it is a store.
+Without a file, or with "-", to standard output. A file that is there is replaced, unless it is a store.
 
 ${storeHelp}
       --caller id      only this caller's tasks (default: everybody's)
@@ -21,7 +21,8 @@ Examples
 `,
   options: { ...storeOption, caller: { type: 'string' } },
   arguments: [0, 1],
-  run({ values, positionals: [file] }, terminal) {
+  run({ values, positionals: [name] }, terminal) {
+    const file = name === '-' ? undefined : name;
     if (file !== undefined) assertNoStore(file);
     return withStoreToRead(values.store, async (store) => {
       let tasks = 0;

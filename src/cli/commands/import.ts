@@ -1,7 +1,7 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { openTaskStore } from '../../json-file.ts';
 import { defineCommand, exit, UsageError } from '../command.ts';
-import { jsonHelp, jsonOption, storeHelp, storeOption, useStore } from '../store-file.ts';
+import { isStore, jsonHelp, jsonOption, storeHelp, storeOption, useStore } from '../store-file.ts';
 import { toNumber, toSize } from '../terminal.ts';
 import { utf8Text } from '../utf8-text.ts';
 
@@ -26,6 +26,9 @@ Examples
     // Before a store is made for it.
     if (file !== '-' && !existsSync(file)) throw new UsageError(`no file ${file}`);
     if (file !== '-' && statSync(file).isDirectory()) throw new UsageError(`${file} is a folder`);
+    // Of its lines one or the other would be taken for an exported task.
+    if (file !== '-' && isStore(file))
+      throw new UsageError(`${file} is a store: holdfast export --store ${file} | holdfast import -`);
     return useStore(await openTaskStore({ path: values.store }), async (store) => {
       let bytes = 0;
       const progress = terminal.progress(() => `${toSize(bytes)} read`);
