@@ -98,7 +98,7 @@ export class LocalTaskStore implements TaskStore {
       const valid = validate(taskSendParamsShape, params);
       const sessionId = valid.sessionId ?? this.#environment.newId();
       return [
-        { callerId, taskType: 'incoming', taskId: valid.id },
+        keyOf(valid.id, { callerId }),
         { type: 'upsert', params: valid, isStreaming, sessionId },
         { historyLength: options.historyLength ?? valid.historyLength, includeArtifacts: options.includeArtifacts },
       ];
@@ -122,7 +122,7 @@ export class LocalTaskStore implements TaskStore {
       const valid = validate(taskShape, task);
       // Optional in the shape, but not here.
       check(optionsShape, { agentUrl: agentUrl ?? null });
-      const key = { callerId: options.callerId, taskType: 'outgoing', taskId: valid.id } as const;
+      const key = keyOf(valid.id, { callerId: options.callerId, taskType: 'outgoing' });
       return [key, { type: 'replace', task: valid, agentUrl }, options];
     });
   }

@@ -100,7 +100,7 @@ function candidatesFor(
   backend: 'auto' | BackendKind | BackendFactory,
   factories: readonly BackendFactory[],
 ): readonly BackendFactory[] {
-  if (typeof backend === 'object') return [backend];
+  if (backend && typeof backend === 'object') return [backend];
   const found = factories.filter(({ kind }) => (backend === 'auto' ? kind !== 'memory' : kind === backend));
   if (found.length > 0) return found;
   throw new TaskStoreError(

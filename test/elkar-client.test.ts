@@ -444,7 +444,7 @@ it('answers as it was asked, whatever becomes of the options meanwhile', async (
 it('refuses options that are none by name', async () => {
   const { store, requests } = connect({ server: 'holdfast' });
   // As from code without types.
-  for (const none of [null, 'ann', 5, ['ann']] as never[]) {
+  for (const none of [null, 'ann', 5, ['ann'], { signal: new AbortController() }] as never[]) {
     const refused = {
       upsertTask: store.upsertTask(send('t1', 'one'), none),
       updateTask: store.updateTask('t1', {}, none),

@@ -57,7 +57,8 @@ describe('arguments that are none', () => {
     const refused: [call: string, ...args: unknown[]][] = [
       ...[Symbol('id'), () => {}, 10n, 5, null].map((id): [string, unknown] => ['getTask', id]),
       // A caller's name, or how many messages, as other stores take them.
-      ...[null, 'ann', 5, ['ann']].flatMap((options): [string, ...unknown[]][] => [
+      // The controller, in place of its signal.
+      ...[null, 'ann', 5, ['ann'], { signal: new AbortController() }].flatMap((options): [string, ...unknown[]][] => [
         ...['getTask', 'getTaskForClient', 'deleteTask', 'watch'].map((call): [string, string, unknown] => [
           call,
           't',
@@ -103,6 +104,14 @@ describe('arguments that are none', () => {
 });
 
 describe('options of openTaskStore', () => {
+  it('name a backend that is there', async () => {
+    const open = createOpenTaskStore([memory()]);
+    for (const backend of [null, 'json-file'] as never[])
+      await expect(open({ backend })).rejects.toThrow(
+        expect.objectContaining({ code: 'STORE_UNAVAILABLE', operation: 'openTaskStore' }),
+      );
+  });
+
   it('are refused by name where they are none, or ask for another fallback than there is', async () => {
     const open = createOpenTaskStore([memory()]);
     // Opened, each would be another store than was meant, or one that keeps nothing.

@@ -2,6 +2,7 @@
 import { invalidArgument } from './errors.ts';
 import {
   bool,
+  callable,
   check,
   count,
   flag,
@@ -128,6 +129,7 @@ export const optionsShape: Shape = object({
   agentUrl: optionalText,
   until: optional(oneOf('local', 'remote')),
   onConflict: optional(oneOf('skip', 'replace')),
+  signal: optional(object({ throwIfAborted: callable })),
 });
 
 /** A task's id that is an argument of its own. */
