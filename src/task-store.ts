@@ -285,7 +285,8 @@ export interface TaskStore extends AsyncDisposable {
 
   /**
    * Calls `listener` with every change, those of one context in order; of those that several make to one task `revision`
-   * tells the order. Of a tab or worker that is killed, the last moment may stay unheard of until the task is read. What a
+   * tells the order. A deletion has none: that of another tab may be heard of when the task has been made anew here, so look
+   * before you drop it. Of a tab or worker that is killed, the last moment may stay unheard of until the task is read. What a
    * listener throws is reported as an uncaught error, which ends a Node process. Ends with the returned function.
    */
   subscribe(listener: (change: TaskChange) => void): () => void;
