@@ -5,9 +5,10 @@ import { elkarSync } from 'holdfast/sync';
 const sync = elkarSync({ baseUrl: `${self.location.origin}/api`, apiKey: async () => (await fetch('/key')).text() });
 const opened = openTaskStore({ name: 'outbox', sync });
 
-self.addEventListener('message', ({ data, ports: [port] }) => {
-  const kept = opened.then((store) => store.upsertTask(data, { until: 'remote' }));
+self.addEventListener('message', (event) => {
+  const [port] = event.ports;
+  const kept = opened.then((store) => store.upsertTask(event.data, { until: 'remote' }));
   const answer = kept.then(({ task }) => port.postMessage({ messages: task.history.length }));
   // The worker may sleep again once the remote has it.
-  return answer.catch((error) => port.postMessage({ error: error.code }));
+  event.waitUntil(answer.catch((error) => port.postMessage({ error: error.code })));
 });

@@ -34,9 +34,9 @@ const caller = (path: string) => `import { ask } from '${path}';
     return { code, events };
   };`;
 
-/** Serves a snippet beside an empty page and an endpoint, and opens the page. */
-async function serve(name: string): Promise<{ readonly page: Page; readonly store: TaskStore }> {
-  const script = await bundle(name);
+/** Serves a snippet beside an empty page and an endpoint, and opens the page. `before` is run before the snippet is. */
+async function serve(name: string, before = ''): Promise<{ readonly page: Page; readonly store: TaskStore }> {
+  const script = `${before}${await bundle(name)}`;
   const store = await openTaskStore();
   const api = getRequestListener(createElkarHandler({ store, authorize: apiKeys({ secret: 'agent' }) }));
   const server = createServer((request, response) => {
@@ -75,8 +75,22 @@ test('an agent in the page streams, and has its task after a reload', async () =
   expect((await ask('more')).code).toBe(-32004);
 });
 
-test('a service worker keeps what it is handed until the remote has it', async () => {
-  const { page, store } = await serve('service-worker.js');
+/** Tells the page how many times the worker has asked to be kept awake. */
+const countWaits = `
+  let waits = 0;
+  const { waitUntil } = ExtendableEvent.prototype;
+  ExtendableEvent.prototype.waitUntil = function (work) {
+    waits++;
+    waitUntil.call(this, work);
+  };
+  const { postMessage } = MessagePort.prototype;
+  MessagePort.prototype.postMessage = function (answer) {
+    postMessage.call(this, { ...answer, waits });
+  };
+`;
+
+test('a service worker keeps what it is handed, and stays awake until the remote has it', async () => {
+  const { page, store } = await serve('service-worker.js', countWaits);
   const answers = await page.evaluate(async () => {
     const registration = await navigator.serviceWorker.register('/service-worker.js', { type: 'module' });
     await navigator.serviceWorker.ready;
@@ -89,7 +103,10 @@ test('a service worker keeps what it is handed until the remote has it', async (
       });
     return [await send('a'), await send('b')];
   });
-  expect(answers).toEqual([{ messages: 1 }, { messages: 2 }]);
+  expect(answers).toEqual([
+    { messages: 1, waits: 1 },
+    { messages: 2, waits: 2 },
+  ]);
   const { tasks } = await store.listTasks({ allCallers: true });
   expect(tasks).toMatchObject([{ id: 't1', messageCount: 2 }]);
 });
