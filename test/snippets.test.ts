@@ -1,6 +1,7 @@
 /** The snippets for Node, run as their readers would run them. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
@@ -40,8 +41,12 @@ test('a command-line tool works offline and catches up; the server keeps what it
   expect(history.map(({ parts: [part] }) => part?.type === 'text' && part.text)).toEqual(['first', 'second', 'third']);
   const stranger = new ElkarClientStore({ baseUrl: url, apiKey: 'another' });
   await expect(stranger.getTask('notes')).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  // A browser's, in advance of a request.
+  const unused = connect(Number(new URL(url).port), '127.0.0.1');
+  await once(unused, 'connect');
   again.kill('SIGTERM');
   await once(again, 'exit');
+  unused.destroy();
   await using file = await openTaskStore({ path: `${kept}/tasks.json` });
   expect((await file.listTasks({ allCallers: true })).tasks).toMatchObject([{ id: 'notes', messageCount: 3 }]);
 });

@@ -8,4 +8,8 @@ const handle = createElkarHandler({ store, authorize: apiKeys({ [process.env.API
 const server = serve({ fetch: handle, port: Number(process.env.PORT), hostname: '127.0.0.1' }, ({ port }) =>
   console.log(`http://127.0.0.1:${port}/api`),
 );
-process.once('SIGTERM', () => server.close(() => store.close()));
+process.once('SIGTERM', () => {
+  server.close(() => store.close());
+  // What is under way has ended by then; browsers hold connections open on which they ask nothing.
+  setTimeout(() => server.closeAllConnections(), 1_000).unref();
+});
