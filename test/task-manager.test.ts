@@ -693,6 +693,19 @@ test('a reader that falls too far behind is told so, and finds everything by res
   expect((again[0] as { history: unknown[] }).history).toHaveLength(10_101);
 });
 
+test('who resubscribes to a task of very many artifacts gets them all, and then what follows', async () => {
+  const { manager, store } = await openManager();
+  await store.upsertTask(ask('t1'));
+  const artifactsUpdates = Array.from({ length: 20_000 }, (_, index) => chunk('x', { index }));
+  await store.updateTask('t1', { artifactsUpdates });
+  const stream = manager.resubscribeToTask({ id: 't1' });
+  await stream.ready;
+  await store.updateTask('t1', { status: { state: 'completed' } });
+  const events = await collect(stream);
+  expect(events).toHaveLength(20_002);
+  expect(brief(events.slice(-2))).toEqual(['submitted', 'completed!']);
+});
+
 test('a change of more parts than a call takes arguments is joined like any other', async () => {
   const count = 200_000;
   const many = Array.from({ length: count }, () => ({ type: 'text' as const, text: '' }));

@@ -25,6 +25,7 @@ export class EventStream implements TaskEventStream {
   #events: TaskEvent[] = [];
   #waiters: Waiter[] = [];
   #listeners: (() => void)[] = [];
+  #limit = MAX_WAITING;
   #ended = false;
   #error: unknown;
 
@@ -44,6 +45,12 @@ export class EventStream implements TaskEventStream {
     else this.#listeners.push(listener);
   }
 
+  /** What is stored already: a reader is not behind for having all of it to read. */
+  replay(events: readonly TaskEvent[]): void {
+    this.#limit += events.length;
+    for (const event of events) this.push(event);
+  }
+
   /** A final status ends the stream behind it. */
   push(event: TaskEvent): void {
     if (this.#ended) return;
@@ -51,7 +58,7 @@ export class EventStream implements TaskEventStream {
     if (waiter) waiter.resolve({ done: false, value: event });
     else if (!this.#join(event)) this.#events.push(event);
     if ('final' in event && event.final) this.end();
-    else if (this.#events.length > MAX_WAITING) {
+    else if (this.#events.length > this.#limit) {
       this.end(new A2AError('internalError', `this reader is ${MAX_WAITING} events behind; resubscribe to go on`));
     }
   }

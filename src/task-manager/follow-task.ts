@@ -32,7 +32,7 @@ export async function followTask(
   };
   stream.onEnd(feed.follow(key, take));
   const beginning = await begin();
-  for (const event of beginning.events) stream.push(event);
+  stream.replay(beginning.events);
   revision = beginning.revision;
   for (const change of waiting) take(change);
 }
