@@ -353,7 +353,9 @@ test('errors within are told to the application, not to callers', async () => {
 });
 
 test('bodies over the limit, and pages of other origins, are refused', async () => {
-  const { post, url } = await startAgent(echo, { bodyLimit: 1_000, cors: ['https://good.example'] });
+  // The other as it is copied from where addresses are shown.
+  const cors = ['https://good.example', 'https://copied.example/'];
+  const { post, url } = await startAgent(echo, { bodyLimit: 1_000, cors });
   const large = await post(
     JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tasks/send', params: ask('t1', 'x'.repeat(1_000)) }),
   );
@@ -364,6 +366,7 @@ test('bodies over the limit, and pages of other origins, are refused', async () 
     return (await fetch(url, { method: 'OPTIONS', headers })).headers.get('access-control-allow-origin');
   };
   expect(await preflight('https://good.example')).toBe('https://good.example');
+  expect(await preflight('https://copied.example')).toBe('https://copied.example');
   expect(await preflight('https://bad.example')).toBeNull();
 });
 

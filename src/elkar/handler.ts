@@ -1,6 +1,7 @@
 /** Elkar's server as a function from `Request` to `Response`, over any store. */
 import { type Context, Hono } from 'hono';
 import { cors as corsOf } from 'hono/cors';
+import { allowedOrigins } from '../core/allowed-origins.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import type { TaskStore } from '../task-store.ts';
@@ -86,8 +87,7 @@ function answer(
 
 function crossOrigin(origins: readonly string[]) {
   return corsOf({
-    // As addresses are shown and copied, they end in a slash; in what a browser sends they do not.
-    origin: origins.includes('*') ? '*' : origins.map((origin) => origin.replace(/\/$/, '')),
+    origin: allowedOrigins(origins),
     allowMethods: ['GET', 'POST', 'PUT'],
     allowHeaders: ['x-api-key', 'content-type'],
     exposeHeaders: ['retry-after'],

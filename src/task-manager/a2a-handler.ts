@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import { bodyLimit as limitBody } from 'hono/body-limit';
 import { cors as corsOf } from 'hono/cors';
+import { allowedOrigins } from '../core/allowed-origins.ts';
 import { A2AError, a2aErrorCodes } from './a2a-error.ts';
 import { toEventSource } from './event-source.ts';
 import type { TaskEventStream } from './event-stream.ts';
@@ -57,7 +58,7 @@ export function createA2AHandler(
     return refusal;
   };
   const app = new Hono();
-  if (cors.length > 0) app.use(corsOf({ origin: cors.includes('*') ? '*' : [...cors] }));
+  if (cors.length > 0) app.use(corsOf({ origin: allowedOrigins(cors) }));
   for (const card of ['/.well-known/agent.json', '/.well-known/agent-card.json']) {
     app.get(card, (c) => c.json(manager.agentCard));
   }
