@@ -138,6 +138,27 @@ test('every call is made as the caller whom the application names', async () => 
   expect((await call('tasks/cancel', { id: 't1' })).error?.code).toBe(-32001);
 });
 
+test('a caller that is none, as the null of a header that is not there, is refused by name in every call', async () => {
+  const errors: unknown[] = [];
+  const { call, store } = await startAgent(echo, {
+    callerOf: ({ headers }) => headers.get('x-nobody-sends-this') as string,
+    onError: (error) => errors.push(error),
+  });
+  await store.upsertTask(ask('t1'));
+  const push = { id: 't1', pushNotificationConfig: { url: 'https://example.org' } };
+  for (const [method, params] of [
+    ['tasks/send', ask('t1')],
+    ['tasks/sendSubscribe', ask('t1')],
+    ['tasks/get', { id: 't1' }],
+    ['tasks/cancel', { id: 't1' }],
+    ['tasks/resubscribe', { id: 't1' }],
+    ['tasks/pushNotification/set', push],
+    ['tasks/pushNotification/get', { id: 't1' }],
+  ] as const)
+    expect((await call(method, params)).error, method).toMatchObject({ code: -32602, data: [{ path: ['callerId'] }] });
+  expect(errors).toEqual([]);
+});
+
 test('a connection that breaks off does not stop the task; resubscribing takes it up', async () => {
   const [hold, done] = [gate(), gate()];
   const { post } = await startAgent(async (task) => {

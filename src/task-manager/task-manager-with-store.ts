@@ -1,7 +1,9 @@
 /** The task manager over a store: who may do what when, and who hears of it. What a change means is the store's rule. */
 import type { TaskKey } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
+import { check } from '../core/shape.ts';
 import { finishedStates, type Task, type TaskSendParams } from '../core/task.ts';
+import { optionsShape } from '../core/task-shapes.ts';
 import type { TaskStore } from '../task-store.ts';
 import { A2AError } from './a2a-error.ts';
 import type { AgentCard } from './agent-card.ts';
@@ -114,9 +116,9 @@ export class TaskManagerWithStore implements TaskManager {
   }
 
   resubscribeToTask(params: TaskQueryParams, context: RequestContext = {}): TaskEventStream {
-    const key = keyOf(params, context);
     const { historyLength } = params;
     return this.#stream((stream) => {
+      const key = keyOf(params, context);
       this.#requireStreaming();
       return this.#tasks.inOrder(key, async () => {
         const turn = this.#turns.current(key);
@@ -180,6 +182,8 @@ export class TaskManagerWithStore implements TaskManager {
 }
 
 function keyOf({ id }: TaskIdParams, { callerId }: RequestContext): TaskKey {
+  // Such as the null of a header that is not there.
+  check(optionsShape, { callerId });
   return { callerId, taskType: 'incoming', taskId: id };
 }
 
