@@ -58,10 +58,12 @@ export async function importTasks(
   for await (const item of linesOf(source)) {
     signal?.throwIfAborted();
     line++;
-    if (typeof item === 'string' && item.trim() === '') continue;
+    // Also of the mark that some editors put before the first line.
+    const given = typeof item === 'string' ? item.trim() : item;
+    if (given === '') continue;
     try {
       // Copied at once: a source may fill one object again and again.
-      const stored: StoredTask = copyJson(typeof item === 'string' ? JSON.parse(item) : item);
+      const stored: StoredTask = copyJson(typeof given === 'string' ? JSON.parse(given) : given);
       checkStoredTask(stored);
       batch.push(stored);
     } catch (error) {

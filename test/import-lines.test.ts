@@ -30,6 +30,18 @@ test('a file read whole is taken as bytes, which are its text', async () => {
   }
 });
 
+test('a text that begins with a byte order mark, as some editors write it, loses no task by it', async () => {
+  await using from = await openTaskStore();
+  await from.upsertTask({ id: 't1', message: { role: 'user', parts: [{ type: 'text', text: '\ufeffone' }] } });
+  let text = '';
+  for await (const line of from.exportTasks()) text += line;
+  for (const source of [`\ufeff${text}`, Buffer.from(`\ufeff${text}`), `\ufeff\r\n${text}`]) {
+    await using to = await openTaskStore();
+    expect(await to.importTasks(source)).toEqual({ imported: 1, skipped: 0, failed: [] });
+    expect(await to.getTask('t1')).toEqual(await from.getTask('t1'));
+  }
+});
+
 test('an import that was given up takes nothing more in when its source ends', async () => {
   await using store = await openTaskStore();
   const stored = {
