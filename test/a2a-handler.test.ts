@@ -522,6 +522,18 @@ test('that a reader goes away while an event is on its way to it is no failure o
   expect(errors).toEqual([]);
 });
 
+test('no sign of life is shown all the time: a timer of 0, or one that is to wait too long, does not wait at all', async () => {
+  const { store, manager } = await openManager();
+  await store.upsertTask(ask('t1'));
+  const timers = vi.spyOn(globalThis, 'setInterval');
+  onTestFinished(() => timers.mockRestore());
+  for (const keepAliveMs of [1_000, 0, Number.POSITIVE_INFINITY]) {
+    const { body } = await createA2AHandler(manager, { keepAliveMs })(resubscribe());
+    await body?.cancel();
+  }
+  expect(timers.mock.calls.map(([, ms]) => ms)).toEqual([1_000, 2 ** 31 - 1]);
+});
+
 test('a stream whose error cannot even be reported keeps no timer going', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => {

@@ -32,7 +32,7 @@ export interface A2AHandlerOptions {
   readonly bodyLimit?: number | undefined;
   /** Origins whose pages may call, such as `https://app.example`; `'*'` is any. @default none */
   readonly cors?: readonly string[] | undefined;
-  /** How often a silent stream shows that it is alive, in milliseconds. @default 15000 */
+  /** How often a silent stream shows that it is alive, in milliseconds; 0 and `Infinity`: never. @default 15000 */
   readonly keepAliveMs?: number | undefined;
   /** Told of errors that callers only see as "Internal error". @default console.error */
   readonly onError?: ((error: unknown) => void) | undefined;
