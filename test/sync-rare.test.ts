@@ -291,19 +291,42 @@ test('who closes a store while sync begins is not told that it cannot start', as
   expect(told).toEqual([{ state: 'stopped', lastError: undefined }]);
 });
 
-test('the answer of another task, as a cache may give it, brings nothing in, and the remote is asked again', async () => {
-  const elkar = elkarImitation();
-  const world = new SyncWorld(async (request) => {
-    const answer = await elkar.handle(request);
-    if (request.method !== 'POST') return answer;
-    const row = (await answer.json()) as { a2a_task: object };
-    return Response.json({ ...row, id: 'other', a2a_task: { ...row.a2a_task, id: 'b', history: [says('not ours')] } });
+describe('answers of another task, as a cache may give them,', () => {
+  async function behindCache(isMixedUp: (request: Request, requests: number) => boolean) {
+    const elkar = elkarImitation();
+    let requests = 0;
+    const world = new SyncWorld(async (request) => {
+      const answer = await elkar.handle(request);
+      if (!isMixedUp(request, ++requests)) return answer;
+      const row = (await answer.json()) as { a2a_task: object };
+      return Response.json({ ...row, id: 'other', a2a_task: { ...row.a2a_task, id: 'b', history: [says('not ours')] } });
+    });
+    const store = await world.open();
+    const sync = store.sync as NonNullable<typeof store.sync>;
+    await store.upsertTask({ id: 'a', message: says('1') });
+    return { elkar, world, store, sync };
+  }
+
+  test('bring nothing in, and the remote is asked again', async () => {
+    const { world, store, sync } = await behindCache(({ method }) => method === 'POST');
+    await world.run();
+    expect((await store.getTask('a'))?.task.history?.map(textOf)).toEqual(['1']);
+    expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
   });
-  const store = await world.open();
-  await store.upsertTask({ id: 'a', message: says('1') });
-  await world.run();
-  expect((await store.getTask('a'))?.task.history?.map(textOf)).toEqual(['1']);
-  expect(store.sync?.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
+
+  test('are failed requests, tried again ever later', async () => {
+    const { elkar, world, store, sync } = await behindCache((_, requests) => requests < 8);
+    await world.runFor(3000);
+    expect(await sync.blocked()).toEqual([]);
+    const lastError = { code: 'REMOTE_UNREACHABLE', message: 'the answer is of another task' };
+    expect(sync.status).toMatchObject({ state: 'offline', pendingTasks: 1, lastSuccessAt: undefined, lastError });
+    await expect(sync.pull('a')).rejects.toMatchObject({ code: 'REMOTE_UNREACHABLE' });
+    expect(elkar.requests.length).toBeLessThan(7);
+    await world.run();
+    expect((await store.getTask('a'))?.task.history?.map(textOf)).toEqual(['1']);
+    expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0, lastError: undefined });
+    expect(elkar.misdeeds).toEqual([]);
+  });
 });
 
 test('a refused key is told of until it is mended, though an answer to another request came after it', async () => {

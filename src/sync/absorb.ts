@@ -48,7 +48,7 @@ export function absorb(
   const before = stateOf(head);
   const record = full?.head.revision === head.revision ? full : undefined;
   // Elkar takes any row with a task's id.
-  if (task.id !== head.key.taskId || (before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task');
+  if ((before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task');
   if (head.key.taskType === 'outgoing') return takeWhole(head, rowId, task, now, sent);
   if (before.unsure && !record) return 'read';
   const { headers, theirs } = bySlot(head, task);

@@ -119,6 +119,9 @@ async function exchange(
 ): Promise<TaskHead | undefined> {
   const { port, wire, signal, onAnswer, term } = context;
   const remote = await wire.request({ ...request, signal });
+  if (remote.task.id !== head.key.taskId) {
+    throw new TaskStoreError('REMOTE_UNREACHABLE', 'the answer is of another task');
+  }
   onAnswer();
   for (let full: TaskRecord | undefined; ; ) {
     let news: Note | 'read' | undefined;
