@@ -1,5 +1,5 @@
 /** Listing: from a caller's query to heads, and from heads to summaries and a cursor. */
-import { invalidArgument } from './core/errors.ts';
+import { invalidField } from './core/errors.ts';
 import type { TaskHead } from './core/head.ts';
 import { type HeadQuery, type ListPosition, positionOf } from './core/query.ts';
 import { isoTime } from './core/reduce.ts';
@@ -65,5 +65,5 @@ function decodeCursor(cursor: string): ListPosition {
   } catch {
     // Not one of ours; said below.
   }
-  throw invalidArgument([{ path: ['cursor'], message: 'not a cursor of this list' }]);
+  throw invalidField(['cursor'], 'not a cursor of this list');
 }

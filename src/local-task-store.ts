@@ -43,8 +43,6 @@ import type {
 import { exportTasks, importTasks, prune } from './transfer.ts';
 import { watchTask } from './watch.ts';
 
-const same = <T>(result: T) => result;
-
 /** No options. */
 const none = {};
 
@@ -86,7 +84,7 @@ export class LocalTaskStore implements TaskStore {
       pending: (limit) => backend.pending(limit),
       getMeta: (name) => backend.getMeta(name),
       setMeta: (name, value) => backend.setMeta(name, value),
-      run: (operation, taskId, call) => this.#run(operation, taskId, none, call, same),
+      run: (operation, taskId, call) => this.#run(operation, taskId, none, call),
       onPending: (listener) => this.#hub.pending.add(listener),
     };
     this.sync = sync?.start(this.port);
@@ -174,11 +172,11 @@ export class LocalTaskStore implements TaskStore {
   }
 
   importTasks(source: ImportSource, options: ImportOptions = none): Promise<ImportResult> {
-    return this.#run('importTasks', undefined, options, () => importTasks(this.port, source, options), same);
+    return this.#run('importTasks', undefined, options, () => importTasks(this.port, source, options));
   }
 
   prune(options: PruneOptions): Promise<number> {
-    return this.#run('prune', undefined, options, () => prune(this.port, options), same);
+    return this.#run('prune', undefined, options, () => prune(this.port, options));
   }
 
   close(): Promise<void> {
@@ -278,7 +276,7 @@ export class LocalTaskStore implements TaskStore {
     taskId: string | undefined,
     options: CallOptions,
     begin: () => Promise<R>,
-    finish: (result: R) => T,
+    finish = (result: R) => result as unknown as T,
   ): Promise<T> {
     this.#admit(operation, taskId, options);
     const { signal } = options;

@@ -2,7 +2,7 @@
 import type { Backend, BackendFactory, BackendKind, Durability } from './backends/backend.ts';
 import { memory } from './backends/memory.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
-import { callable, check, id, is, object, oneOf, optional } from './core/shape.ts';
+import { callable, check, duration, id, object, oneOf, optional } from './core/shape.ts';
 import { defaultEnvironment, type Environment } from './environment.ts';
 import { LocalTaskStore } from './local-task-store.ts';
 import type { SyncAdapter } from './store-port.ts';
@@ -45,7 +45,7 @@ export interface OpenTaskStore {
 const optionsShape = object({
   name: optional(id),
   durability: optional(oneOf('strict', 'relaxed')),
-  timeoutMs: optional(is((ms) => typeof ms === 'number' && ms > 0, 'a number over 0')),
+  timeoutMs: optional(duration),
   sync: optional(object({ start: callable })),
   fallback: optional(oneOf('memory')),
 });

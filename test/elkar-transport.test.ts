@@ -328,7 +328,15 @@ describe('requests', () => {
 
   it('name options that cannot be', () => {
     const options = { baseUrl: 'https://x.example', apiKey: 'k' };
-    for (const wrong of [{ baseUrl: '' }, { baseUrl: 'ftp://x' }, { apiKey: '' }, { apiKey: 5 }, { timeoutMs: 0 }]) {
+    const wrongs = [
+      { baseUrl: '' },
+      { baseUrl: 'ftp://x' },
+      { apiKey: '' },
+      { apiKey: 5 },
+      { timeoutMs: 0 },
+      { timeoutMs: '5' },
+    ];
+    for (const wrong of wrongs) {
       const make = () => new ElkarTransport({ ...options, ...wrong } as ElkarTransportOptions);
       expect(make).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     }

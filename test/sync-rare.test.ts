@@ -299,7 +299,11 @@ describe('answers of another task, as a cache may give them,', () => {
       const answer = await elkar.handle(request);
       if (!isMixedUp(request, ++requests)) return answer;
       const row = (await answer.json()) as { a2a_task: object };
-      return Response.json({ ...row, id: 'other', a2a_task: { ...row.a2a_task, id: 'b', history: [says('not ours')] } });
+      return Response.json({
+        ...row,
+        id: 'other',
+        a2a_task: { ...row.a2a_task, id: 'b', history: [says('not ours')] },
+      });
     });
     const store = await world.open();
     const sync = store.sync as NonNullable<typeof store.sync>;

@@ -1,5 +1,5 @@
 /** SDK objects to objects of the store and back, without loss. What comes out is frozen, either way. */
-import { invalidArgument } from '../core/errors.ts';
+import { invalidField } from '../core/errors.ts';
 import type { ArtifactHead, TaskBody } from '../core/head.ts';
 import { copyJson, isObject } from '../core/json.ts';
 import { isoTime } from '../core/reduce.ts';
@@ -121,5 +121,5 @@ export class Codec {
 
 function objectOf(value: unknown): Fields {
   if (isObject(value)) return value;
-  throw invalidArgument([{ path: [], message: 'expected an object' }]);
+  throw invalidField([], 'expected an object');
 }

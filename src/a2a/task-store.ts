@@ -1,6 +1,6 @@
 /** The SDK's `TaskStore` over a store of ours. */
 import type { TaskStore as SdkTaskStore } from '@a2a-js/sdk/server';
-import { invalidArgument } from '../core/errors.ts';
+import { invalidField } from '../core/errors.ts';
 import { encodeKey, type TaskHead, type TaskKey } from '../core/head.ts';
 import { selectAll, selectNothing, selectView } from '../core/record.ts';
 import type { StorePort } from '../store-port.ts';
@@ -73,7 +73,7 @@ class A2ATaskStore {
     const given = task as Fields;
     await this.#port.run('save', given?.id as string, async () => {
       if (typeof given?.id !== 'string' || !given.id) {
-        throw invalidArgument([{ path: ['id'], message: 'expected an id' }]);
+        throw invalidField(['id'], 'expected an id');
       }
       const key = this.#scoped.keyOf(given.id, context);
       const codec = this.#codecs[versionOfTask(given)];

@@ -87,12 +87,21 @@ export class TaskStoreError extends Error {
 
 /** The error of bad fields; its message names them all. */
 export function invalidArgument(issues: readonly FieldIssue[]): TaskStoreError {
-  const text = issues.map(({ path, message }) => `${path.length ? path.join('.') : 'the argument'}: ${message}`);
+  const text = issues.map(({ path, message }) => `${path.join('.') || 'the argument'}: ${message}`);
   return new TaskStoreError('INVALID_ARGUMENT', shorten(text.join('; '), 1000), { issues });
 }
 
-/** Errors of the core know what is wrong but not in which call; those of hosts are not ours to reword. */
-export function inCall(error: unknown, operation: string, taskId?: string): unknown {
+/** The same of one field. */
+export function invalidField(path: FieldIssue['path'], message: string): TaskStoreError {
+  return invalidArgument([{ path, message }]);
+}
+
+/** Errors of the core know what is wrong but not in which call, some of them of which task; those of hosts are not ours to reword. */
+export function inCall(
+  error: unknown,
+  operation: string,
+  taskId = (error as TaskStoreError | undefined)?.taskId,
+): unknown {
   if (!(error instanceof TaskStoreError) || error.operation) return error;
   return new TaskStoreError(error.code, error.message, { ...error, cause: error.cause, operation, taskId });
 }

@@ -1,4 +1,4 @@
-import { invalidArgument } from './errors.ts';
+import { invalidField } from './errors.ts';
 
 export type Json = { [key: string]: unknown };
 
@@ -31,17 +31,17 @@ function copy(value: unknown, path: (string | number)[], maxDepth: number): unkn
     case 'boolean':
       return value;
     case 'number':
-      if (!Number.isFinite(value)) throw refuse(path, `${value} is not a JSON number`);
+      if (!Number.isFinite(value)) throw invalidField(path, `${value} is not a JSON number`);
       return value === 0 ? 0 : value;
     case 'object':
       return value === null ? null : copyContainer(value, path, maxDepth);
     default:
-      throw refuse(path, `${typeof value} is not a JSON value`);
+      throw invalidField(path, `${typeof value} is not a JSON value`);
   }
 }
 
 function copyContainer(value: object, path: (string | number)[], maxDepth: number): unknown {
-  if (path.length > maxDepth) throw refuse(path.slice(0, 8), `nested deeper than ${maxDepth} levels, or a cycle`);
+  if (path.length > maxDepth) throw invalidField(path.slice(0, 8), `nested deeper than ${maxDepth} levels, or a cycle`);
   if (Array.isArray(value)) {
     const result = new Array<unknown>(value.length);
     for (let i = 0; i < value.length; i++) {
@@ -52,7 +52,7 @@ function copyContainer(value: object, path: (string | number)[], maxDepth: numbe
     return Object.freeze(result);
   }
   const tag = Object.prototype.toString.call(value);
-  if (tag !== '[object Object]') throw refuse(path, `${tag.slice(8, -1)} is not a JSON value`);
+  if (tag !== '[object Object]') throw invalidField(path, `${tag.slice(8, -1)} is not a JSON value`);
   const result: Record<string, unknown> = {};
   // Of the ways to go through an object this one makes no list of its keys.
   for (const key in value) {
@@ -66,8 +66,4 @@ function copyContainer(value: object, path: (string | number)[], maxDepth: numbe
     else result[key] = copied;
   }
   return Object.freeze(result);
-}
-
-function refuse(path: readonly (string | number)[], message: string): Error {
-  return invalidArgument([{ path: [...path], message }]);
 }

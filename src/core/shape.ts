@@ -88,6 +88,8 @@ export const count: Shape = is(
   (value) => Number.isInteger(value) && (value as number) >= 0,
   'a whole number of 0 or more',
 );
+export const amount: Shape = is((value) => Number.isInteger(value) && (value as number) > 0, 'a whole number over 0');
+export const duration: Shape = is((ms) => typeof ms === 'number' && ms > 0, 'a number over 0');
 export const time: Shape = is(
   (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
   'an ISO 8601 time',

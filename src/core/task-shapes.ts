@@ -1,6 +1,7 @@
 /** Checks that arguments have the shape of the model in `task.ts`. */
-import { invalidArgument } from './errors.ts';
+import { invalidField } from './errors.ts';
 import {
+  amount,
   bool,
   callable,
   check,
@@ -115,8 +116,7 @@ export const storedTaskShape: Shape = object({
 /** Checks what is to be taken in as a stored task. Throws `INVALID_ARGUMENT`. */
 export function checkStoredTask(stored: StoredTask): void {
   check(storedTaskShape, stored);
-  if (stored.task.id !== stored.id)
-    throw invalidArgument([{ path: ['task', 'id'], message: 'expected the same as id' }]);
+  if (stored.task.id !== stored.id) throw invalidField(['task', 'id'], 'expected the same as id');
 }
 
 /** The options of all calls together; each takes some of them. */
@@ -135,14 +135,13 @@ export const optionsShape: Shape = object({
 /** A task's id that is an argument of its own. */
 export const taskIdShape: Shape = object({ taskId: id });
 
+/** What a list takes besides. */
 export const listQueryShape: Shape = object({
-  callerId,
   allCallers: flag,
-  taskType: optional(taskType),
   state: optional((value, path, issues) => (Array.isArray(value) ? list(stateShape) : stateShape)(value, path, issues)),
   sessionId: optionalText,
   updatedAfter: optional(time),
   order: optional(oneOf('newest', 'oldest')),
-  limit: optional(is((limit) => Number.isInteger(limit) && (limit as number) > 0, 'a whole number over 0')),
+  limit: optional(amount),
   cursor: optionalText,
 });

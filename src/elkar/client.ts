@@ -1,6 +1,6 @@
 /** A store on an Elkar server. */
 import { untilAborted } from '../core/abort.ts';
-import { inCall, invalidArgument, TaskStoreError } from '../core/errors.ts';
+import { inCall, invalidField, TaskStoreError } from '../core/errors.ts';
 import { encodeKey, type KeyOptions } from '../core/head.ts';
 import { KeyedQueue } from '../core/keyed-queue.ts';
 import type { TaskView } from '../core/record.ts';
@@ -72,7 +72,7 @@ export class ElkarClientStore implements TaskStore {
   /** @throws TaskStoreError `INVALID_ARGUMENT` */
   constructor(options: ElkarClientOptions) {
     const { defaultCallerId = 'holdfast', server = 'elkar', baseUrl } = options;
-    if (defaultCallerId === '') throw invalidArgument([{ path: ['defaultCallerId'], message: 'expected a name' }]);
+    if (defaultCallerId === '') throw invalidField(['defaultCallerId'], 'expected a name');
     const isElkar = server !== 'holdfast';
     this.#transport = new ElkarTransport(options);
     this.#remote = new RemoteTasks(this.#transport, isElkar, { ...defaultEnvironment(), ...options.environment });
@@ -134,7 +134,7 @@ export class ElkarClientStore implements TaskStore {
         .catch((error: unknown) => {
           // The rest of the query was checked here; what a cursor is, only the server knows.
           const isCursor = error instanceof TaskStoreError && error.status === 422 && asked.cursor !== undefined;
-          throw isCursor ? invalidArgument([{ path: ['cursor'], message: 'not a cursor of this list' }]) : error;
+          throw isCursor ? invalidField(['cursor'], 'not a cursor of this list') : error;
         });
       const tasks = page.tasks.map(({ callerId, ...summary }) => ({
         ...summary,
@@ -226,7 +226,7 @@ export class ElkarClientStore implements TaskStore {
 
   #key(taskId: string, taskType: TaskType, callerId: string | undefined): RemoteKey {
     if (callerId === this.#noCaller) {
-      throw invalidArgument([{ path: ['callerId'], message: 'this name stands for no caller (see defaultCallerId)' }]);
+      throw invalidField(['callerId'], 'this name stands for no caller (see defaultCallerId)');
     }
     return { taskId, taskType, callerId: callerId ?? this.#noCaller };
   }

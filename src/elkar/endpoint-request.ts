@@ -1,5 +1,5 @@
 /** What stands in a request, and how it is refused: in the words of Elkar's server, plain text for what never reached it. */
-import { invalidArgument, type TaskStoreError } from '../core/errors.ts';
+import { invalidField, type TaskStoreError } from '../core/errors.ts';
 import { isObject, type Json } from '../core/json.ts';
 
 /** A request that is answered without asking the store. */
@@ -37,7 +37,7 @@ export async function readBody(request: Request, limit: number): Promise<Json> {
     throw new Refusal(400, 'Failed to parse the request body as JSON');
   }
   if (isObject(body)) return body;
-  throw invalidArgument([{ path: [], message: 'expected an object' }]);
+  throw invalidField([], 'expected an object');
 }
 
 /** Text that is no UTF-8 is refused, not mended. */
@@ -109,9 +109,7 @@ export function textIn(body: Json, name: string, required = false): string | und
   const value = body[name] ?? undefined;
   const ok = typeof value === 'string' ? value !== '' || !required : value === undefined && !required;
   if (ok) return value as string | undefined;
-  throw invalidArgument([
-    { path: [name], message: required ? 'expected a string that is not empty' : 'expected a string' },
-  ]);
+  throw invalidField([name], required ? 'expected a string that is not empty' : 'expected a string');
 }
 
 /** How an error of the store is told. Nothing of ours leaves: no stack, no path, no key. */

@@ -1,10 +1,16 @@
 /** What each route of the endpoint does: a request in, the body of its answer out; errors are thrown. */
-import { invalidArgument } from '../core/errors.ts';
+import { invalidField } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import { existing } from '../core/reduce.ts';
 import { check, count, object, optional, text } from '../core/shape.ts';
 import type { StoredTask, TaskType } from '../core/task.ts';
-import { listQueryShape, taskSendParamsShape, taskShape, updateTaskParamsShape } from '../core/task-shapes.ts';
+import {
+  listQueryShape,
+  optionsShape,
+  taskSendParamsShape,
+  taskShape,
+  updateTaskParamsShape,
+} from '../core/task-shapes.ts';
 import type { ListQuery, TaskPage, TaskStore, TaskSummary } from '../task-store.ts';
 import { idInPath, inQuery, Refusal, readBody, textIn } from './endpoint-request.ts';
 import { rowIdOf } from './row-id.ts';
@@ -30,9 +36,7 @@ export class Routes {
     const body = await readBody(request, this.#bodyLimit);
     const callerId = textIn(body, 'counterparty_identifier');
     if ((textIn(body, 'task_type') ?? 'incoming') !== 'incoming') {
-      throw invalidArgument([
-        { path: ['task_type'], message: 'expected incoming; outgoing tasks go to /client-side/tasks' },
-      ]);
+      throw invalidField(['task_type'], 'expected incoming; outgoing tasks go to /client-side/tasks');
     }
     const params = readSendParams(body.send_task_params);
     check(object({ send_task_params: taskSendParamsShape }), { send_task_params: params });
@@ -71,7 +75,7 @@ export class Routes {
     const body = await readBody(request, this.#bodyLimit);
     const callerId = textIn(body, 'counterparty_identifier');
     const agentUrl = textIn(body, 'server_agent_url');
-    if (agentUrl === undefined) throw invalidArgument([{ path: ['server_agent_url'], message: 'expected a string' }]);
+    if (agentUrl === undefined) throw invalidField(['server_agent_url'], 'expected a string');
     const task = readTask(body.task);
     check(object({ task: taskShape }), { task });
     return respond(
@@ -84,6 +88,7 @@ export class Routes {
   /** Takes a `ListQuery` and answers a `TaskPage`; an addition of ours. All callers are all callers of this agent. */
   async listTasks(agent: string, request: Request): Promise<TaskPage> {
     const { callerId, allCallers, ...query } = pick(await readBody(request, this.#bodyLimit), listFields) as ListQuery;
+    check(optionsShape, query);
     check(listQueryShape, { ...query, allCallers });
     check(object({ callerId: optional(text) }), { callerId });
     const limit = Math.min(query.limit ?? 50, MAX_PAGE);

@@ -2,7 +2,7 @@
 import { inTime } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
-import { is, object, optional } from '../core/shape.ts';
+import { duration, is, object, optional } from '../core/shape.ts';
 import { type Answer, type Fail, understand } from './answer.ts';
 import { encodeId } from './wire.ts';
 import { type RemoteTask, readTaskResponse } from './wire-answers.ts';
@@ -109,7 +109,7 @@ export class WireRequests {
 export const transportShape = object({
   baseUrl: is(isBaseUrl, 'an http(s) URL without credentials or query'),
   apiKey: is((key) => !!key && /^(string|function)$/.test(typeof key), 'a key, or a function that gives one'),
-  timeoutMs: optional(is((ms) => (ms as number) > 0, 'a number over 0')),
+  timeoutMs: optional(duration),
 });
 
 /** The platform's `fetch` refuses credentials in a URL, and quotes them; what comes after the path would hide the route. */

@@ -159,10 +159,14 @@ function readTail(
     if (isOwn && number > own) throw conflict(lost);
     // One before was discarded here, arrived all the same, and stands in the acknowledged part of this side's tail.
     if ((isOwn && number < own) || op.startsWith(was)) continue;
-    woven.push(isOwn ? (ours[next++] as object) : copyJson(item));
-    if (!isOwn) others.add(mark);
+    if (isOwn) {
+      woven.push(ours[next++] as object);
+      own++;
+    } else {
+      woven.push(copyJson(item));
+      others.add(mark);
+    }
     local++;
-    own += Number(isOwn);
   }
   // It would be doubled.
   if (from === start && ours.slice(next).some((item) => others.has(markOf(item))))

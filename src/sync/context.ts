@@ -17,7 +17,7 @@ export interface SyncContext extends Settings {
   /** How long a request claims its task for this context, in ms; 0 where no other context can push. */
   readonly claimMs: number;
   /** The key was refused, or the user said so. */
-  readonly pause: { by: TaskStoreError | 'user' | undefined };
+  readonly pause: { by?: TaskStoreError | 'user' | undefined };
   readonly onChange: () => void;
   /** The remote has answered as Elkar does. */
   readonly onAnswer: () => void;
@@ -42,7 +42,7 @@ export function contextOf(
     id: port.environment.newId(),
     isShared,
     claimMs: isShared && !settings.locks ? settings.timeoutMs * 2 : 0,
-    pause: { by: undefined },
+    pause: {},
     ...on,
   };
 }

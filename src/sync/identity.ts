@@ -1,10 +1,10 @@
 /** Whose changes a store holds, and which of its tasks are from a time before sync. Settled whenever a context takes the lead. */
-import type { TaskHead } from '../core/head.ts';
+import type { TaskKey } from '../core/head.ts';
 import type { Tracking } from '../core/reduce.ts';
 import { oldestFirst, SYNC_META } from '../store-port.ts';
 import type { SyncContext } from './context.ts';
 import type { SyncOptions } from './options.ts';
-import { type Note, note, type SyncState, stateOf } from './state.ts';
+import { type Decide, note } from './state.ts';
 
 interface Meta extends Tracking {
   /** Of the last leader. */
@@ -31,14 +31,14 @@ export async function settleIdentity({ port, identity }: SyncContext, isElected:
   if (!isAdopted || before !== identity || isElected) await port.setMeta(SYNC_META, { identity, term, isAdopted });
   if (isAdopted) return term;
 
-  const settle = (state: SyncState, { sync, pendingSince }: TaskHead): Note | false =>
+  const settle: Decide = (state, { sync, pendingSince }) =>
     !sync && pendingSince === undefined && [{ ...state, identity, unsure: true }, port.environment.now()];
   // Gathered first and noted together, so that a failure is heard at once.
-  const heads: TaskHead[] = [];
-  const noteAll = () => Promise.all(heads.splice(0).map(({ key }) => note(port, key, settle)));
-  for await (const head of oldestFirst(port, {})) {
-    if (settle(stateOf(head), head)) heads.push(head);
-    if (heads.length === BATCH) await noteAll();
+  const keys: TaskKey[] = [];
+  const noteAll = () => Promise.all(keys.splice(0).map((key) => note(port, key, settle)));
+  for await (const { key } of oldestFirst(port, {})) {
+    keys.push(key);
+    if (keys.length === BATCH) await noteAll();
   }
   await noteAll();
   await port.setMeta(SYNC_META, { identity, term, isAdopted: true });

@@ -1,6 +1,6 @@
 /** What `elkarSync` takes, and what it takes for granted. */
 import { type Later, later } from '../core/deadline.ts';
-import { count, id, is, object, optional } from '../core/shape.ts';
+import { amount, count, id, object, optional } from '../core/shape.ts';
 import { type ElkarTransportOptions, transportShape } from '../elkar/wire-request.ts';
 import type { Locks } from './leader.ts';
 
@@ -93,13 +93,12 @@ function listenToPage(wake: () => void): () => void {
   return () => end.abort();
 }
 
-const amount = optional(is((value) => Number.isInteger(value) && (value as number) > 0, 'a whole number over 0'));
 const time = optional(count);
 
 export const optionsShape = object(
   {
-    concurrency: amount,
-    maxRequestBytes: amount,
+    concurrency: optional(amount),
+    maxRequestBytes: optional(amount),
     gatherMs: time,
     maxBackoffMs: time,
     pollMs: time,

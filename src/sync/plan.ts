@@ -85,7 +85,7 @@ function planCreate({ head, messages }: TaskRecord, uid: string, callerId: strin
   const body = createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined });
   return {
     request: { route: '/tasks', body },
-    known: remember([], { print: printOf(first), mark: markOf(first), own: 0 }),
+    known: [{ print: printOf(first), mark: markOf(first), own: 0 }],
     unseen: unseenOf(head),
   };
 }
@@ -106,7 +106,8 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     isFull ||= items > 0 && bytes + size > maxBytes;
     if (isFull) return false;
     bytes += size;
-    return items++ >= 0;
+    items++;
+    return true;
   };
   const takeTail = <T>(n: number, unsent: readonly T[]) => {
     const { local, own } = state.tails[n] ?? start;

@@ -86,9 +86,11 @@ async function pushNext(
     const { status, code } = cause as TaskStoreError;
     const isTooLarge = status === 413;
     // The remote has certainly not taken it, and need not be asked.
-    const isOut = !isTooLarge && status !== 429 && code !== 'UNAUTHORIZED';
+    const isNotTaken = isTooLarge || status === 429 || code === 'UNAUTHORIZED';
     // Where that cannot be noted it is asked all the same; what the remote wants is to be heard.
-    const after = isOut ? undefined : await noteFields(context, noted, { target: undefined }).catch(() => undefined);
+    const after = isNotTaken
+      ? await noteFields(context, noted, { target: undefined }).catch(() => undefined)
+      : undefined;
     if (isTooLarge && items > 1) {
       task.maxBytes = bytes >> 1;
       return after;
