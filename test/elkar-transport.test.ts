@@ -249,6 +249,31 @@ describe('requests', () => {
     }
   });
 
+  it('quote no key that the server quotes escaped', async () => {
+    const apiKey = 'sec/"<ret+-\\kept\u00ff==.$&.end';
+    const hex = (char: string) => char.charCodeAt(0).toString(16);
+    const escapings: ((key: string) => string)[] = [
+      (key) => key,
+      (key) => JSON.stringify(key),
+      (key) => JSON.stringify(JSON.stringify(key)),
+      (key) => JSON.stringify(key).replaceAll('/', '\\/'),
+      (key) => key.replace(/\W/g, (char) => `\\u00${hex(char)}`),
+      (key) => encodeURIComponent(key),
+      (key) => encodeURIComponent(encodeURIComponent(key)),
+      (key) => key.replace(/\W/g, (char) => `%${hex(char)}`),
+      (key) => key.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;'),
+      (key) => key.replace(/\W/g, (char) => `&#x${hex(char)};`),
+      // What is UTF-8, read as Latin-1.
+      (key) => key.replaceAll('\u00ff', '\u00c3\u00bf'),
+    ];
+    for (const escaped of escapings) {
+      const refuse = () => new Response(`the key "${escaped(apiKey)}" is unknown`, { status: 500 });
+      const { message } = await failure(get(transport(refuse, { apiKey })));
+      expect(message).toContain('…');
+      expect(message).not.toMatch(/sec|ret|kept|end/);
+    }
+  });
+
   it('say so where the key function fails, and ask it anew', async () => {
     let fails = true;
     const to = transport(() => json(200, task), {
