@@ -84,7 +84,7 @@ export class LocalTaskStore implements TaskStore {
       pending: (limit) => backend.pending(limit),
       getMeta: (name) => backend.getMeta(name),
       setMeta: (name, value) => backend.setMeta(name, value),
-      run: (operation, taskId, call) => this.#run(operation, taskId, none, call),
+      run: (operation, taskId, call, options = none) => this.#run(operation, taskId, options, call),
       onPending: (listener) => this.#hub.pending.add(listener),
     };
     this.sync = sync?.start(this.port);

@@ -8,7 +8,7 @@ import { type HeadQuery, positionOf } from './core/query.ts';
 import type { SelectRange, TaskRecord } from './core/record.ts';
 import type { Command } from './core/reduce.ts';
 import type { Environment } from './environment.ts';
-import type { TaskChange, TaskSync } from './task-store.ts';
+import type { CallOptions, TaskChange, TaskSync } from './task-store.ts';
 
 export interface TransactOptions {
   /** Which items come back with the new head. @default none */
@@ -36,8 +36,11 @@ export interface StorePort {
   pending(limit: number): Promise<readonly TaskHead[]>;
   getMeta(name: string): Promise<unknown>;
   setMeta(name: string, value: unknown): Promise<void>;
-  /** Frames an adapter's call as the store's own: refused once the store is closed, waited for by `close`, its errors named. */
-  run<T>(operation: string, taskId: string | undefined, call: () => Promise<T>): Promise<T>;
+  /**
+   * Frames an adapter's call as the store's own: refused once the store is closed, its options checked and its signal heeded,
+   * waited for by `close`, its errors named.
+   */
+  run<T>(operation: string, taskId: string | undefined, call: () => Promise<T>, options?: CallOptions): Promise<T>;
   /** Tells of every commit to a task with something pending, before or after it: of this context's at once, of others' when noticed. */
   onPending(listener: (touched: Touched) => void): () => void;
   /** The name and kind of what lies under, so that contexts on the same storage can find each other. */

@@ -12,12 +12,12 @@ import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOpt
 /** So many imports are under way at a time. */
 const BATCH = 500;
 
-export async function* exportTasks(port: StorePort, { callerId, signal }: ExportOptions): AsyncGenerator<string> {
-  const list: StorePort['list'] = (query) => port.run('exportTasks', undefined, () => port.list(query));
+export async function* exportTasks(port: StorePort, options: ExportOptions): AsyncGenerator<string> {
+  const { callerId } = options;
+  const list: StorePort['list'] = (query) => port.run('exportTasks', undefined, () => port.list(query), options);
   for await (const { key } of oldestFirst({ list }, {})) {
-    signal?.throwIfAborted();
     if (callerId !== undefined && key.callerId !== callerId) continue;
-    const record = await port.run('exportTasks', key.taskId, () => port.read(key, selectAll));
+    const record = await port.run('exportTasks', key.taskId, () => port.read(key, selectAll), options);
     if (record) yield `${JSON.stringify(toStoredTask(record, {}))}\n`;
   }
 }

@@ -147,6 +147,28 @@ test('status messages keep their place in the remote history', async () => {
   expect(remote?.task.status).toEqual((await store.getTask('t1'))?.task.status);
 });
 
+test('arguments that are none are refused by every call, and nothing is done', async () => {
+  const { elkar, world, store, sync } = await opened();
+  await store.upsertTask({ id: 'bad', message: says('a NUL: \0', 'user') });
+  await world.run();
+  const any = sync as unknown as Record<string, (...args: unknown[]) => unknown>;
+  const options = [null, 'ann', 5, ['ann'], { callerId: '' }, { taskType: 'any' }, { signal: {} }, { signal: 5 }];
+  const refused: [call: string, ...args: unknown[]][] = [
+    ...['pull', 'retry', 'discard'].flatMap((call): [string, ...unknown[]][] => [
+      ...options.map((option): [string, unknown, unknown] => [call, 'bad', option]),
+      ...['', null, undefined, 5].map((id): [string, unknown] => [call, id]),
+    ]),
+    ...options.map((option): [string, unknown] => ['flush', option]),
+    ...['', null, 5].map((taskId): [string, unknown] => ['flush', { taskId }]),
+  ];
+  for (const [operation, ...args] of refused) {
+    const refusal = { name: 'TaskStoreError', code: 'INVALID_ARGUMENT', operation };
+    await expect(any[operation]?.(...args), `${operation} ${JSON.stringify(args)}`).rejects.toMatchObject(refusal);
+  }
+  expect(await sync.blocked()).toMatchObject([{ taskId: 'bad' }]);
+  expect(elkar.requests).toEqual([]);
+});
+
 describe('failures', () => {
   test('a refused task is set aside, whole, and blocks no other', async () => {
     const { world, store, sync } = await opened();

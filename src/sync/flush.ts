@@ -1,11 +1,11 @@
 /** Waiting until the remote has what was stored when the wait began. Holds no state: the store itself knows what is pending. */
 import { inTime, LONGEST_MS } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
-import { keyOf, type TaskHead } from '../core/head.ts';
+import type { TaskHead } from '../core/head.ts';
 import type { FlushOptions, SyncStatus } from '../task-store.ts';
 import type { SyncContext } from './context.ts';
 import { blameFor } from './schedule.ts';
-import { errorOf, readHead } from './state.ts';
+import { errorOf, namedBy, readHead } from './state.ts';
 
 /** While much is under way, what is left is looked for no more often than this, in ms. */
 const LOOK_MS = 500;
@@ -21,7 +21,7 @@ export function flush(
   nextChange: () => Promise<void>,
 ): Promise<void> {
   const { taskId, signal, timeoutMs = LONGEST_MS } = options;
-  const key = taskId === undefined ? undefined : keyOf(taskId, options);
+  const key = taskId === undefined ? undefined : namedBy(taskId, options);
   let since: number | undefined;
   let lookedAt = 0;
   const arrive = async (end: AbortSignal) => {

@@ -6,7 +6,7 @@ import type { SyncStatus } from '../task-store.ts';
 import type { SyncContext } from './context.ts';
 import { ifFree, type PushedTask, pushStep } from './push.ts';
 import { blameFor, delayAfter } from './schedule.ts';
-import { errorOf, note } from './state.ts';
+import { errorOf, note, packed } from './state.ts';
 
 /** So many heads are looked at, at a time. */
 const WINDOW = 1000;
@@ -79,16 +79,16 @@ export class PushLoop {
   }
 
   /**
-   * Something has failed, be it a push or not. Answers whether it is the request's own fault; else the key, the remote or
-   * the task is to wait.
+   * Something has failed, be it a push or not. Answers the error where it is the request's own fault; else the key, the remote
+   * or the task is to wait.
    */
-  blame(cause: unknown, task: Patient = { failures: 0 }): boolean {
+  blame(cause: unknown, task: Patient = { failures: 0 }): TaskStoreError | undefined {
     const error = toTaskStoreError(cause, 'IO_ERROR', 'sync failed');
     this.#lastError = error;
     const blame = blameFor(error);
     if (blame === 'key') this.#context.pause.by ??= error;
     else if (blame !== 'request') this.#wait(blame === 'remote' ? this.#remote : task, error);
-    return blame === 'request';
+    return blame === 'request' ? error : undefined;
   }
 
   /** Tries at once what was only waiting to be tried again, unless the remote itself asked to be left alone. */
@@ -200,12 +200,12 @@ export class PushLoop {
   }
 
   async #fail(task: PendingTask, cause: unknown): Promise<void> {
-    if (!this.blame(cause, task)) return;
-    const { code, message, status } = this.#lastError as TaskStoreError;
+    const error = this.blame(cause, task);
+    if (!error) return;
     // What was refused here says nothing of the remote.
-    if (status) this.#remote.failures = 0;
+    if (error.status) this.#remote.failures = 0;
     // Set aside, the task stays whole as it is.
-    const blocked = { code, message, status };
+    const blocked = packed(error);
     await note(this.#context.port, task.key, ifFree(this.#context, { blocked })).then(
       ({ record }) => this.#look(task, record?.head),
       (cause) => this.blame(cause, task),

@@ -1,10 +1,10 @@
 /** Tasks that the remote refuses, or that are another identity's: found, retried, given up. Any context may do it. */
 import { countsOf, type TaskKey } from '../core/head.ts';
-import type { StorePort } from '../store-port.ts';
 import type { BlockedTask } from '../task-store.ts';
+import type { SyncContext } from './context.ts';
 import { conflictOf, errorOf, markOf, note, type SyncState, start, unseenOf } from './state.ts';
 
-export async function listBlocked(port: StorePort, identity: string): Promise<BlockedTask[]> {
+export async function listBlocked({ port, identity }: SyncContext): Promise<BlockedTask[]> {
   // More than any store has.
   const heads = await port.pending(2 ** 31);
   const blocked = heads.map((head) => ({ ...head.key, error: errorOf(head, identity) }));
@@ -12,7 +12,7 @@ export async function listBlocked(port: StorePort, identity: string): Promise<Bl
 }
 
 /** Takes the task up again. Where the remote's side of it was in doubt, it is compared anew from the first item on. */
-export function retry(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
+export function retry({ port, identity }: SyncContext, key: TaskKey): ReturnType<typeof note> {
   return note(port, key, (state, head) => {
     const { blocked } = state;
     const error = conflictOf(head, identity);
@@ -24,7 +24,7 @@ export function retry(port: StorePort, key: TaskKey, identity: string): Promise<
 }
 
 /** What is pending of the task counts as settled. One that this remote has never had is tried whole at its next change. */
-export function discard(port: StorePort, key: TaskKey, identity: string): Promise<unknown> {
+export function discard({ port, identity }: SyncContext, key: TaskKey): ReturnType<typeof note> {
   return note(port, key, (state, head) => {
     if (!errorOf(head, identity)) return undefined;
     const { identity: owner = identity, rowId, replacedAt, uid, blocked } = state;

@@ -2,12 +2,14 @@
  * What a head remembers of the remote. Pending is a difference, not a queue: the head's own counts and marks minus the
  * ones here. Everything is plain JSON, because it lies in `TaskHead.sync`.
  */
-import { TaskStoreError, type TaskStoreErrorCode } from '../core/errors.ts';
-import { countsOf, type TaskHead, type TaskKey } from '../core/head.ts';
+import { TaskStoreError } from '../core/errors.ts';
+import { countsOf, type KeyOptions, keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { isObject } from '../core/json.ts';
 import { type SelectRange, selectNothing, type TaskRecord } from '../core/record.ts';
 import type { Command, News } from '../core/reduce.ts';
+import { check } from '../core/shape.ts';
 import type { TaskStatus } from '../core/task.ts';
+import { taskIdShape } from '../core/task-shapes.ts';
 import { sentAs } from '../elkar/wire-items.ts';
 import type { StorePort } from '../store-port.ts';
 
@@ -68,15 +70,19 @@ export interface SyncState {
   /** The revision that was replaced here; noted by the store itself, but for outgoing tasks, which go whole. */
   readonly replacedAt?: number | undefined;
   /** Set aside. */
-  readonly blocked?:
-    | { readonly code: TaskStoreErrorCode; readonly message: string; readonly status: number | undefined }
-    | undefined;
+  readonly blocked?: PackedError | undefined;
 }
 
 export const start: Tail = { local: 0, remote: 0, own: 0 };
 
 export function stateOf(head: TaskHead): SyncState {
   return { seq: 0, tails: [], ...head.sync };
+}
+
+/** The task that a call means. Throws `INVALID_ARGUMENT` where it names none. */
+export function namedBy(taskId: string, options: KeyOptions): TaskKey {
+  check(taskIdShape, { taskId });
+  return keyOf(taskId, options);
 }
 
 export async function readHead(port: StorePort, key: TaskKey): Promise<TaskHead | undefined> {
@@ -149,7 +155,7 @@ export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(h
 /** Why sync leaves a task with pending changes alone; undefined: it does not. */
 export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefined {
   const { blocked: b } = stateOf(head);
-  return conflictOf(head, ours) ?? (b && new TaskStoreError(b.code, b.message, { ...b, ...head.key }));
+  return conflictOf(head, ours) ?? (b && unpacked({ ...b, taskId: head.key.taskId }));
 }
 
 /** Why the remote is not even asked: the task is another identity's, or not the one any more that it was given. */
@@ -163,6 +169,18 @@ export function conflictOf(head: TaskHead, ours: string): TaskStoreError | undef
 /** What a request that the remote has taken moves on. */
 export function progressOf({ tails, status, unseen }: SyncState): string {
   return JSON.stringify([tails, status, unseen]);
+}
+
+/** An error as it is stored, or told to others: copied by the platform it would lose its code. */
+type PackedError = Pick<TaskStoreError, 'code' | 'message'> & Partial<Pick<TaskStoreError, 'status' | 'taskId'>>;
+
+export function packed(error: TaskStoreError): PackedError {
+  return { ...error, message: error.message };
+}
+
+export function unpacked(error: PackedError): TaskStoreError {
+  // Its message names the operation already.
+  return Object.assign(new TaskStoreError(error.code, error.message), error);
 }
 
 /** The state to write; since when something is pending: as before, or 0: nothing is; and what is new in the task. */

@@ -1,7 +1,7 @@
 /** The life of sync in one context: who leads, when to push, what others are told. */
 import { inTime } from '../core/deadline.ts';
-import { inCall, TaskStoreError, toTaskStoreError } from '../core/errors.ts';
-import { keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
+import { toTaskStoreError } from '../core/errors.ts';
+import type { TaskHead, TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
 import { existing } from '../core/reduce.ts';
 import type { StorePort, Touched } from '../store-port.ts';
@@ -15,7 +15,7 @@ import { pullUnfinished } from './poll.ts';
 import { ask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
 import { discard, listBlocked, retry } from './set-aside.ts';
-import { conflictOf, progressOf, readHead, stateOf } from './state.ts';
+import { conflictOf, namedBy, packed, progressOf, readHead, stateOf, unpacked } from './state.ts';
 
 /** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
 type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
@@ -44,6 +44,7 @@ export class ElkarSync implements TaskSync {
   #endPatience = () => {};
   /** It has taken the lead, and will have it in a moment: how the leader before fares is of no interest any more. */
   #isTaking = false;
+  /** How the leader fares, by its own word; of one that yields, how it fared. */
   #heard: SyncStatus | undefined;
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
   /** The status that was told last. */
@@ -84,36 +85,35 @@ export class ElkarSync implements TaskSync {
   }
 
   flush(options: FlushOptions = {}): Promise<void> {
-    if (options.taskId === undefined) this.#say('hurry');
-    else void this.#loop?.fill();
-    return named(
-      'flush',
-      options.taskId,
-      flush(this.#context, options, this, () => this.#nextChange()),
-    );
+    const begin = () => {
+      if (options.taskId === undefined) this.#say('hurry');
+      else void this.#loop?.fill();
+      return flush(this.#context, options, this, () => this.#nextChange());
+    };
+    return this.#context.port.run('flush', options?.taskId, begin, options);
   }
 
   pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    const { state } = this.#status;
-    const bringIn = async (signal: AbortSignal) => {
-      const seen = new Set<string>();
-      let head: TaskHead;
-      do {
-        head = await this.#find(taskId, options);
-        const error = conflictOf(head, this.#context.identity);
-        if (error) throw error;
-        // Of two pushes that are answered meanwhile the second was sent after this began, so its answer tells as much.
-      } while (seen.add(progressOf(stateOf(head))).size < 3 && !(await ask({ ...this.#context, signal }, head)));
-      // What waits for the remote need not wait any longer.
-      if (state === 'offline') this.#say('hurry');
-      this.#publish();
-    };
-    // It ends with sync, not after a time.
-    return named(
-      'pull',
-      taskId,
-      inTime(bringIn, 0, ended, options.signal, (_, end) => this.#ends.add(end)),
-    );
+    const { port, identity } = this.#context;
+    return this.#call('pull', taskId, options, (key) => {
+      const { state } = this.#status;
+      const bringIn = async (signal: AbortSignal) => {
+        const seen = new Set<string>();
+        let head: TaskHead;
+        do {
+          if (this.#isStopped) throw ended();
+          head = existing(await readHead(port, key));
+          const error = conflictOf(head, identity);
+          if (error) throw error;
+          // Of two pushes that are answered meanwhile the second was sent after this began, so its answer tells as much.
+        } while (seen.add(progressOf(stateOf(head))).size < 3 && !(await ask({ ...this.#context, signal }, head)));
+        // What waits for the remote need not wait any longer.
+        if (state === 'offline') this.#say('hurry');
+        this.#publish();
+      };
+      // It ends with sync, not after a time.
+      return inTime(bringIn, 0, ended, options.signal, (_, end) => this.#ends.add(end));
+    });
   }
 
   pause(): void {
@@ -131,15 +131,15 @@ export class ElkarSync implements TaskSync {
   }
 
   blocked(): Promise<readonly BlockedTask[]> {
-    return listBlocked(this.#context.port, this.#context.identity);
+    return listBlocked(this.#context);
   }
 
   retry(taskId: string, options?: SyncTaskOptions): Promise<void> {
-    return named('retry', taskId, this.#release(retry, taskId, options));
+    return this.#release('retry', retry, taskId, options);
   }
 
   discard(taskId: string, options?: SyncTaskOptions): Promise<void> {
-    return named('discard', taskId, this.#release(discard, taskId, options));
+    return this.#release('discard', discard, taskId, options);
   }
 
   async stop(): Promise<void> {
@@ -150,15 +150,21 @@ export class ElkarSync implements TaskSync {
     this.#channel?.close();
   }
 
-  async #find(taskId: string, options: SyncTaskOptions = {}): Promise<TaskHead> {
-    if (this.#isStopped) throw ended();
-    return existing(await readHead(this.#context.port, keyOf(taskId, options)));
+  #release(operation: string, how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
+    return this.#call(operation, taskId, options, async (key) => {
+      existing((await how(this.#context, key)).record);
+      this.#say('hurry');
+    });
   }
 
-  async #release(how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
-    const { key } = await this.#find(taskId, options);
-    await how(this.#context.port, key, this.#context.identity);
-    this.#say('hurry');
+  /** A call about one task. */
+  #call(
+    operation: string,
+    taskId: string,
+    options: SyncTaskOptions = {},
+    work: (key: TaskKey) => Promise<void>,
+  ): Promise<void> {
+    return this.#context.port.run(operation, taskId, () => work(namedBy(taskId, options)), options);
   }
 
   // Leading.
@@ -187,6 +193,7 @@ export class ElkarSync implements TaskSync {
     const loop = this.#loop;
     const { pause } = this.#context;
     this.#loop = undefined;
+    this.#heard = this.#status;
     this.#end.abort(ended());
     // The next leader has a key of its own.
     if (pause.by !== 'user') pause.by = undefined;
@@ -265,19 +272,19 @@ export class ElkarSync implements TaskSync {
   /** To the others, and to oneself. */
   #say(word: Word): void {
     if (this.#isStopped) return;
-    // An error would lose its code on the way.
-    this.#channel?.postMessage(typeof word === 'object' ? { ...word, lastError: packed(word.lastError) } : word);
+    this.#channel?.postMessage(
+      typeof word === 'object' ? { ...word, lastError: word.lastError && packed(word.lastError) } : word,
+    );
     this.#hear(word);
   }
 
   #hear(word: Word): void {
     const loop = this.#loop;
     if (typeof word === 'object') {
-      if (!this.#isTaking) {
-        this.#heard = { ...word, lastError: unpacked(word.lastError) };
-        // It may have been paused before this context was here, and is to stay so when this one leads.
-        if (!loop) this.#context.pause.by = word.state === 'paused' && !isKeyRefused(word) ? 'user' : undefined;
-      }
+      if (loop || this.#isTaking) return;
+      this.#heard = { ...word, lastError: word.lastError && unpacked(word.lastError) };
+      // It may have been paused before this context was here, and is to stay so when this one leads.
+      this.#context.pause.by = word.state === 'paused' && !isKeyRefused(word) ? 'user' : undefined;
     } else if (word === 'answer') {
       if (loop) this.#say(this.#status);
       return;
@@ -285,7 +292,7 @@ export class ElkarSync implements TaskSync {
       if (word !== 'hurry') this.#context.pause.by = word === 'pause' ? 'user' : undefined;
       if (word !== 'pause') loop?.hurry();
     }
-    if (!loop || typeof word === 'string') this.#publish();
+    this.#publish();
   }
 
   #publish(): void {
@@ -302,19 +309,4 @@ export class ElkarSync implements TaskSync {
     }
     this.#notify();
   }
-}
-
-function named<T>(operation: string, taskId: string | undefined, work: Promise<T>): Promise<T> {
-  return work.catch((error) => {
-    throw inCall(error, operation, taskId ?? error?.taskId);
-  });
-}
-
-function packed(error: TaskStoreError | undefined) {
-  return error && { ...error, message: error.message };
-}
-
-function unpacked(error: TaskStoreError | undefined) {
-  // Its message names the operation already.
-  return error && Object.assign(new TaskStoreError(error.code, error.message), error);
 }
