@@ -150,6 +150,7 @@ export class ElkarSync implements TaskSync {
     this.#channel?.close();
   }
 
+  /** Lets a task go that was set aside. */
   #release(operation: string, how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
     return this.#call(operation, taskId, options, async (key) => {
       existing((await how(this.#context, key)).record);
