@@ -13,7 +13,7 @@ import { type Decide, errorOf, type Note, note, progressOf, type SyncState, stat
 /** A task on its way. */
 export interface PushedTask {
   readonly key: TaskKey;
-  /** What was halved when the remote said that it was too much. */
+  /** How large a request of it may get; halved where the remote says that one was too much. */
   maxBytes: number;
   /** So many unsent items are read of each tail: few at first, since they may be large. */
   limit: number;

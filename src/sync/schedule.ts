@@ -6,7 +6,7 @@ const BASE_MS = 500;
 
 /**
  * How long to wait after so many failures in a row: anything up to the doubled limit (full jitter), but no less than what
- * the remote asked for, and never over the cap. What another tab has claimed is free all at once, and is looked at all along.
+ * the remote asked for, and never over the cap. What another tab has claimed may be free at any moment: its waits do not grow.
  */
 export function delayAfter(
   failures: number,

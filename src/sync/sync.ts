@@ -26,9 +26,9 @@ export class ElkarSync implements TaskSync {
   readonly #election: Election | undefined;
   readonly #channel: Channel | undefined;
   readonly #listeners = new Listeners<SyncStatus>();
-  /** Called at the next change of state, by whoever waits for one. */
+  /** Those who wait for the next change of state. */
   readonly #waiting: (() => void)[] = [];
-  /** Cancels calling them in a moment, whatever is heard; absent where that is not planned. */
+  /** There while they are to be told in a moment, whatever is heard. */
   #look: (() => void) | undefined;
   /** What ends with sync. */
   readonly #ends = new Listeners<void>();
