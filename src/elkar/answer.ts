@@ -24,12 +24,11 @@ export function understand<T>({ response, text, key }: Answer, read: (answer: un
     // That it is no JSON is told by a quotation of it.
     if (json !== undefined) cause = error;
   }
-  // Some servers quote the request, its headers too; of a key that they escape, letters and digits stay as they are.
-  const said = text.replaceAll(key, '…');
-  const isEscaped = key.split(/\W+/).every((part) => said.includes(part));
-  const quotation = isEscaped ? '…' : said.replace(/\s+/g, ' ').slice(0, 200);
+  // Some servers quote the request, its headers too; however they escape the key, its letters and digits stay as they are.
+  const isKeyIn = key.split(/\W+/).every((part) => text.includes(part));
+  const said = isKeyIn ? '…' : text.replace(/\s+/g, ' ').slice(0, 200);
   const code = codeOf(status, (Object(json) as Json).error_type);
-  throw fail(code, `the answer is ${status}: ${quotation}`, { status, retryAfterMs: retryAfter(headers), cause });
+  throw fail(code, `the answer is ${status}: ${said}`, { status, retryAfterMs: retryAfter(headers), cause });
 }
 
 function codeOf(status: number, error: unknown): TaskStoreErrorCode {

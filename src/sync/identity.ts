@@ -28,7 +28,7 @@ export async function settleIdentity({ port, identity }: SyncContext, isElected:
   const meta = (await port.getMeta(SYNC_META)) as Partial<Meta> | undefined;
   const { isAdopted = false, identity: before, term: last = 0 } = meta ?? {};
   const term = last + Number(isElected);
-  if (!isAdopted || before !== identity || isElected) await port.setMeta(SYNC_META, { identity, term, isAdopted });
+  if (before !== identity || isElected) await port.setMeta(SYNC_META, { identity, term, isAdopted });
   if (isAdopted) return term;
 
   const settle: Decide = (state, { sync, pendingSince }) =>
