@@ -1,6 +1,7 @@
 /** Where two rare things meet in sync. */
 import { describe, expect, test } from 'vitest';
 import { TaskStoreError } from '../src/core/errors.ts';
+import type { Message } from '../src/core/task.ts';
 import type { SyncOptions } from '../src/sync.ts';
 import { elkarImitation } from './support/elkar-imitation.ts';
 import { says, textOf } from './support/sync-play.ts';
@@ -343,6 +344,17 @@ test('a refused key is told of until it is mended, though an answer to another r
   const lastError = { code: 'UNAUTHORIZED', status: 401 };
   expect(sync.status).toMatchObject({ state: 'paused', pendingTasks: 1, lastError });
   await expect(sync.flush()).rejects.toMatchObject(lastError);
+});
+
+test('data with keys that objects inherit, such as toString, is pushed', async () => {
+  const { world, store, sync } = await opened();
+  const data = { toString: 'text', valueOf: 1, constructor: null, other: {} };
+  const message: Message = { role: 'agent', parts: [{ type: 'data', data }] };
+  await store.upsertTask({ id: 'a', message, metadata: { data, other: 1 } });
+  await store.updateTask('a', { status: { state: 'working', message }, newMessages: [message] });
+  await world.runFor(60_000);
+  expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0, lastError: undefined });
+  expect((await world.remoteTask('a'))?.task.history).toEqual([message, message, message]);
 });
 
 test('polling asks for a task once a second at the most', async () => {
