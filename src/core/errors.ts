@@ -91,9 +91,9 @@ export function invalidArgument(issues: readonly FieldIssue[]): TaskStoreError {
   return new TaskStoreError('INVALID_ARGUMENT', shorten(text.join('; '), 1000), { issues });
 }
 
-/** The same of one field. */
+/** The same of one field; the path may be a stack that goes on. */
 export function invalidField(path: FieldIssue['path'], message: string): TaskStoreError {
-  return invalidArgument([{ path, message }]);
+  return invalidArgument([{ path: [...path], message }]);
 }
 
 /** Errors of the core know what is wrong but not in which call, some of them of which task; those of hosts are not ours to reword. */

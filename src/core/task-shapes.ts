@@ -121,6 +121,7 @@ export function checkStoredTask(stored: StoredTask): void {
 
 /** The options of all calls together; each takes some of them. */
 export const optionsShape: Shape = object({
+  signal: optional(object({ throwIfAborted: callable })),
   callerId,
   taskType: optional(taskType),
   historyLength: optional(count),
@@ -129,7 +130,6 @@ export const optionsShape: Shape = object({
   agentUrl: optionalText,
   until: optional(oneOf('local', 'remote')),
   onConflict: optional(oneOf('skip', 'replace')),
-  signal: optional(object({ throwIfAborted: callable })),
 });
 
 /** A task's id that is an argument of its own. */
