@@ -319,13 +319,25 @@ describe('answers of another task, as a cache may give them,', () => {
     expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
   });
 
+  test('keep no other task waiting', async () => {
+    const { elkar, world, store, sync } = await behindCache(
+      ({ url }, requests) => requests === 1 || url.includes('/tasks/a'),
+    );
+    await world.runFor(600_000);
+    await store.upsertTask({ id: 'other', message: says('1') });
+    await world.runFor(1000);
+    expect((await world.remoteTask('other'))?.task.history?.map(textOf)).toEqual(['1']);
+    expect(sync.status).toMatchObject({ pendingTasks: 1 });
+    expect(elkar.requests.length).toBeLessThan(30);
+  });
+
   test('are failed requests, tried again ever later', async () => {
     const { elkar, world, store, sync } = await behindCache((_, requests) => requests < 8);
     await world.runFor(3000);
     expect(await sync.blocked()).toEqual([]);
-    const lastError = { code: 'REMOTE_UNREACHABLE', message: 'the answer is of another task' };
-    expect(sync.status).toMatchObject({ state: 'offline', pendingTasks: 1, lastSuccessAt: undefined, lastError });
-    await expect(sync.pull('a')).rejects.toMatchObject({ code: 'REMOTE_UNREACHABLE' });
+    const lastError = { code: 'IO_ERROR', message: 'the answer is of another task' };
+    expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 1, lastSuccessAt: undefined, lastError });
+    await expect(sync.pull('a')).rejects.toMatchObject({ code: 'IO_ERROR' });
     expect(elkar.requests.length).toBeLessThan(7);
     await world.run();
     expect((await store.getTask('a'))?.task.history?.map(textOf)).toEqual(['1']);

@@ -122,7 +122,8 @@ async function exchange(
   const { port, wire, signal, onAnswer, term } = context;
   const remote = await wire.request({ ...request, signal });
   if (remote.task.id !== head.key.taskId) {
-    throw new TaskStoreError('REMOTE_UNREACHABLE', 'the answer is of another task');
+    // The others may well be answered rightly.
+    throw new TaskStoreError('IO_ERROR', 'the answer is of another task');
   }
   onAnswer();
   for (let full: TaskRecord | undefined; ; ) {
