@@ -1,9 +1,8 @@
 /** Tasks whose tails are long: nothing reads or writes them whole but who wants to see them whole. */
-
-/** Tasks whose tails are long: nothing reads or writes them whole but who wants to see them whole. */
 import nodeFs, { fstatSync, readFileSync, readSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { FileSystem } from '../src/backends/json-file/file-system.ts';
+import type { UpdateTaskParams } from '../src/core/task.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
 import { documentIn, newFile, open, say, texts } from './support/json-file.ts';
 
@@ -177,6 +176,25 @@ describe('a long task', () => {
         expect(numbers, `${from} to ${to}`).toEqual([0, 1, 2, 3, 4, 5, 6].slice(from, to));
       }
     }
+  });
+
+  it.each(['text', 'data'])('of long messages is put into the file by a little at a time: %s', async (kind) => {
+    const path = newFile();
+    let longest = 0;
+    const write = (fd: number, bytes: Buffer, start: number, length: number, at: number, done: () => void) => {
+      longest = Math.max(longest, length);
+      nodeFs.write(fd, bytes, start, length, at, done);
+    };
+    const store = await open(path, { fs: { ...nodeFs, write: write as typeof nodeFs.write } });
+    await store.upsertTask({ id: 'long', message: say('first') });
+    for (let n = 0; n < 100; n++) {
+      const long = `${n} `.padEnd(n < 50 ? 10 : 50_000, 'x');
+      const part = kind === 'text' ? { type: kind, text: long } : { type: kind, data: { list: [long, { [long]: n }] } };
+      await store.updateTask('long', { newMessages: [{ role: 'agent', parts: [part] }] } as UpdateTaskParams, view);
+    }
+    await store.close();
+    expect(documentIn(path).tasks[0]?.task.history).toHaveLength(101);
+    expect(longest).toBeLessThan(400_000);
   });
 
   it('that comes to stand behind many others is taken over as it was', async () => {

@@ -6,6 +6,7 @@ import { IndexBuilder } from './index-builder.ts';
 import type { SlicedWriter } from './sliced-writer.ts';
 import type { Snapshot } from './snapshot.ts';
 import { headPrefix, type Layout, MARK_STEP, type Section } from './stored-line.ts';
+import { endOfStretch } from './stretch.ts';
 import { StoredTail } from './tail.ts';
 import { type IndexHeader, type IndexRow, stateCode, type TaskIndex, timeOrder } from './task-index.ts';
 import type { Generation } from './task-table.ts';
@@ -144,10 +145,14 @@ export class Fold {
       count = raw.count;
     }
     const items = raw ? appended : [...stored(), ...appended];
-    for (const item of items) {
+    for (let at = 0; at < items.length; ) {
       if (count > 0) out.text(',');
-      if (count++ % MARK_STEP === 0) marks.push(out.position - lineStart - start);
-      out.text(JSON.stringify(item));
+      const toMark = MARK_STEP - (count % MARK_STEP);
+      if (toMark === MARK_STEP) marks.push(out.position - lineStart - start);
+      const end = endOfStretch(items, at, Math.min(at + toMark, items.length));
+      out.text(JSON.stringify(items.slice(at, end)).slice(1, -1));
+      count += end - at;
+      at = end;
       if (out.isDue) await out.pause();
     }
     return { start, end: out.position - lineStart, count, marks };
