@@ -241,6 +241,30 @@ it('a later file from another machine, where the store went on, costs no change 
   expect(await idsIn(earlier)).toEqual(['a', 'b', 'c', 'd']);
 });
 
+it('a file of the same generation from another machine does not get the changes that were made to ours', async () => {
+  const path = await closedStore();
+  const elsewhere = newFile();
+  cpSync(path, elsewhere);
+  const other = await open(elsewhere);
+  await other.upsertTask({ id: 'e', message: say('elsewhere') });
+  await other.close();
+  await using store = await open(path, { foldFrom: 500 });
+  await store.upsertTask({ id: 'd', message: say('x'.repeat(1000)) });
+  await vi.waitFor(() => expect(generationOf(path)).toBe(generationOf(elsewhere)));
+  await store.upsertTask({ id: 'f', message: say('acknowledged') });
+  const left = crashCopy(path);
+  const before = readFileSync(left);
+  cpSync(elsewhere, left);
+  await expect(open(left)).rejects.toMatchObject({
+    ...corrupt,
+    message: expect.stringContaining('the journal belongs to another file'),
+  });
+  expect(readFileSync(left)).toEqual(readFileSync(elsewhere));
+  writeFileSync(left, before);
+  await using again = await open(left);
+  expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'f']);
+});
+
 it.each([
   ['whose writer is among those that the file names', 1],
   ['since the file names no writers, as those of earlier versions do not', 0],

@@ -15,6 +15,8 @@ export interface JournalHeader {
   readonly generation: number;
   /** The opening of the store that began it, in a word that no other has. */
   readonly writer?: string | undefined;
+  /** The one that wrote the file that it goes on from; absent where there was none that said so. */
+  readonly of?: string | undefined;
 }
 
 /** Which task a record is of: its number in this journal, and where the number is new the encoded key that it stands for. */

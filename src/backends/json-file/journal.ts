@@ -60,14 +60,14 @@ export class Journal {
   /** A new journal of this file, on the disk when this resolves. */
   static async create(
     fs: FileSystem,
-    of: string,
-    header: Pick<JournalHeader, 'generation' | 'writer'>,
+    beside: string,
+    header: Omit<JournalHeader, 'journal'>,
     reserves: boolean,
   ): Promise<Journal> {
     const { generation } = header;
-    const file = journalPath(of, generation);
+    const file = journalPath(beside, generation);
     // Though its file may only be read: whoever comes after a crash goes on in it.
-    const fd = openBeside(fs, of, file, 'w+', 0o600);
+    const fd = openBeside(fs, beside, file, 'w+', 0o600);
     try {
       const records = [JSON.stringify({ journal: 1, ...header } satisfies JournalHeader)];
       const line = Buffer.alloc(frameSpace(records));
@@ -196,7 +196,7 @@ export interface ReadJournal {
   readonly end: number;
   /** Whether an unfinished write followed. */
   readonly cut: boolean;
-  readonly writer: string | undefined;
+  readonly header: JournalHeader;
 }
 
 /** A journal's bytes; none where there is none. */
@@ -217,16 +217,15 @@ export function loadJournal(fs: FileSystem, file: string): Buffer {
 export async function readJournal(
   bytes: Buffer,
   generation: number,
-  apply: (record: JournalRecord) => void,
+  apply: (record: JournalRecord, header: JournalHeader) => void,
 ): Promise<ReadJournal | undefined> {
   let at = 0;
-  let writer: string | undefined;
+  let header: JournalHeader | undefined;
   let sliceEnd = performance.now() + 8;
   for (let found = readFrame(bytes, at); found; found = readFrame(bytes, at)) {
     const record = JSON.parse(found.json) as JournalRecord | readonly JournalRecord[];
-    if (at === 0) writer = checkHeader(record as JournalRecord, generation).writer;
-    else if (isList(record)) record.forEach(apply);
-    else apply(record);
+    if (!header) header = checkHeader(record as JournalRecord, generation);
+    else for (const each of isList(record) ? record : [record]) apply(each, header);
     at = found.next;
     if (performance.now() < sliceEnd) continue;
     await nextTurn();
@@ -239,7 +238,7 @@ export async function readJournal(
       `the change at byte ${ending.corruptAt} was damaged after it was written`,
     );
   }
-  return at === 0 ? undefined : { end: at, cut: ending.cut, writer };
+  return header && { end: at, cut: ending.cut, header };
 }
 
 function isList<T>(value: T | readonly T[]): value is readonly T[] {

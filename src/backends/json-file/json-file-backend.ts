@@ -260,9 +260,10 @@ export class JsonFileBackend implements Backend {
     const { fs, file, durability, journals, writers, db, meta } = this.#parts;
     const table = this.#table;
     const generation = (journals.at(-1) as Journal).generation + 1;
+    const writer = writers.at(-1);
     const next = last
       ? undefined
-      : await Journal.create(fs, file, { generation, writer: writers.at(-1) }, durability === 'strict');
+      : await Journal.create(fs, file, { generation, writer, of: writer }, durability === 'strict');
     const goOn = () => {
       if (next && this.#log.journal !== next) journals.push((this.#log.journal = next));
     };

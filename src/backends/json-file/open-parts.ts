@@ -53,7 +53,7 @@ export async function openParts(file: string, settings: JsonFileSettings): Promi
     if (replayed.stale.length > 0) await syncFolder(fs, file);
     for (const generation of replayed.stale) removeFile(fs, journalPath(file, generation));
     const writer = randomUUID();
-    const earlier = replayed.journals.flatMap((journal) => journal.writer ?? []);
+    const earlier = replayed.journals.flatMap(({ header }) => header.writer ?? []);
     const writers = [...new Set(earlier), writer];
     const journals = await openJournals(fs, file, snapshot, replayed.journals, writer, durability);
     if (adapter.scanned) await adapter.writeIndex(snapshot.index);
@@ -83,8 +83,8 @@ async function openJournals(
 ): Promise<Journal[]> {
   const reserves = durability === 'strict';
   if (found.length === 0) {
-    const { generation } = snapshot.index.header;
-    return [await Journal.create(fs, file, { generation, writer }, reserves)];
+    const { generation, writers } = snapshot.index.header;
+    return [await Journal.create(fs, file, { generation, writer, of: writers?.at(-1) }, reserves)];
   }
   const journals: Journal[] = [];
   try {

@@ -2,7 +2,7 @@ import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
 import { errorCode, type FileSystem } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { loadJournal, type ReadJournal, readJournal, writerOf } from './journal.ts';
-import { decodeKey, type JournalRecord, toChange } from './journal-record.ts';
+import { decodeKey, type JournalHeader, type JournalRecord, toChange } from './journal-record.ts';
 import { KnownNames } from './names.ts';
 import { journalGenerations, journalPath } from './paths.ts';
 import type { TaskTable } from './task-table.ts';
@@ -45,24 +45,19 @@ export async function replay(
     const names = new KnownNames();
     const before = journals.at(-1);
     const expected = before ? before.generation + 1 : first;
-    let holdsChanges = false;
+    const fits = ({ of }: JournalHeader) =>
+      generation === expected && (generation > first || !of || !writers || of === writers.at(-1));
     try {
-      const read = await readJournal(bytes, generation, (record) => {
+      const read = await readJournal(bytes, generation, (record, header) => {
         // A journal is created while changes still go to the one before, but takes none until all of those are on the disk.
         if (before?.cut) throw new TaskStoreError('STORE_CORRUPT', 'the journal before this one has lost its end');
-        holdsChanges = true;
+        if (!fits(header)) throw foreign(first);
         metaChanged ||= 'meta' in record;
         applyRecord(table, meta, names, record);
       });
       // Whoever could not go on in one may have left it, and removed the one before.
-      if (!read || (generation !== expected && !holdsChanges)) {
-        stale.push(generation);
-        continue;
-      }
-      if (generation !== expected) {
-        throw foreign(first);
-      }
-      journals.push({ generation, ...read });
+      if (read && fits(read.header)) journals.push({ generation, ...read });
+      else stale.push(generation);
     } catch (error) {
       // A disk that could not be read says nothing of what is on it.
       if (errorCode(error) !== undefined && !(error instanceof TaskStoreError)) throw error;
