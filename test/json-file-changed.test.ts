@@ -12,10 +12,10 @@ import nodeFs, {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { FileSystem } from '../src/backends/json-file/file-system.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
-import { crashCopy, documentIn, newFile, open, say, texts } from './support/json-file.ts';
+import { crashCopy, documentIn, journalOf, newFile, open, say, texts } from './support/json-file.ts';
 import { SimulatedDisk } from './support/json-file-disk.ts';
 
 const corrupt = { code: 'STORE_CORRUPT' };
@@ -239,6 +239,52 @@ it('a later file from another machine, where the store went on, costs no change 
   writeFileSync(path, before);
   await using earlier = await open(path);
   expect(await idsIn(earlier)).toEqual(['a', 'b', 'c', 'd']);
+});
+
+describe.each(['strict', 'relaxed'] as const)('what stood in a journal, %s,', (durability) => {
+  it.each<[string, (journal: string) => void]>([
+    ['removed', (journal) => rmSync(journal)],
+    ['replaced by a sync folder', (journal) => renameSync(`${journal}~`, journal)],
+    ['emptied', (journal) => truncateSync(journal)],
+    ['cut off', (journal) => truncateSync(journal, 200)],
+  ])('is written anew with the next change where it was %s', async (_, change) => {
+    const passes = vi.spyOn(performance, 'now').mockReturnValue(0);
+    onTestFinished(() => void passes.mockRestore());
+    const path = await closedStore();
+    await using store = await open(path, { durability });
+    await store.upsertTask({ id: 'd', message: say('acknowledged') });
+    const journal = journalOf(path);
+    cpSync(journal, `${journal}~`);
+    change(journal);
+    passes.mockReturnValue(1000);
+    await store.upsertTask({ id: 'e', message: say('new') });
+    await using again = await open(crashCopy(path));
+    expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+});
+
+it('journals that are removed while the file is written anew cost no change either', async () => {
+  const passes = vi.spyOn(performance, 'now').mockReturnValue(0);
+  onTestFinished(() => void passes.mockRestore());
+  const path = await closedStore();
+  let isHeld = true;
+  const held: (() => void)[] = [];
+  const write = (...args: unknown[]) => {
+    const go = () => (nodeFs.write as (...args: unknown[]) => void)(...args);
+    if (isHeld) held.push(go);
+    else go();
+  };
+  await using store = await open(path, { foldFrom: 500, fs: { ...nodeFs, write } as unknown as FileSystem });
+  await store.upsertTask({ id: 'd', message: say('x'.repeat(1000)) });
+  await vi.waitFor(() => expect(held).toHaveLength(1));
+  for (const generation of [1, 2]) rmSync(`${path}.journal.${generation}`);
+  passes.mockReturnValue(1000);
+  const changes = ['e', 'f'].map((id) => store.upsertTask({ id, message: say('new') }));
+  isHeld = false;
+  held[0]?.();
+  await Promise.all(changes);
+  await using again = await open(crashCopy(path));
+  expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
 });
 
 it('a file of the same generation from another machine does not get the changes that were made to ours', async () => {

@@ -26,6 +26,9 @@ const LARGE = 4 * 1024 * 1024;
 /** Records that take more than this together get a line each: a reader makes one text of a line, and texts have a limit. */
 const LONGEST_LINE = 64 * 1024 * 1024;
 
+/** How long it goes on, in ms, until it is looked at again. */
+const LOOK_MS = 1000;
+
 const NEWLINE = Buffer.from('\n');
 
 /** One journal file, open for writing: the changes since one generation of the file. */
@@ -36,11 +39,13 @@ export class Journal {
   end: number;
   /** Up to here it is known to be on the disk. */
   synced: number;
-  /** A sync failed: what the disk holds is not known any more, and no later sync would tell. */
+  /** A sync failed, so that what the disk holds is not known any more, and no later sync would tell; or it is not there any more. */
   broken = false;
   readonly #fs: FileSystem;
   readonly #fd: number;
   readonly #reserves: boolean;
+  readonly #links: number;
+  #lookAt = performance.now() + LOOK_MS;
   #reserved: number;
   #saidSynced = -1;
   #names = new Names();
@@ -51,6 +56,7 @@ export class Journal {
     this.#fd = fd;
     this.#reserves = reserves;
     this.#reserved = end;
+    this.#links = fs.fstatSync(fd).nlink;
     this.file = file;
     this.generation = generation;
     this.end = end;
@@ -119,6 +125,25 @@ export class Journal {
     const written = this.#fs.writeSync(this.#fd, this.#buffer, 0, length, this.end);
     if (written < length) writeFully(this.#fs, this.#fd, this.#buffer.subarray(written, length), this.end + written);
     this.end += length;
+  }
+
+  /** Whether it is broken. Looks now and then whether another program has removed it, or cut it off. */
+  isBroken(): boolean {
+    const now = performance.now();
+    if (!this.broken && now >= this.#lookAt) {
+      this.#lookAt = now + LOOK_MS;
+      this.broken = this.#isGone();
+    }
+    return this.broken;
+  }
+
+  #isGone(): boolean {
+    try {
+      const { nlink, size } = this.#fs.fstatSync(this.#fd);
+      return nlink < this.#links || size < Math.max(this.#reserved, this.end);
+    } catch {
+      return true;
+    }
   }
 
   /** Brings to the disk what was written before the call. */

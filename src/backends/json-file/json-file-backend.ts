@@ -54,8 +54,8 @@ export class JsonFileBackend implements Backend {
   }
 
   async commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
-    if (this.#log.journal.broken) await this.#renew();
     this.#refuseWhenClosed();
+    if (this.#log.journal.isBroken()) await this.#renew();
     const name = encodeKey(key);
     const found = this.#table.find(name);
     const before = found?.head;
@@ -122,8 +122,8 @@ export class JsonFileBackend implements Backend {
   }
 
   async setMeta(name: string, value: unknown): Promise<void> {
-    if (this.#log.journal.broken) await this.#renew();
     this.#refuseWhenClosed();
+    if (this.#log.journal.isBroken()) await this.#renew();
     const { meta } = this.#parts;
     const record = JSON.stringify({ meta: name, value });
     const kept = freezeJson(JSON.parse(record).value);
@@ -238,18 +238,23 @@ export class JsonFileBackend implements Backend {
     process.emitWarning(message, { type: 'TaskStoreWarning', code: why.code });
   }
 
-  /** After a failed sync nothing that the journal holds is relied on: everything is written anew from memory. */
+  /** Nothing that the journal holds is relied on any more: everything is written anew from memory. */
   async #renew(): Promise<void> {
     const { file } = this.#parts;
+    // What is written anew already may go on in the journal that failed meanwhile.
+    await this.#folding?.catch(() => {});
+    this.#refuseWhenClosed();
     try {
-      await (this.#folding ??= this.#fold(false).finally(() => {
-        this.#folding = undefined;
-      }));
+      if (this.#log.journal.broken)
+        await (this.#folding ??= this.#fold(false).finally(() => {
+          this.#folding = undefined;
+        }));
     } catch (error) {
       throw ioError(error, `the journal failed, and ${file} could not be written anew`);
     }
     if (this.#log.journal.broken)
       throw new TaskStoreError('IO_ERROR', `the journal of ${file} failed again; nothing was changed`);
+    this.#refuseWhenClosed();
   }
 
   /**
