@@ -3,10 +3,10 @@
  * Costs nothing while nobody listens.
  */
 import type { Backend, Committed, Notice } from './backends/backend.ts';
-import { type ArtifactHead, type Change, encodeKey, newsOf, type TaskHead, type TaskKey } from './core/head.ts';
+import { toNotice } from './backends/notices.ts';
+import { type Change, encodeKey, type TaskKey } from './core/head.ts';
 import { Listeners } from './core/listeners.ts';
 import type { SelectRange } from './core/record.ts';
-import type { Artifact, Part } from './core/task.ts';
 import type { Touched } from './store-port.ts';
 import type { TaskChange } from './task-store.ts';
 
@@ -32,13 +32,14 @@ export class ChangeHub extends Listeners<TaskChange> {
   }
 
   /** This context has committed. */
-  announce(key: TaskKey, { before, decision }: Committed, source: TaskChange['source']): void {
+  announce(key: TaskKey, committed: Committed, source: TaskChange['source']): void {
+    const { before, decision } = committed;
     if (!decision) return;
     const change = decision === 'remove' ? undefined : decision;
     const head = change ? change.head : before;
     if (head?.pendingSince !== undefined) this.pending.tell(change ? head : { ...head, type: 'deleted' });
     if (change?.quiet) return;
-    if (this.size > 0) this.tell(change ? toTaskChange(before, change, source) : changeOf(key, source, 'deleted'));
+    if (this.size > 0) this.tell(toTaskChange(toNotice(committed) as Notice, source, change));
     this.#wake(key, !change);
   }
 
@@ -69,7 +70,8 @@ export class ChangeHub extends Listeners<TaskChange> {
     for (const wakes of this.#wakes.values()) for (const wake of [...wakes]) wake(gone);
   }
 
-  async #retell({ key, id, type, messages, parts, ...news }: Notice, storage: Pick<Backend, 'read'>): Promise<void> {
+  async #retell(notice: Notice, storage: Pick<Backend, 'read'>): Promise<void> {
+    const { key, id, type, messages, parts } = notice;
     const select: SelectRange = () => ({
       messages,
       parts: (slot) => {
@@ -80,48 +82,34 @@ export class ChangeHub extends Listeners<TaskChange> {
     const found = type === 'deleted' ? undefined : await storage.read(key, select);
     // Another may have taken its place by now.
     const record = found?.id === id ? found : undefined;
-    this.tell({
-      ...changeOf(key, 'elsewhere', type, record && news),
-      ...(record && {
-        messages: record.messages(),
-        artifacts: parts.map(({ slot, from, header }) => toChunk(header, record.parts(slot), from > 0)),
-      }),
-    });
+    const added = record && {
+      messages: record.messages(),
+      parts: parts.map(({ slot }) => ({ slot, parts: record.parts(slot) })),
+    };
+    this.tell(toTaskChange(notice, 'elsewhere', added));
   }
 }
 
-/** A change without its items. */
-function changeOf(
-  { taskId, callerId, taskType }: TaskKey,
+/** `added`: the items that the notice is of. Where they are gone, there is nothing more to tell than that. */
+function toTaskChange(
+  { key, id: _, type, messages: __, parts, ...news }: Notice,
   source: TaskChange['source'],
-  type: TaskChange['type'],
-  news?: Partial<ReturnType<typeof newsOf>>,
+  added: Pick<Change, 'messages' | 'parts'> | undefined,
 ): TaskChange {
+  const { taskId, callerId, taskType } = key;
   return {
     type,
     source,
     taskId,
     ...(callerId !== undefined && { callerId }),
     taskType,
-    ...news,
-    messages: [],
-    artifacts: [],
-  };
-}
-
-/** An artifact with some of its parts. `append` says where they go, whatever was said of it when the artifact began. */
-function toChunk({ append: _, ...header }: ArtifactHead['header'], parts: readonly Part[], follows: boolean): Artifact {
-  return { ...header, ...(follows && { append: true }), parts: [...parts] };
-}
-
-function toTaskChange(before: TaskHead | undefined, change: Change, source: TaskChange['source']): TaskChange {
-  const { head, messages, parts, reset } = change;
-  return {
-    ...changeOf(head.key, source, before ? 'updated' : 'created', newsOf(before, head, reset)),
-    messages: [...messages],
-    artifacts: parts.map(({ slot, parts }) => {
-      const { header, partCount } = (head.artifacts as ArtifactHead[])[slot] as ArtifactHead;
-      return toChunk(header, parts, partCount > parts.length);
+    ...(added && news),
+    messages: [...(added?.messages ?? [])],
+    artifacts: (added?.parts ?? []).map((each, i) => {
+      const { from, header } = parts[i] as Notice['parts'][number];
+      // Says where the parts go, whatever was said of it when the artifact began.
+      const { append: _, ...artifact } = header;
+      return { ...artifact, ...(from > 0 && { append: true }), parts: [...each.parts] };
     }),
   };
 }

@@ -5,10 +5,10 @@ import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Backend, BackendContext, BackendFactory, BackendInfo, Committed, Decide, Notice } from './backend.ts';
 import { answerOf, Connection } from './indexeddb/connection.ts';
 import { type Look, listHeads, pendingHeads } from './indexeddb/listing.ts';
-import { toNotice } from './indexeddb/notices.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
 import { Replica } from './indexeddb/replica.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
+import { toNotice } from './notices.ts';
 
 /**
  * A backend in the IndexedDB database of the store's name. Several contexts may have it open at once.

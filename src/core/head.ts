@@ -94,12 +94,3 @@ export function keyOf(taskId: string, { callerId, taskType = 'incoming' }: KeyOp
 export function countsOf({ messageCount = 0, artifacts = [] }: TaskHead): number[] {
   return [messageCount, ...artifacts.map(({ partCount }) => partCount)];
 }
-
-/** What listeners are told of a head that took the place of another. */
-export function newsOf(
-  before: TaskHead | undefined,
-  { body: { status }, updatedAt, revision }: TaskHead,
-  whole: boolean | undefined,
-) {
-  return { updatedAt, revision, ...(status !== before?.body.status && { status }), ...(whole && { whole }) };
-}

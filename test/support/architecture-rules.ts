@@ -23,7 +23,7 @@ function adapter(folder: string, packages?: RegExp, more = '(?!)'): Layer {
 export function layers(entries: readonly string[]): Layer[] {
   const isEntry = new RegExp(`^(${[...entries, 'public.ts'].map((path) => path.replaceAll('.', '\\.')).join('|')})$`);
   const facade = `(?!${isEntry.source.slice(1)})[^/]+`;
-  const facadeMayImport = `core/.+|${facade}|backends/backend\\.ts`;
+  const facadeMayImport = `core/.+|${facade}|backends/(backend|notices)\\.ts`;
   return [
     { name: 'entries', files: isEntry, mayImport: anything },
     { name: 'core', files: /^core\//, mayImport: /^core\// },

@@ -1,7 +1,7 @@
 /** Several tabs on one storage, that can freeze and crash: with locks and channels between them, or without either. */
 import type { Backend, BackendFactory, Notice } from '../../src/backends/backend.ts';
-import { toNotice } from '../../src/backends/indexeddb/notices.ts';
 import { memory } from '../../src/backends/memory.ts';
+import { toNotice } from '../../src/backends/notices.ts';
 import { TaskStoreError } from '../../src/core/errors.ts';
 import type { LocalTaskStore } from '../../src/local-task-store.ts';
 import { openTaskStore } from '../../src/memory.ts';

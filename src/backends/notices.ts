@@ -1,17 +1,20 @@
-/** Tells other contexts on the same database what was committed here: which items were added, not the items. */
-import { type ArtifactHead, newsOf } from '../../core/head.ts';
-import type { Committed, Notice } from '../backend.ts';
+/** What is told of a commit: which items were added, not the items. */
+import type { ArtifactHead } from '../core/head.ts';
+import type { Committed, Notice } from './backend.ts';
 
 export function toNotice({ before, decision, record }: Committed): Notice | undefined {
   const change = decision === 'remove' ? undefined : decision;
   const head = decision === 'remove' ? before : change?.head;
   if (!head || change?.quiet) return undefined;
-  const { key, messageCount = 0, artifacts } = head;
+  const { key, updatedAt, revision, body, messageCount = 0, artifacts } = head;
   return {
     key,
     id: record?.id,
     type: change ? (before ? 'updated' : 'created') : 'deleted',
-    ...newsOf(before, head, change?.reset),
+    updatedAt,
+    revision,
+    ...(body.status !== before?.body.status && { status: body.status }),
+    ...(change?.reset && { whole: true }),
     messages: change ? [messageCount - change.messages.length, messageCount] : [0, 0],
     parts: (change?.parts ?? []).map(({ slot, parts: { length } }) => {
       const { partCount: to, header } = (artifacts as ArtifactHead[])[slot] as ArtifactHead;
