@@ -56,7 +56,7 @@ class IndexedDbBackend implements Backend {
     this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
     this.#connection = connection;
     this.#writes = new WriteQueue(connection, this.#replica, (committed) => this.#announce(committed));
-    this.#reads = new ReadQueue(connection, this.#replica, (view) => this.#writes.touch(view));
+    this.#reads = new ReadQueue(connection, this.#replica, () => this.#writes.touch());
     try {
       this.#channel = new BroadcastChannel(`holdfast:${name}`);
     } catch {
@@ -118,8 +118,8 @@ class IndexedDbBackend implements Backend {
     return this.#connection.transact('readonly', async (tx) => {
       const { pages } = this.#replica.view;
       const view = this.#replica.catchUp(tx);
-      const [answer, now] = await Promise.all([body({ tx, pages, view }), view]);
-      this.#writes.touch(now);
+      const [answer] = await Promise.all([body({ tx, pages, view }), view]);
+      this.#writes.touch();
       return answer;
     });
   }

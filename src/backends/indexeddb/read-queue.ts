@@ -25,12 +25,12 @@ interface Read {
 export class ReadQueue {
   readonly #connection: Connection;
   readonly #replica: Replica;
-  readonly #onRead: (view: View) => void;
+  readonly #onRead: () => void;
   /** In the order they came; each stays until it is answered. */
   readonly #waiting: Read[] = [];
   #running = false;
 
-  constructor(connection: Connection, replica: Replica, onRead: (view: View) => void) {
+  constructor(connection: Connection, replica: Replica, onRead: () => void) {
     this.#connection = connection;
     this.#replica = replica;
     this.#onRead = onRead;
@@ -62,7 +62,7 @@ export class ReadQueue {
       const reads = this.#waiting.slice(0, MAX_BATCH);
       const groups = byName(reads);
       const view = await this.#replica.catchUp(tx, [...groups.keys()]);
-      this.#onRead(view);
+      this.#onRead();
       await Promise.all(Array.from(groups, ([name, same]) => answer(tx, view, name, same)));
       this.#waiting.splice(0, reads.length);
       if (performance.now() > until) return;

@@ -77,10 +77,12 @@ export class WriteQueue {
     this.#onCommitted(this.#untold.splice(0));
   }
 
-  /** To be called by whoever reads. What is not folded may be another context's, which may be gone. */
-  touch(view: View): void {
+  /** To be called after every use. What is not folded may be another context's, which may be gone. */
+  touch(): void {
     this.#usedAt = performance.now();
-    if (isMore(view, SHORT)) this.#wait();
+    if (this.#pause || !this.#isUntidy()) return;
+    this.#waitingSince = this.#usedAt;
+    this.#pause = setTimeout(() => this.#tidyLater(), PAUSE_MS);
   }
 
   async #run(): Promise<void> {
@@ -95,14 +97,12 @@ export class WriteQueue {
       this.#tellAt = performance.now() + TELL_MS;
     }
     this.#idle = undefined;
-    this.#usedAt = performance.now();
-    this.#wait();
+    this.touch();
   }
 
-  #wait(): void {
-    if (this.#pause) return;
-    this.#waitingSince = performance.now();
-    this.#pause = setTimeout(() => this.#tidyLater(), PAUSE_MS);
+  #isUntidy(): boolean {
+    const { givenUp, view } = this.#replica;
+    return givenUp.length > 0 || isMore(view, SHORT);
   }
 
   /** One timer does for all changes of a stream. */
@@ -118,14 +118,9 @@ export class WriteQueue {
 
   async #tidy(): Promise<void> {
     await null;
-    const { givenUp, view } = this.#replica;
-    let isLeft = givenUp.length > 0 || isMore(view, SHORT);
-    while (isLeft && this.#queue.length === 0 && this.#left() < 1) {
-      isLeft = (await this.#fold()) && isMore(this.#replica.view, SHORT);
-    }
-    this.#idle = undefined;
-    if (this.#queue.length > 0) this.#idle = this.#run();
-    else if (isLeft) this.#wait();
+    // Whoever uses the store meanwhile begins the wait anew.
+    while (this.#isUntidy() && this.#queue.length === 0 && this.#left() < 1 && (await this.#fold()));
+    this.#idle = this.#queue.length > 0 ? this.#run() : undefined;
   }
 
   /** Answers whether something was folded. What fails here fails nobody's change; it is tried again later. */
