@@ -8,7 +8,7 @@ import { copyJson } from '../../core/json.ts';
 import { type ListedHead, toListed } from '../../core/query.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
 import { answerOf } from './connection.ts';
-import { headOf, type Item, type Piece, type Run, type TaskRow } from './schema.ts';
+import { headOf, type Item, lengthOf, type Piece, type Run, type TaskRow } from './schema.ts';
 import type { View } from './view.ts';
 
 /** The inline tails of a task hold up to so many items, and so many characters, in all. */
@@ -233,8 +233,4 @@ function wanted(range: TailRange, number: number): readonly [from: number, to: n
 
 function isShort(tail: Tail, [from, to]: readonly [number, number]): boolean {
   return from < to && from < tail.base;
-}
-
-function lengthOf(items: readonly Item[]): number {
-  return items.reduce((sum, item) => sum + item.length, 0);
 }

@@ -17,10 +17,10 @@ import {
   isFence,
   isWhole,
   type JournalRecord,
-  lengthOf,
   NOTHING,
   type Piece,
   type RecordHeader,
+  sizeOf,
   type TaskRow,
 } from './schema.ts';
 import { isFull, isNew, TASK_WEIGHT, type Unfolded, type View } from './view.ts';
@@ -94,8 +94,7 @@ export class Replica {
     for (const record of found) this.#learn(view, record);
     if (isWriting && (await this.#takeBack(tx, view))) return this.catchUp(tx, names);
     if (all) view.names = all.length > MAX_NAMES ? null : new Set([...(all as string[]), ...view.known.keys()]);
-    for (const row of rows)
-      if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), lengthOf(row));
+    for (const row of rows) if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), sizeOf(row));
     return view;
   }
 
@@ -137,7 +136,7 @@ export class Replica {
     let length = 0;
     for (const piece of pieces) {
       const { key } = piece;
-      const size = lengthOf(piece);
+      const size = sizeOf(piece);
       length += size;
       view.names?.add(key);
       keep(view, key, taskAfter(piece, view.known.get(key), written?.get(key)), size);
@@ -164,7 +163,7 @@ export class Replica {
         length = 0;
       }
       (records.at(-1) as JournalRecord).push(piece);
-      length += lengthOf(piece);
+      length += sizeOf(piece);
     }
     return records;
   }

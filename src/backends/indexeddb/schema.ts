@@ -64,13 +64,12 @@ export function isWhole(piece: Piece): piece is Required<Piece> {
   return piece.head !== undefined;
 }
 
-export function lengthOf({ key, head = '', tails }: Piece): number {
-  let length = key.length + head.length;
-  // There may be gaps.
-  tails.forEach(({ items }) => {
-    for (const item of items) length += item.length;
-  });
-  return length;
+export function lengthOf(items: readonly Item[]): number {
+  return items.reduce((length, item) => length + item.length, 0);
+}
+
+export function sizeOf({ key, head = '', tails }: Piece): number {
+  return tails.reduce((size, { items }) => size + lengthOf(items), key.length + head.length);
 }
 
 /** Of a place before the first record. */
