@@ -67,7 +67,7 @@ export function object(fields: Readonly<Record<string, Shape>>, further?: Shape)
 }
 
 /** Checks a field of what stands at `path`. */
-export function within(
+function within(
   key: string | number,
   shape: Shape,
   value: unknown,

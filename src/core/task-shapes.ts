@@ -16,34 +16,29 @@ import {
   type Shape,
   text,
   time,
-  within,
 } from './shape.ts';
 import { type FilePart, type Part, type StoredTask, taskStates } from './task.ts';
 
 const optionalText = optional(text);
 const metadata = optional(object({}));
 
-const parts: Readonly<Record<string, Shape>> = {
-  text: object({ text, metadata }),
-  file: object({
-    file: object(
-      { name: optionalText, mimeType: optionalText, bytes: optionalText, uri: optionalText },
-      is(
-        (file) => ((file as FilePart['file']).bytes === undefined) !== ((file as FilePart['file']).uri === undefined),
-        'exactly one of bytes, uri',
-      ),
-    ),
-    metadata,
-  }),
-  data: object({ data: is((data) => data !== undefined, 'a JSON value'), metadata }),
-};
-const partType = oneOf(...Object.keys(parts));
+const fileShape = object(
+  { name: optionalText, mimeType: optionalText, bytes: optionalText, uri: optionalText },
+  is(
+    (file) => ((file as FilePart['file']).bytes === undefined) !== ((file as FilePart['file']).uri === undefined),
+    'exactly one of bytes, uri',
+  ),
+);
+const parts = new Map<unknown, Shape>([
+  ['text', object({ text, metadata })],
+  ['file', object({ file: fileShape, metadata })],
+  ['data', object({ data: is((data) => data !== undefined, 'a JSON value'), metadata })],
+]);
+const partType = oneOf(...parts.keys());
 
-const part: Shape = object({}, (value, path, issues) => {
-  const { type } = value as Part;
-  within('type', partType, type, path, issues);
-  if (typeof type === 'string' && Object.hasOwn(parts, type)) parts[type]?.(value, path, issues);
-});
+const part: Shape = object({ type: partType }, (value, path, issues) =>
+  parts.get((value as Part).type)?.(value, path, issues),
+);
 
 const message = object({ role: oneOf('user', 'agent'), parts: list(part), metadata });
 
