@@ -24,18 +24,7 @@ export interface Look {
 }
 
 export async function listHeads(look: Look, query: HeadQuery): Promise<TaskHead[]> {
-  const { sessionId } = query;
-  const tasks = look.tx.objectStore('tasks');
-  const place = tasks.index('place');
-  const read = async (limit: number) =>
-    Promise.all(
-      sessionId === undefined
-        ? (await stretchesOf(place, query)).map((stretch) => pageOf(place, stretch, { ...query, limit }))
-        : [answerOf<TaskRow[]>(tasks.index('session').getAll(sessionId))],
-    );
-  // A session has few tasks.
-  const limit = sessionId === undefined ? query.limit : Infinity;
-  const heads = await currentHeads(look, limit, (limit) => recall(look, { ...query, limit }, () => read(limit)));
+  const heads = await currentHeads(look, query.limit, (limit) => recall(look, { ...query, limit }));
   // There may be far more of them than are asked for.
   const unfolded = takeHeads(overlayOf(await look.view).newestFirst, query);
   const listed = [...heads.map(toListed), ...unfolded].sort(compareNewest);
@@ -69,15 +58,25 @@ async function currentHeads(
 }
 
 /** What was asked for before is not read again while nothing was folded. */
-async function recall({ pages, view }: Look, query: HeadQuery, read: () => Promise<Pages>): Promise<Pages> {
+async function recall({ tx, pages, view }: Look, query: HeadQuery): Promise<Pages> {
   const name = JSON.stringify(query);
   const kept = pages.get(name);
   if (kept && (await view).pages === pages) return kept;
-  const found = (await read()).map((rows) => rows.map(({ key, head }) => ({ key, head })));
+  const found = (await rowsOf(tx.objectStore('tasks'), query)).map((rows) =>
+    rows.map(({ key, head }) => ({ key, head })),
+  );
   const now = await view;
   now.pages.set(name, found);
   now.weight += found.flat().reduce((weight, { head }) => weight + head.length, TASK_WEIGHT);
   return found;
+}
+
+async function rowsOf(tasks: IDBObjectStore, query: HeadQuery): Promise<TaskRow[][]> {
+  // A session has few tasks.
+  if (query.sessionId !== undefined) return [await answerOf(tasks.index('session').getAll(query.sessionId))];
+  const place = tasks.index('place');
+  const stretches = await stretchesOf(place, query);
+  return Promise.all(stretches.map((stretch) => pageOf(place, stretch, query)));
 }
 
 /** What there is of the scopes and states asked for: a leap each, from the first entry of one to that of the next. */

@@ -4,7 +4,7 @@
  * `replica.ts`); should another context have written, the transaction fails as a whole, and is repeated with a look.
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
-import type { SelectRange } from '../../core/record.ts';
+import type { SelectRange, TailRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
 import { type Connection, isCutOff } from './connection.ts';
 import { type Commit, draft, type Result } from './draft.ts';
@@ -200,7 +200,7 @@ export class WriteQueue {
       tried = outcome;
       const { lacking, records } = outcome;
       if (lacking.length > 0)
-        await Promise.all(lacking.map(({ task, range }) => range && task?.load(tx, range, replica.view)));
+        await Promise.all(lacking.map(({ task, range }) => task?.load(tx, range as TailRange, replica.view)));
       for (const record of records) tx.objectStore('journal').add(record, record[0]);
       // Said explicitly as soon as nothing more will be asked, the end comes sooner.
       tx.commit?.();
