@@ -4,8 +4,8 @@ import type { Committed, Notice } from './backend.ts';
 
 export function toNotice({ before, decision, record }: Committed): Notice | undefined {
   const change = decision === 'remove' ? undefined : decision;
-  const head = decision === 'remove' ? before : change?.head;
-  if (!head || change?.quiet) return undefined;
+  const head = change ? change.head : before;
+  if (!decision || !head || change?.quiet) return undefined;
   const { key, updatedAt, revision, body, messageCount = 0, artifacts } = head;
   return {
     key,
