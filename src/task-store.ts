@@ -116,7 +116,7 @@ export interface ExportOptions extends CallOptions {
 
 /**
  * JSON lines, as text or UTF-8 bytes in pieces cut anywhere (newlines alone separate lines, so keep them), or stored tasks one
- * by one. Bytes that are not UTF-8 are read as U+FFFD.
+ * by one. A line of bytes that are not UTF-8 is among the `failed`.
  */
 export type ImportSource =
   | string

@@ -67,7 +67,7 @@ export async function importTasks(
       checkStoredTask(stored);
       batch.push(stored);
     } catch (error) {
-      const why = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${line} is not JSON`);
+      const why = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${line} is not JSON in UTF-8`);
       failed.push({ line, error: inCall(why, 'importTasks') as TaskStoreError });
     }
     if (batch.length === BATCH) await flush();
@@ -76,25 +76,43 @@ export async function importTasks(
   return { imported, skipped, failed };
 }
 
-/** Lines of text, however they were cut; what comes as an object is handed on. */
+const NEWLINE = 10;
+
+/**
+ * Lines of text, however they were cut; what comes as an object is handed on. A decoder alone would put readable characters
+ * in the place of bytes that are not UTF-8; here their line gets one that JSON does not allow, so that it is refused.
+ */
 export async function* linesOf(source: ImportSource): AsyncGenerator<string | StoredTask> {
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const decode = (bytes?: Uint8Array, options?: TextDecodeOptions) => {
+    try {
+      return decoder.decode(bytes, options);
+    } catch {
+      return '\0';
+    }
+  };
   let rest = '';
   // Bytes would come as numbers.
   for await (const piece of source instanceof Uint8Array || typeof source === 'string' ? [source] : source) {
-    const text = piece instanceof Uint8Array ? decoder.decode(piece, { stream: true }) : piece;
-    if (typeof text !== 'string') {
-      yield text;
-      continue;
-    }
     // What came before is not looked through again: a line may be long and come in many pieces.
-    const [end, ...lines] = text.split('\n');
-    rest += end;
-    for (const line of lines) {
-      yield rest;
-      rest = line;
-    }
+    if (typeof piece === 'string') {
+      const [end, ...lines] = piece.split('\n');
+      rest += end;
+      for (const line of lines) {
+        yield rest;
+        rest = line;
+      }
+    } else if (piece instanceof Uint8Array) {
+      let bytes = piece;
+      for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE)) {
+        yield rest + decode(bytes.subarray(0, end));
+        rest = '';
+        bytes = bytes.subarray(end + 1);
+      }
+      rest += decode(bytes, { stream: true });
+    } else yield piece;
   }
+  rest += decode();
   if (rest) yield rest;
 }
 

@@ -244,7 +244,7 @@ describe('a store file', () => {
     const { status, stdout, stderr } = await run('import', 'bad.ndjson', '--store', 'new.json', '--json');
     expect(status).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ imported: 2, failed: [{ line: 1 }, { line: 4 }] });
-    expect(stderr).toMatch(/^bad\.ndjson:1: .*no UTF-8.*\nbad\.ndjson:4: .*no UTF-8/m);
+    expect(stderr).toMatch(/^bad\.ndjson:1: .*not JSON in UTF-8\nbad\.ndjson:4: .*not JSON in UTF-8$/m);
     await using taken = await openTaskStore({ path: join(cwd, 'new.json') });
     const { tasks } = await taken.listTasks();
     expect(tasks.map(({ id }) => id).sort()).toEqual(['\ud800', '\ufffd']);

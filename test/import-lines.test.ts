@@ -42,6 +42,30 @@ test('a text that begins with a byte order mark, as some editors write it, loses
   }
 });
 
+test('a line of bytes that are no UTF-8 is refused, wherever the bytes are cut; what was meant to be a strange character is taken', async () => {
+  await using from = await openTaskStore();
+  for (const id of ['1é', '2\ufffd', '3\ud800', '4é']) {
+    await from.upsertTask({ id, message: { role: 'user', parts: [{ type: 'text', text: id }] } });
+  }
+  const lines: string[] = [];
+  for await (const line of from.exportTasks()) lines.push(line);
+  const [first = '', ...others] = lines.sort();
+  // One line in the letters of another time, and an end in the middle of a character.
+  const rest = new TextEncoder().encode(`${others.join('').trimEnd()}é`).subarray(0, -1);
+  const bytes = Buffer.concat([Buffer.from(first, 'latin1'), rest]);
+  const refused = (line: number) => ({ line, error: { code: 'INVALID_ARGUMENT', operation: 'importTasks' } });
+  for (const length of [1, 2, 3, 7, 100, bytes.length]) {
+    await using to = await openTaskStore();
+    const pieces = async function* () {
+      for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length);
+    };
+    const result = await to.importTasks(length === bytes.length ? bytes : pieces());
+    expect(result).toMatchObject({ imported: 2, failed: [refused(1), refused(4)] });
+    expect(result.failed[0]?.error.message).toBe('importTasks: line 1 is not JSON in UTF-8');
+    expect((await to.listTasks()).tasks.map(({ id }) => id).sort()).toEqual(['2\ufffd', '3\ud800']);
+  }
+});
+
 test('an import that was given up takes nothing more in when its source ends', async () => {
   await using store = await openTaskStore();
   const stored = {

@@ -3,7 +3,6 @@ import { openTaskStore } from '../../json-file.ts';
 import { defineCommand, exit, UsageError } from '../command.ts';
 import { isStore, jsonHelp, jsonOption, storeHelp, storeOption, useStore } from '../store-file.ts';
 import { toNumber, toSize } from '../terminal.ts';
-import { utf8Text } from '../utf8-text.ts';
 
 export const importCommand = defineCommand({
   name: 'import',
@@ -39,14 +38,10 @@ Examples
           yield piece as Buffer;
         }
       }
-      const notUtf8 = new Set<number>();
-      const text = utf8Text(pieces(), (line) => notUtf8.add(line));
-      const result = await store.importTasks(text, { onConflict: values.replace ? 'replace' : 'skip' });
+      const result = await store.importTasks(pieces(), { onConflict: values.replace ? 'replace' : 'skip' });
       progress.end();
       const { imported, skipped } = result;
-      const failed = result.failed.map(({ line, error: { code, message } }) => {
-        return { file, line, code, message: notUtf8.has(line) ? `${message}: it is no UTF-8 text` : message };
-      });
+      const failed = result.failed.map(({ line, error: { code, message } }) => ({ file, line, code, message }));
       for (const { line, message } of failed) terminal.note(`${file}:${line}: ${message}`);
       if (values.json) terminal.printJson({ imported, skipped, failed });
       else {

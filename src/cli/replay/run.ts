@@ -4,7 +4,6 @@ import { basename, join } from 'node:path';
 import type { TaskSendParams, UpdateTaskParams } from '../../core/task.ts';
 import { linesOf } from '../../transfer.ts';
 import { UsageError } from '../command.ts';
-import { utf8Text } from '../utf8-text.ts';
 
 export interface Run {
   readonly name: string;
@@ -37,8 +36,7 @@ function namesIn(folder: string): string[] {
 function toRun(file: string): Run {
   return {
     name: basename(file),
-    // Such a line is refused as no JSON, which says enough.
-    lines: () => linesOf(utf8Text(createReadStream(file), () => {})) as AsyncIterable<string>,
+    lines: () => linesOf(createReadStream(file)) as AsyncIterable<string>,
   };
 }
 
