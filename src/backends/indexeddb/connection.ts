@@ -109,7 +109,8 @@ async function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Prom
     // Firefox does not say why a transaction ended that was to be committed.
     tx.onerror = ({ target }) => note((target as IDBRequest).error);
     tx.oncomplete = () => resolve(work);
-    tx.onabort = () => reject(failure ?? tx.error);
+    // Where Chromium closes a database under several contexts, some transactions do not hear that they have ended.
+    tx.onabort = tx.db.onclose = () => reject(failure ?? tx.error);
   });
 }
 

@@ -107,15 +107,18 @@ export const TASK_STORES = ['journal', 'tasks', 'segments'];
  * it does where the user clears the site's data.
  */
 export function openDatabase(name: string, taken: () => void): Promise<IDBPDatabase<Schema>> {
-  return openDB<Schema>(name, VERSION, {
-    blocking: taken,
-    terminated: taken,
-    upgrade(db, from) {
-      db.createObjectStore('journal');
-      if (from > 0) return;
-      const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
-      for (const name of ['place', 'session', 'pending'] as const) tasks.createIndex(name, name);
-      for (const name of ['segments', 'meta'] as const) db.createObjectStore(name);
-    },
-  });
+  const open = () =>
+    openDB<Schema>(name, VERSION, {
+      blocking: taken,
+      terminated: taken,
+      upgrade(db, from) {
+        db.createObjectStore('journal');
+        if (from > 0) return;
+        const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
+        for (const name of ['place', 'session', 'pending'] as const) tasks.createIndex(name, name);
+        for (const name of ['segments', 'meta'] as const) db.createObjectStore(name);
+      },
+    });
+  // Chromium ends what is opened while it clears the site's data; what is opened after that waits until it is through.
+  return open().catch(open);
 }
