@@ -67,6 +67,8 @@ export function testIndexedDbCases(): void {
     const sync = elkarSync({ baseUrl: 'https://remote.test/api', apiKey: 'key', fetch: silentRemote().fetch });
     const one = await open({ name, environment, sync });
     for (const id of ['a', 'b', 'c', 'd', 'e']) await create(one, id);
+    // By then the database says that changes are to be noted.
+    await expect.poll(() => one.sync?.status.leader, { timeout: 5_000 }).toBe(true);
     await one.close();
     const other = (await open({ name, environment })) as unknown as LocalTaskStore;
     const pending = async (limit: number) => (await other.port.pending(limit)).map(({ key }) => key.taskId);

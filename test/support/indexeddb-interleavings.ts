@@ -502,7 +502,8 @@ export function testInterleavings(): void {
 
     it('stay where another context has written them to the row of their task', async () => {
       const name = newName();
-      const [one, other] = [await open(name, 1_000), await open(name)];
+      // Time enough for the other to fold.
+      const [one, other] = [await open(name, 2_500), await open(name)];
       const expected = Array.from({ length: 20 }, (_, i) => `${i}`);
       await one.upsertTask({ id: 't', message: say('0') });
       await append(one, ...expected.slice(1, -1));
