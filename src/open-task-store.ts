@@ -100,7 +100,7 @@ function candidatesFor(
   backend: 'auto' | BackendKind | BackendFactory,
   factories: readonly BackendFactory[],
 ): readonly BackendFactory[] {
-  if (backend && typeof backend === 'object') return [backend];
+  if (typeof backend === 'object' && backend) return [backend];
   const found = factories.filter(({ kind }) => (backend === 'auto' ? kind !== 'memory' : kind === backend));
   if (found.length > 0) return found;
   throw new TaskStoreError(

@@ -12,8 +12,7 @@ import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOpt
 /** So many imports are under way at a time. */
 const BATCH = 500;
 
-export async function* exportTasks(port: StorePort, options: ExportOptions): AsyncGenerator<string> {
-  const { callerId } = options;
+export async function* exportTasks(port: StorePort, { callerId, ...options }: ExportOptions): AsyncGenerator<string> {
   const list: StorePort['list'] = (query) => port.run('exportTasks', undefined, () => port.list(query), options);
   for await (const { key } of oldestFirst({ list }, {})) {
     if (callerId !== undefined && key.callerId !== callerId) continue;

@@ -35,6 +35,17 @@ describe('arguments changed after the call', () => {
     expect((await reading)?.task).not.toHaveProperty('artifacts');
   });
 
+  it('change nothing of what is exported', async () => {
+    await using store = await openTaskStore();
+    for (const callerId of ['ann', 'bob']) await store.upsertTask({ id: 'a', message: say('x') }, { callerId });
+    const options = { callerId: 'ann' };
+    const exporting = store.exportTasks(options);
+    options.callerId = 'bob';
+    const callers: string[] = [];
+    for await (const line of exporting) callers.push(JSON.parse(line).callerId);
+    expect(callers).toEqual(['ann']);
+  });
+
   it('change nothing of what a watch gives', async () => {
     await using store = await openTaskStore();
     await store.upsertTask({ id: 'a', message: say('x') });
