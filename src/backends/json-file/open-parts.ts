@@ -81,15 +81,15 @@ async function openJournals(
   writer: string,
   durability: Durability,
 ): Promise<Journal[]> {
-  const reserves = durability === 'strict';
+  const isStrict = durability === 'strict';
   if (found.length === 0) {
     const { generation, writers } = snapshot.index.header;
-    return [await Journal.create(fs, file, { generation, writer, of: writers?.at(-1) }, reserves)];
+    return [await Journal.create(fs, file, { generation, writer, of: writers?.at(-1) }, isStrict)];
   }
   const journals: Journal[] = [];
   try {
     for (const { generation, end } of found) {
-      journals.push(Journal.resume(fs, journalPath(file, generation), generation, end, reserves));
+      journals.push(Journal.resume(fs, journalPath(file, generation), generation, end, isStrict));
     }
   } catch (error) {
     for (const journal of journals) journal.close();
