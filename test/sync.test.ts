@@ -405,6 +405,7 @@ describe('pull', () => {
     for (const call of ['pull', 'retry', 'discard'] as const) {
       await expect(sync[call]('t1')).rejects.toMatchObject({ code: 'STORE_CLOSED' });
     }
+    await expect(sync.blocked()).rejects.toMatchObject({ code: 'STORE_CLOSED', operation: 'blocked' });
   });
 
   test('of conflicting states the finished one wins', async () => {

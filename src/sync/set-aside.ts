@@ -6,7 +6,7 @@ import { conflictOf, errorOf, markOf, note, type SyncState, start, unseenOf } fr
 
 export async function listBlocked({ port, identity }: SyncContext): Promise<BlockedTask[]> {
   // More than any store has.
-  const heads = await port.pending(2 ** 31);
+  const heads = await port.run('blocked', undefined, () => port.pending(2 ** 31));
   const blocked = heads.map((head) => ({ ...head.key, error: errorOf(head, identity) }));
   return blocked.filter(({ error }) => error) as BlockedTask[];
 }

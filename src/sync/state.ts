@@ -109,10 +109,9 @@ export function markOf(value: object): string {
 }
 
 function hash(value: object): string {
-  const text = JSON.stringify(value, (_, inner) => {
-    const sorted = (key: string) => [key, inner[key]];
-    return isObject(inner) ? Object.fromEntries(Object.keys(inner).sort().map(sorted)) : inner;
-  });
+  const text = JSON.stringify(value, (_, inner) =>
+    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
+  );
   let a = 0;
   let b = 0;
   for (let i = 0; i < text.length; i++) {

@@ -59,13 +59,14 @@ export class ElkarSync implements TaskSync {
     const name = `holdfast:sync:${port.storageId}`;
     this.#channel = isShared ? openChannel?.(name) : undefined;
     if (this.#channel) this.#channel.onmessage = ({ data }: { readonly data: Word }) => this.#hear(data);
-    const wake = () => {
-      this.#say('hurry');
-      this.#endPatience();
-      void this.#watchLeader(0);
-    };
     this.#ends.add(port.onPending((touched) => void this.#gather(touched)));
-    this.#ends.add(onWake(wake));
+    this.#ends.add(
+      onWake(() => {
+        this.#say('hurry');
+        this.#endPatience();
+        void this.#watchLeader(0);
+      }),
+    );
     const lead = () => {
       this.settled = this.#lead();
     };
