@@ -189,7 +189,8 @@ export class LocalTaskStore implements TaskStore {
 
   async #close(): Promise<void> {
     this.#stopListening();
-    this.#hub.close();
+    // Awaited, since whoever is told that sync has stopped may close the store, too: by then it is known to be closing.
+    await this.#hub.close();
     await this.sync?.stop();
     if (this.#active > 0) {
       await new Promise<void>((resolve) => {

@@ -320,6 +320,17 @@ describe('flush', () => {
     await store.close();
     expect(states).toEqual(['pushing', 'idle', 'stopped']);
   });
+
+  test('closes the store once, though whoever hears of it closes the store too', async () => {
+    const { store, sync } = await opened();
+    let again: Promise<void> | undefined;
+    sync.subscribe(({ state }) => {
+      if (state === 'stopped') again = store.close();
+    });
+    const closing = store.close();
+    await closing;
+    expect(again).toBe(closing);
+  });
 });
 
 describe('a clock that was set back', () => {
