@@ -261,12 +261,15 @@ describe.each(['strict', 'relaxed'] as const)('what stood in a journal, %s,', (d
     await using again = await open(crashCopy(path));
     expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
+});
 
-  it.each([1, 300_000])('and cut off is written anew also where %s more bytes came meanwhile', async (bytes) => {
+it.each([1, 300_000])(
+  'a strict journal that is cut off is written anew also where %s more bytes came meanwhile',
+  async (bytes) => {
     const passes = vi.spyOn(performance, 'now').mockReturnValue(0);
     onTestFinished(() => void passes.mockRestore());
     const path = await closedStore();
-    await using store = await open(path, { durability });
+    await using store = await open(path);
     for (const id of ['d', 'e']) await store.upsertTask({ id, message: say('acknowledged') });
     truncateSync(journalOf(path), 200);
     await store.upsertTask({ id: 'f', message: say('x'.repeat(bytes)) });
@@ -274,8 +277,8 @@ describe.each(['strict', 'relaxed'] as const)('what stood in a journal, %s,', (d
     await store.upsertTask({ id: 'g', message: say('new') });
     await using again = await open(crashCopy(path));
     expect(await idsIn(again)).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
-  });
-});
+  },
+);
 
 it('a journal that is removed as soon as it is there costs no change', async () => {
   const passes = vi.spyOn(performance, 'now').mockReturnValue(0);

@@ -18,8 +18,8 @@ import { type Named, Names } from './names.ts';
 import { journalPath } from './paths.ts';
 
 /**
- * Space reserved ahead: what lies before its end can be written without hiding that another program has cut the file off. For
- * syncs it is filled with zeros: one that need not also record a new file size is faster by a fifth.
+ * Space reserved ahead with zeros: a sync that need not also record a new file size is faster by a fifth, and what lies before its
+ * end can be written without hiding that another program has cut the file off.
  */
 const RESERVE = 256 * 1024;
 
@@ -46,7 +46,7 @@ export class Journal {
   broken = false;
   readonly #fs: FileSystem;
   readonly #fd: number;
-  readonly #isStrict: boolean;
+  readonly #reserves: boolean;
   readonly #links: number;
   #lookAt = performance.now() + LOOK_MS;
   #reserved: number;
@@ -54,17 +54,17 @@ export class Journal {
   #names = new Names();
   #buffer = Buffer.allocUnsafe(64 * 1024);
 
-  constructor(fs: FileSystem, fd: number, file: string, generation: number, end: number, isStrict: boolean) {
+  constructor(fs: FileSystem, fd: number, file: string, generation: number, end: number, reserves: boolean) {
     this.#fs = fs;
     this.#fd = fd;
-    this.#isStrict = isStrict;
+    this.#reserves = reserves;
     this.#reserved = end;
     this.#links = fs.fstatSync(fd).nlink;
     this.file = file;
     this.generation = generation;
     this.end = end;
     this.synced = end;
-    this.#reserve();
+    if (reserves) this.#reserve();
   }
 
   /** A new journal of this file, on the disk when this resolves. */
@@ -72,7 +72,7 @@ export class Journal {
     fs: FileSystem,
     beside: string,
     header: Omit<JournalHeader, 'journal'>,
-    isStrict: boolean,
+    reserves: boolean,
   ): Promise<Journal> {
     const { generation } = header;
     const file = journalPath(beside, generation);
@@ -84,7 +84,7 @@ export class Journal {
       const length = putFrame(line, records, 0);
       writeFully(fs, fd, line.subarray(0, length), 0);
       // From here on it is known how it was: others may remove it at once.
-      const journal = new Journal(fs, fd, file, generation, length, isStrict);
+      const journal = new Journal(fs, fd, file, generation, length, reserves);
       await syncAsync(fs, fd);
       await syncFolder(fs, file);
       return journal;
@@ -95,13 +95,13 @@ export class Journal {
   }
 
   /** Goes on in a journal that was read up to `end`; what lies behind it is cut off first. */
-  static resume(fs: FileSystem, file: string, generation: number, end: number, isStrict: boolean): Journal {
+  static resume(fs: FileSystem, file: string, generation: number, end: number, reserves: boolean): Journal {
     const fd = fs.openSync(file, 'r+');
     try {
       fs.ftruncateSync(fd, end);
       writeFully(fs, fd, NEWLINE, end - 1);
       fs.fsyncSync(fd);
-      return new Journal(fs, fd, file, generation, end, isStrict);
+      return new Journal(fs, fd, file, generation, end, reserves);
     } catch (error) {
       fs.closeSync(fd);
       throw error;
@@ -119,14 +119,14 @@ export class Journal {
       throw ioError(error, `the change could not be written to ${this.file}`);
     }
     if (this.#buffer.length > LARGE) this.#buffer = Buffer.allocUnsafe(64 * 1024);
-    if (this.#reserved - this.end < RESERVE / 16) this.#reserve();
+    if (this.#reserves && this.#reserved - this.end < RESERVE / 16) this.#reserve();
   }
 
   #writeLine(records: readonly string[]): void {
     const space = frameSpace(records);
     // Node writes no text into a buffer of more than 2 GiB, and says nothing.
     if (space > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(space > LARGE ? space : 2 * space);
-    if (this.end + space > this.#reserved) this.broken ||= this.#isGone();
+    if (this.#reserves && this.end + space > this.#reserved) this.broken ||= this.#isGone();
     const length = putFrame(this.#buffer, records, this.synced === this.#saidSynced ? undefined : this.synced);
     this.#saidSynced = this.synced;
     const written = this.#fs.writeSync(this.#fd, this.#buffer, 0, length, this.end);
@@ -215,11 +215,7 @@ export class Journal {
     const from = Math.max(this.#reserved, this.end);
     this.broken ||= this.#isGone();
     try {
-      if (this.#isStrict) this.#reserved = from + this.#fs.writeSync(this.#fd, zeros, 0, zeros.length, from);
-      else {
-        this.#fs.ftruncateSync(this.#fd, from + RESERVE);
-        this.#reserved = from + RESERVE;
-      }
+      this.#reserved = from + this.#fs.writeSync(this.#fd, zeros, 0, zeros.length, from);
     } catch {
       // Everything works as well without.
     }

@@ -81,15 +81,15 @@ async function openJournals(
   writer: string,
   durability: Durability,
 ): Promise<Journal[]> {
-  const isStrict = durability === 'strict';
+  const reserves = durability === 'strict';
   if (found.length === 0) {
     const { generation, writers } = snapshot.index.header;
-    return [await Journal.create(fs, file, { generation, writer, of: writers?.at(-1) }, isStrict)];
+    return [await Journal.create(fs, file, { generation, writer, of: writers?.at(-1) }, reserves)];
   }
   const journals: Journal[] = [];
   try {
     for (const { generation, end } of found) {
-      journals.push(Journal.resume(fs, journalPath(file, generation), generation, end, isStrict));
+      journals.push(Journal.resume(fs, journalPath(file, generation), generation, end, reserves));
     }
   } catch (error) {
     for (const journal of journals) journal.close();
