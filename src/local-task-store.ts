@@ -189,8 +189,9 @@ export class LocalTaskStore implements TaskStore {
 
   async #close(): Promise<void> {
     this.#stopListening();
-    // Awaited, since whoever is told that sync has stopped may close the store, too: by then it is known to be closing.
-    await this.#hub.close();
+    this.#hub.close();
+    // Whoever is told that sync has stopped may close the store, too: by then it is known to be closing.
+    await null;
     await this.sync?.stop();
     if (this.#active > 0) {
       await new Promise<void>((resolve) => {

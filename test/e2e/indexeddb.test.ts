@@ -389,7 +389,6 @@ describe('storage that is not to be had', () => {
 
   it('cleared while several pages stream fails no change, and keeps none waiting', {
     timeout: 60_000,
-    retry: 2,
   }, async () => {
     const pages = [await openPage(context, site.url), await openPage(context, site.url)];
     const browser = await context.newCDPSession(pages[0] as Page);

@@ -1,7 +1,7 @@
 import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
 import { errorCode, type FileSystem } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
-import { loadJournal, type ReadJournal, readJournal, writerOf } from './journal.ts';
+import { loadJournal, type ReadJournal, readJournal, writerOf } from './journal-reader.ts';
 import { decodeKey, type JournalHeader, type JournalRecord, toChange } from './journal-record.ts';
 import { KnownNames } from './names.ts';
 import { journalGenerations, journalPath } from './paths.ts';
