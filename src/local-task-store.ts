@@ -2,7 +2,7 @@
  * The store over a backend of this machine: every call is checked, committed, then told to who listens. Holds no rule of
  * its own (those are the reducer's) and knows nothing of where the backend keeps things.
  */
-import type { Backend, Committed } from './backends/backend.ts';
+import type { Backend } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { untilAborted } from './core/abort.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
@@ -21,7 +21,7 @@ import {
 } from './core/task-shapes.ts';
 import type { Environment } from './environment.ts';
 import { toHeadQuery, toPage } from './list-tasks.ts';
-import { type StorePort, SYNC_META, type SyncAdapter, type TransactOptions } from './store-port.ts';
+import { type StorePort, SYNC_META, type SyncAdapter } from './store-port.ts';
 import type {
   CallOptions,
   ExportOptions,
@@ -76,16 +76,11 @@ export class LocalTaskStore implements TaskStore {
       this.#hub.hear(notices, backend);
     });
     this.port = {
-      environment,
-      storageId: `${backend.info.kind}:${backend.info.location}`,
-      transact: (key, decide, options) => this.#transact(key, decide, options),
-      read: (key, select) => backend.read(key, select),
-      list: (query) => backend.list(query),
-      pending: (limit) => backend.pending(limit),
-      getMeta: (name) => backend.getMeta(name),
-      setMeta: (name, value) => backend.setMeta(name, value),
-      run: (operation, taskId, call, options = none) => this.#run(operation, taskId, options, call),
-      onPending: (listener) => this.#hub.pending.add(listener),
+      ...environment,
+      transact: this.#transact,
+      backend,
+      run: this.#run,
+      pending: this.#hub.pending,
     };
     this.sync = sync?.start(this.port);
   }
@@ -139,7 +134,7 @@ export class LocalTaskStore implements TaskStore {
       check(listQueryShape, query);
       return this.#backend.list(toHeadQuery(query));
     };
-    return this.#run('listTasks', undefined, query, begin, (heads) => toPage(heads, limit));
+    return this.#run('listTasks', undefined, begin, query, (heads) => toPage(heads, limit));
   }
 
   deleteTask(taskId: string, options: CallOptions & KeyOptions = none): Promise<boolean> {
@@ -147,7 +142,7 @@ export class LocalTaskStore implements TaskStore {
       checkId(taskId);
       return this.#transact(keyOf(taskId, options), (head) => head && 'remove');
     };
-    return this.#run('deleteTask', taskId, options, begin, ({ decision }) => decision !== undefined);
+    return this.#run('deleteTask', taskId, begin, options, ({ decision }) => decision !== undefined);
   }
 
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
@@ -172,11 +167,11 @@ export class LocalTaskStore implements TaskStore {
   }
 
   importTasks(source: ImportSource, options: ImportOptions = none): Promise<ImportResult> {
-    return this.#run('importTasks', undefined, options, () => importTasks(this.port, source, options));
+    return this.#run('importTasks', undefined, () => importTasks(this.port, source, options), options);
   }
 
   prune(options: PruneOptions): Promise<number> {
-    return this.#run('prune', undefined, options, () => prune(this.port, options));
+    return this.#run('prune', undefined, () => prune(this.port, options), options);
   }
 
   close(): Promise<void> {
@@ -208,7 +203,7 @@ export class LocalTaskStore implements TaskStore {
       checkId(taskId);
       return this.#backend.read({ callerId: options.callerId, taskType, taskId }, selectView(view));
     };
-    return this.#run(operation, taskId, options, begin, (record) => record && toStoredTask(record, view));
+    return this.#run(operation, taskId, begin, options, (record) => record && toStoredTask(record, view));
   }
 
   /** `prepare` checks the arguments and says which task, which command, and how much of the task to answer with. */
@@ -231,14 +226,14 @@ export class LocalTaskStore implements TaskStore {
       const committed = this.#transact(key, () => command, { select: selectView(view) });
       return remote ? committed.then((result) => remote.flush({ ...key, signal }).then(() => result)) : committed;
     };
-    return this.#run(operation, taskId, options, begin, ({ record }) => toStoredTask(record as TaskRecord, view, true));
+    return this.#run(operation, taskId, begin, options, ({ record }) => toStoredTask(record as TaskRecord, view, true));
   }
 
-  async #transact(
-    key: TaskKey,
-    decide: (head: TaskHead | undefined) => Command | 'remove' | undefined,
-    { select = selectNothing, source = 'local' }: TransactOptions = {},
-  ): Promise<Committed> {
+  readonly #transact: StorePort['transact'] = async (
+    key,
+    decide,
+    { select = selectNothing, source = 'local' } = {},
+  ) => {
     const tracking = await (this.#tracking ??= this.#learnTracking());
     const context = { key, now: this.#environment.now(), tracking };
     const decideChange = (head: TaskHead | undefined) => {
@@ -248,7 +243,7 @@ export class LocalTaskStore implements TaskStore {
     const committed = await this.#backend.commit(key, decideChange, select);
     this.#hub.announce(key, committed, source);
     return committed;
-  }
+  };
 
   async #learnTracking(): Promise<Tracking | undefined> {
     try {
@@ -273,13 +268,13 @@ export class LocalTaskStore implements TaskStore {
   }
 
   /** A call that takes time: not aborted, and waited for by `close`. `finish` makes the answer out of what `begin` came to. */
-  async #run<R, T>(
+  readonly #run = async <R, T = R>(
     operation: string,
     taskId: string | undefined,
-    options: CallOptions,
     begin: () => Promise<R>,
+    options: CallOptions = none,
     finish = (result: R) => result as unknown as T,
-  ): Promise<T> {
+  ): Promise<T> => {
     this.#admit(operation, taskId, options);
     const { signal } = options;
     signal?.throwIfAborted();
@@ -291,7 +286,7 @@ export class LocalTaskStore implements TaskStore {
     } finally {
       if (--this.#active === 0) this.#idle();
     }
-  }
+  };
 }
 
 /** Of a call that names its task. */

@@ -2,10 +2,11 @@
  * What adapters (sync, the A2A SDK's store) build on: the store's own transaction, below the calls that users make.
  * Arguments are not checked here; whoever hands in a command has validated and frozen it.
  */
-import type { Committed } from './backends/backend.ts';
+import type { Backend, Committed } from './backends/backend.ts';
 import { encodeKey, type TaskHead, type TaskKey } from './core/head.ts';
+import type { Listeners } from './core/listeners.ts';
 import { type HeadQuery, positionOf } from './core/query.ts';
-import type { SelectRange, TaskRecord } from './core/record.ts';
+import type { SelectRange } from './core/record.ts';
 import type { Command } from './core/reduce.ts';
 import type { Environment } from './environment.ts';
 import type { CallOptions, TaskChange, TaskSync } from './task-store.ts';
@@ -20,8 +21,7 @@ export interface TransactOptions {
 /** A task that something was written of: its head, or a notice of another context's. */
 export type Touched = Pick<TaskHead, 'key' | 'revision'> & { readonly type?: TaskChange['type'] };
 
-export interface StorePort {
-  readonly environment: Environment;
+export interface StorePort extends Environment {
   /**
    * One transaction on one task: `decide` sees the head and answers the command to apply, `'remove'`, or undefined to do
    * nothing. It is synchronous and may be called again when another context wrote first; its throw aborts.
@@ -31,20 +31,15 @@ export interface StorePort {
     decide: (head: TaskHead | undefined) => Command | 'remove' | undefined,
     options?: TransactOptions,
   ): Promise<Committed>;
-  read(key: TaskKey, select: SelectRange): Promise<TaskRecord | undefined>;
-  list(query: HeadQuery): Promise<readonly TaskHead[]>;
-  pending(limit: number): Promise<readonly TaskHead[]>;
-  getMeta(name: string): Promise<unknown>;
-  setMeta(name: string, value: unknown): Promise<void>;
+  /** For reads, which nobody is told of, and for small values beside the tasks. */
+  readonly backend: Pick<Backend, 'info' | 'read' | 'list' | 'pending' | 'getMeta' | 'setMeta'>;
   /**
    * Frames an adapter's call as the store's own: refused once the store is closed, its options checked and its signal heeded,
    * waited for by `close`, its errors named.
    */
   run<T>(operation: string, taskId: string | undefined, call: () => Promise<T>, options?: CallOptions): Promise<T>;
-  /** Tells of every commit to a task with something pending, before or after it: of this context's at once, of others' when noticed. */
-  onPending(listener: (touched: Touched) => void): () => void;
-  /** The name and kind of what lies under, so that contexts on the same storage can find each other. */
-  readonly storageId: string;
+  /** Told of every commit to a task with something pending, before or after it: of this context's at once, of others' when noticed. */
+  readonly pending: Pick<Listeners<Touched>, 'add'>;
 }
 
 /** The name under which a store remembers that it was opened with sync, and whose its changes are (a `Tracking`) from then on. */
@@ -62,13 +57,13 @@ const PAGE = 500;
 
 /** Heads from the oldest change on, each once: one that changes meanwhile moves to the end, and is left out there. */
 export async function* oldestFirst(
-  { list }: Pick<StorePort, 'list'>,
+  backend: Pick<Backend, 'list'>,
   query: Pick<HeadQuery, 'states'>,
 ): AsyncGenerator<TaskHead> {
   const seen = new Set<string>();
   let after: HeadQuery['after'];
   for (;;) {
-    const heads = await list({ ...query, order: 'oldest', limit: PAGE, after });
+    const heads = await backend.list({ ...query, order: 'oldest', limit: PAGE, after });
     for (const head of heads) {
       const name = encodeKey(head.key);
       if (!seen.has(name)) yield head;

@@ -13,10 +13,11 @@ import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOpt
 const BATCH = 500;
 
 export async function* exportTasks(port: StorePort, { callerId, ...options }: ExportOptions): AsyncGenerator<string> {
-  const list: StorePort['list'] = (query) => port.run('exportTasks', undefined, () => port.list(query), options);
+  const list: StorePort['backend']['list'] = (query) =>
+    port.run('exportTasks', undefined, () => port.backend.list(query), options);
   for await (const { key } of oldestFirst({ list }, {})) {
     if (callerId !== undefined && key.callerId !== callerId) continue;
-    const record = await port.run('exportTasks', key.taskId, () => port.read(key, selectAll), options);
+    const record = await port.run('exportTasks', key.taskId, () => port.backend.read(key, selectAll), options);
     if (record) yield `${JSON.stringify(toStoredTask(record, {}))}\n`;
   }
 }
@@ -130,7 +131,7 @@ export async function prune(port: StorePort, options: PruneOptions): Promise<num
     Date.parse(updatedAt) < limit && pendingSince === undefined && prunable.includes(body.status.state);
 
   let pruned = 0;
-  for await (const { key, updatedAt } of oldestFirst(port, { states: prunable })) {
+  for await (const { key, updatedAt } of oldestFirst(port.backend, { states: prunable })) {
     signal?.throwIfAborted();
     if (Date.parse(updatedAt) >= limit) break;
     const { decision } = await port.transact(key, (head) => (head && isPrunable(head) ? 'remove' : undefined));

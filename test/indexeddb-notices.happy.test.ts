@@ -183,7 +183,7 @@ it('a store that is closed, and one that could not be opened, leave nothing behi
   expect(closed).toEqual([BroadcastChannel, IDBDatabase]);
   const name = newName();
   // Of a newer version.
-  (await openRaw(name, 3)).close();
+  (await openRaw(name, 99)).close();
   await expect(open({ name })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   expect(listening.size).toBe(0);
   expect(closed.filter((kind) => kind === BroadcastChannel)).toHaveLength(2);

@@ -27,7 +27,7 @@ it('a range from the middle of a segment', async () => {
     [5, 95],
     [0, 100],
   ] as const) {
-    expect((await store.port.read(key, range(from, to)))?.messages()).toEqual(expected(from, to));
+    expect((await store.port.backend.read(key, range(from, to)))?.messages()).toEqual(expected(from, to));
   }
 });
 
@@ -40,7 +40,7 @@ it('many reads of one task at once', async () => {
     [50, 99],
     [0, 1],
   ] as const;
-  await store.port.read(key, range(99, 100));
-  const records = await Promise.all(ranges.map(([from, to]) => store.port.read(key, range(from, to))));
+  await store.port.backend.read(key, range(99, 100));
+  const records = await Promise.all(ranges.map(([from, to]) => store.port.backend.read(key, range(from, to))));
   expect(records.map((record) => record?.messages())).toEqual(ranges.map(([from, to]) => expected(from, to)));
 });

@@ -102,7 +102,7 @@ it.each(['strict', 'relaxed'] as const)(
     touched.length = 0;
     // By then the numbers of its files may be those of others.
     await expect(port.transact(key, () => 'remove')).rejects.toMatchObject({ code: 'STORE_CLOSED' });
-    await expect(port.setMeta('a', 1)).rejects.toMatchObject({ code: 'STORE_CLOSED' });
+    await expect(port.backend.setMeta('a', 1)).rejects.toMatchObject({ code: 'STORE_CLOSED' });
     expect(touched).toEqual([]);
   },
 );

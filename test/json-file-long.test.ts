@@ -171,7 +171,7 @@ describe('a long task', () => {
     const key = { callerId: undefined, taskType: 'incoming', taskId: 't' } as const;
     for (let from = 0; from <= 7; from++) {
       for (let to = from; to <= 7; to++) {
-        const record = await store.port.read(key, () => ({ messages: [from, to], parts: () => [0, 0] }));
+        const record = await store.port.backend.read(key, () => ({ messages: [from, to], parts: () => [0, 0] }));
         const numbers = record?.messages().map(({ parts }) => Number(parts[0]?.text));
         expect(numbers, `${from} to ${to}`).toEqual([0, 1, 2, 3, 4, 5, 6].slice(from, to));
       }

@@ -224,7 +224,7 @@ describe('failures', () => {
   test('Retry-After is waited for, whatever happens meanwhile', async () => {
     const { elkar, world, store, sync } = await opened();
     world.faults.push('429');
-    const start = store.port.environment.now();
+    const start = store.port.now();
     await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
     await world.run(1);
     expect(sync.status.state).toBe('offline');
@@ -233,7 +233,7 @@ describe('failures', () => {
     await world.rest();
     expect(elkar.requests).toEqual([]);
     await world.run();
-    expect(store.port.environment.now() - start).toBeGreaterThanOrEqual(1000);
+    expect(store.port.now() - start).toBeGreaterThanOrEqual(1000);
     expect(elkar.requests).toHaveLength(2);
   });
 
@@ -664,8 +664,8 @@ describe('whose changes they are', () => {
     await store.upsertTask({ id: 't1', message: says('Hi', 'user') });
     await world.run();
     const held = JSON.stringify([
-      await store.port.pending(9),
-      await store.port.getMeta('sync'),
+      await store.port.backend.pending(9),
+      await store.port.backend.getMeta('sync'),
       `${sync.status.lastError?.stack}`,
     ]);
     expect(held).not.toContain('secret');

@@ -38,7 +38,7 @@ const ALL = 2 ** 31;
 export async function listPage(port: StorePort, callerId: string | undefined, request: ListRequest): Promise<Page> {
   const { contextId, pageSize = DEFAULT_PAGE_SIZE, pageToken } = request;
   const after = pageToken && decodeToken(pageToken);
-  const heads = await port.list({
+  const heads = await port.backend.list({
     scope: { callerId, taskType: 'incoming' },
     sessionId: contextId || undefined,
     order: 'newest',

@@ -39,7 +39,7 @@ class A2APushNotificationStore {
   ): Promise<void> {
     const [context, config] = last ? [given as CallContext, last] : [undefined, given as Fields];
     // As in the SDK: without contexts a task has one configuration, unless they are named.
-    config.id ||= context ? this.#scoped.port.environment.newId() : taskId;
+    config.id ||= context ? this.#scoped.port.newId() : taskId;
     const wireVersion = context?.requestedVersion || '0.3';
     const entry = copyJson({ config: toPlain(config) as Fields, wireVersion });
     return this.#change('save', taskId, context, config.id, [entry]);
@@ -50,7 +50,7 @@ class A2APushNotificationStore {
   }
 
   async loadWithMetadata(taskId: string, context?: CallContext): Promise<Entry[]> {
-    const read = () => this.#scoped.port.getMeta(this.#nameOf(taskId, context));
+    const read = () => this.#scoped.port.backend.getMeta(this.#nameOf(taskId, context));
     return structuredClone(fromPlain((await this.#scoped.port.run('load', taskId, read)) ?? [])) as Entry[];
   }
 
@@ -64,9 +64,9 @@ class A2APushNotificationStore {
     const { port } = this.#scoped;
     const name = this.#nameOf(taskId, context);
     const change = async () => {
-      const entries = ((await port.getMeta(name)) ?? []) as readonly Entry[];
+      const entries = ((await port.backend.getMeta(name)) ?? []) as readonly Entry[];
       const changed = [...entries.filter(({ config }) => config.id !== id), ...added];
-      await port.setMeta(name, changed[0] && changed);
+      await port.backend.setMeta(name, changed[0] && changed);
     };
     return port.run(operation, taskId, () => this.#scoped.turns.run(name, change));
   }

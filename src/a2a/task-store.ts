@@ -56,7 +56,7 @@ class A2ATaskStore {
   constructor(scoped: ScopedPort) {
     this.#scoped = scoped;
     this.#port = scoped.port;
-    const { now } = scoped.port.environment;
+    const { now } = scoped.port;
     this.#codecs = { '0.3': new Codec('0.3', now), '1.0': new Codec('1.0', now) };
   }
 
@@ -90,7 +90,7 @@ class A2ATaskStore {
       const { heads, ...page } = await listPage(this.#port, this.#scoped.callerIdOf(context), request);
       const { includeArtifacts = false } = request;
       const tasks = heads.map(async ({ key }) => {
-        const record = await this.#port.read(key, selectView({ includeArtifacts }));
+        const record = await this.#port.backend.read(key, selectView({ includeArtifacts }));
         return record ? [toTask(viewOf(record, this.#codecs['1.0'], includeArtifacts))] : [];
       });
       return { tasks: (await Promise.all(tasks)).flat(), ...page };
@@ -103,7 +103,7 @@ class A2ATaskStore {
     const known = this.#known.get(name);
     // A head that only looks the same may be that of another task, made anew in the same moment.
     const isKnown = (head: TaskHead) => head === known?.view.head && versionFor(head) === known?.version;
-    const record = await this.#port.read(key, (head) => (isKnown(head) ? selectNothing : selectAll)(head));
+    const record = await this.#port.backend.read(key, (head) => (isKnown(head) ? selectNothing : selectAll)(head));
     if (!record) {
       this.#known.delete(name);
       return undefined;

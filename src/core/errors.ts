@@ -77,11 +77,12 @@ export class TaskStoreError extends Error {
   declare readonly retryAfterMs: number | undefined;
 
   constructor(code: TaskStoreErrorCode, message: string, details: TaskStoreErrorDetails = {}) {
-    const { cause, operation, taskId, issues = [], status, retryAfterMs } = details;
+    const { cause, issues = [], ...rest } = details;
+    const { operation, taskId } = rest;
     // What was given as an id may be anything.
     const subject = typeof taskId === 'string' ? ` of task ${shorten(JSON.stringify(taskId))}` : '';
     super(operation ? `${operation}${subject}: ${message}` : message, cause === undefined ? {} : { cause });
-    Object.assign(this, { code, operation, taskId, issues, status, retryAfterMs });
+    Object.assign(this, rest, { code, issues });
   }
 }
 

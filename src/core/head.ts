@@ -32,20 +32,20 @@ export interface TaskHead {
   readonly revision: number;
   readonly body: TaskBody;
   /** Absent where the task was stored without a history. */
-  readonly messageCount?: number;
+  readonly messageCount?: number | undefined;
   /** Absent where the task was stored without artifacts. */
-  readonly artifacts?: readonly ArtifactHead[];
+  readonly artifacts?: readonly ArtifactHead[] | undefined;
   readonly isStreaming: boolean;
-  readonly pushNotification?: PushNotificationConfig;
+  readonly pushNotification?: PushNotificationConfig | undefined;
   readonly agentUrl?: string;
   /** ISO 8601, always in the form `2026-01-31T12:00:00.000Z`, so that text order is time order. */
   readonly createdAt: string;
   /** As `createdAt`; never goes back. */
   readonly updatedAt: string;
   /** When the oldest change was made that the remote is not known to have, in ms since 1970. Absent: nothing is pending. */
-  readonly pendingSince?: number;
+  readonly pendingSince?: number | undefined;
   /** What sync knows of the remote side of this task. Only sync reads it; everything else carries it along. */
-  readonly sync?: Readonly<Record<string, unknown>>;
+  readonly sync?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** What one commit does to a task. */

@@ -165,11 +165,14 @@ function replace(head: TaskHead | undefined, task: Task, agentUrl: string | unde
     agentUrl,
   };
   if (!head) return step(head, whole, context);
-  const { messageCount: _, artifacts: __, ...kept } = head;
+  const { revision, sync } = head;
   // What sync has counted is gone, and what it has sent is not to be taken for what stands here now; outgoing tasks go whole.
-  const isCounted = kept.sync && context.key.taskType === 'incoming';
-  const noted = isCounted && { sync: { ...kept.sync, replacedAt: head.revision } };
-  return { ...step({ ...kept, ...noted }, whole, context), reset: true };
+  const isCounted = sync && context.key.taskType === 'incoming';
+  const noted = isCounted ? { ...sync, replacedAt: revision } : sync;
+  return {
+    ...step({ ...head, messageCount: undefined, artifacts: undefined, sync: noted }, whole, context),
+    reset: true,
+  };
 }
 
 function restore(head: TaskHead | undefined, stored: StoredTask, context: ReduceContext): Change {
@@ -181,9 +184,9 @@ function restore(head: TaskHead | undefined, stored: StoredTask, context: Reduce
     isStreaming,
     createdAt: isoTime(Date.parse(stored.createdAt)),
     updatedAt: isoTime(Date.parse(stored.updatedAt)),
-    ...(pushNotification && { pushNotification }),
+    pushNotification,
     // What the remote holds of it, if anything, is not known any more.
-    ...(context.tracking && { sync: { ...context.tracking, unsure: true } }),
+    sync: context.tracking && { ...context.tracking, unsure: true },
   };
   return { ...written, head: restored, reset: head !== undefined };
 }
@@ -201,17 +204,12 @@ function note(
   const change = news
     ? extend(news.whole ? emptied(head) : head, { type: 'extend', ...news }, context)
     : { head, messages: none, parts: none };
-  const { pendingSince: _, ...kept } = change.head;
-  const next = { ...kept, revision: head.revision + 1, sync, ...(pendingSince !== undefined && { pendingSince }) };
+  const next = { ...change.head, revision: head.revision + 1, sync, pendingSince };
   return { ...change, head: next, reset: !!news?.whole, quiet: !news };
 }
 
 function emptied(head: TaskHead): TaskHead {
-  return {
-    ...head,
-    ...(head.messageCount !== undefined && { messageCount: 0 }),
-    ...(head.artifacts && { artifacts: [] }),
-  };
+  return { ...head, messageCount: head.messageCount && 0, artifacts: head.artifacts && [] };
 }
 
 /** What every change of a task comes down to: a body, items to append, and fields to set where given. */

@@ -5,8 +5,7 @@ import type { StorePort } from '../store-port.ts';
 import { identityOf } from './identity.ts';
 import { type Settings, type SyncOptions, settingsOf } from './options.ts';
 
-export interface SyncContext extends Settings {
-  readonly port: StorePort;
+export interface SyncContext extends Settings, StorePort {
   readonly wire: WireRequests;
   /** See `identityOf`. */
   readonly identity: string;
@@ -33,13 +32,13 @@ export function contextOf(
 ): SyncContext {
   const settings = settingsOf(options);
   // Files have one owner, memory one context; databases of browsers are open to every tab.
-  const isShared = port.storageId.startsWith('indexeddb:');
+  const isShared = port.backend.info.kind === 'indexeddb';
   return {
     ...settings,
-    port,
+    ...port,
     wire: new WireRequests(options),
     identity: identityOf(options),
-    id: port.environment.newId(),
+    id: port.newId(),
     isShared,
     claimMs: isShared && !settings.locks ? settings.timeoutMs * 2 : 0,
     pause: {},

@@ -15,11 +15,12 @@ const LOOK_MS = 500;
  * that were here before it are pending.
  */
 export function flush(
-  { later, port, identity }: SyncContext,
+  context: SyncContext,
   options: FlushOptions,
   sync: { readonly status: SyncStatus; readonly settled: Promise<void> | undefined },
   nextChange: () => Promise<void>,
 ): Promise<void> {
+  const { backend, identity, later, now } = context;
   const { taskId, signal, timeoutMs = LONGEST_MS } = options;
   const key = taskId === undefined ? undefined : namedBy(taskId, options);
   let since: number | undefined;
@@ -30,11 +31,11 @@ export function flush(
       const change = nextChange();
       const { state } = sync.status;
       if (state === 'stopped') throw ended();
-      if (key || state !== 'pushing' || port.environment.now() - lookedAt > LOOK_MS) {
-        lookedAt = port.environment.now();
-        const heads = key ? [await readHead(port, key)] : await port.pending(1000);
+      if (key || state !== 'pushing' || now() - lookedAt > LOOK_MS) {
+        lookedAt = now();
+        const heads = key ? [await readHead(context, key)] : await backend.pending(1000);
         // What is pending already may bear a later time, of a clock that was set back.
-        const until = (since ??= Math.max(port.environment.now(), ...heads.map((head) => head?.pendingSince ?? 0)));
+        const until = (since ??= Math.max(now(), ...heads.map((head) => head?.pendingSince ?? 0)));
         const left = heads.filter((head) => (head?.pendingSince as number) <= until) as TaskHead[];
         const errors = left.map((head) => errorOf(head, identity));
         if (errors.length === 0) return;

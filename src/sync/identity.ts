@@ -24,23 +24,24 @@ export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
  * Answers the term of this leader: over every earlier one where leaders follow each other (`isElected`). Changes carry
  * their identity themselves; those made by a store without sync carry this leader's from here on.
  */
-export async function settleIdentity({ port, identity }: SyncContext, isElected: boolean): Promise<number> {
-  const meta = (await port.getMeta(SYNC_META)) as Partial<Meta> | undefined;
+export async function settleIdentity(context: SyncContext, isElected: boolean): Promise<number> {
+  const { backend, identity, now } = context;
+  const meta = (await backend.getMeta(SYNC_META)) as Partial<Meta> | undefined;
   const { isAdopted = false, identity: before, term: last = 0 } = meta ?? {};
   const term = last + Number(isElected);
-  if (before !== identity || isElected) await port.setMeta(SYNC_META, { identity, term, isAdopted });
+  if (before !== identity || isElected) await backend.setMeta(SYNC_META, { identity, term, isAdopted });
   if (isAdopted) return term;
 
   const settle: Decide = (state, { sync, pendingSince }) =>
-    !sync && pendingSince === undefined && [{ ...state, identity, unsure: true }, port.environment.now()];
+    !sync && pendingSince === undefined && [{ ...state, identity, unsure: true }, now()];
   // Gathered first and noted together, so that a failure is heard at once.
   const keys: TaskKey[] = [];
-  const noteAll = () => Promise.all(keys.splice(0).map((key) => note(port, key, settle)));
-  for await (const { key } of oldestFirst(port, {})) {
+  const noteAll = () => Promise.all(keys.splice(0).map((key) => note(context, key, settle)));
+  for await (const { key } of oldestFirst(backend, {})) {
     keys.push(key);
     if (keys.length === BATCH) await noteAll();
   }
   await noteAll();
-  await port.setMeta(SYNC_META, { identity, term, isAdopted: true });
+  await backend.setMeta(SYNC_META, { identity, term, isAdopted: true });
   return term;
 }

@@ -5,9 +5,9 @@ import { oldestFirst, type StorePort } from '../store-port.ts';
 import { stateOf } from './state.ts';
 
 /** `pull` answers false where it is to go no further. */
-export async function pullUnfinished(port: StorePort, pull: (key: TaskKey) => Promise<boolean>): Promise<void> {
+export async function pullUnfinished({ backend }: StorePort, pull: (key: TaskKey) => Promise<boolean>): Promise<void> {
   const states = taskStates.filter((state) => !finishedStates.has(state));
-  for await (const head of oldestFirst(port, { states })) {
+  for await (const head of oldestFirst(backend, { states })) {
     if (stateOf(head).rowId !== undefined && !(await pull(head.key))) return;
   }
 }

@@ -127,7 +127,7 @@ export class PushLoop {
   }
 
   #now(): number {
-    return this.#context.port.environment.now();
+    return this.#context.now();
   }
 
   /** In turns, so that tasks that always have more do not hold up the others. */
@@ -153,7 +153,7 @@ export class PushLoop {
     this.#isDirty = false;
     for (const task of this.#tasks.values()) if (!task.work) task.revision = 0;
     const limit = this.#tasks.size + WINDOW;
-    const heads = await this.#context.port.pending(limit);
+    const heads = await this.#context.backend.pending(limit);
     if (heads.length === limit) this.#isDirty = true;
     else {
       const names = new Set(heads.map(({ key }) => encodeKey(key)));
@@ -206,7 +206,7 @@ export class PushLoop {
     if (error.status) this.#remote.failures = 0;
     // Set aside, the task stays whole as it is.
     const blocked = packed(error);
-    await note(this.#context.port, task.key, ifFree(this.#context, { blocked })).then(
+    await note(this.#context, task.key, ifFree(this.#context, { blocked })).then(
       ({ record }) => this.#look(task, record?.head),
       (cause) => this.blame(cause, task),
     );

@@ -27,8 +27,8 @@ export async function pushStep(context: SyncContext, task: PushedTask): Promise<
   const { key, limit } = task;
   const isIncoming = key.taskType === 'incoming';
   // What is not in the record was changed later.
-  const at = context.port.environment.now();
-  const record = await context.port.read(key, isIncoming ? selectUnsent(limit) : selectAll);
+  const at = context.now();
+  const record = await context.backend.read(key, isIncoming ? selectUnsent(limit) : selectAll);
   if (!record) return undefined;
   const { head } = record;
   if (head.pendingSince === undefined || errorOf(head, context.identity)) return head;
@@ -63,12 +63,12 @@ async function pushNext(
   record: TaskRecord,
   at: number,
 ): Promise<TaskHead | undefined> {
-  const { port, identity, id, claimMs, term } = context;
+  const { identity, id, claimMs, term, newId } = context;
   const { key, limit, maxBytes } = task;
   const { taskId } = key;
   const { head } = record;
   const state = stateOf(head);
-  const { uid = port.environment.newId() } = state;
+  const { uid = newId() } = state;
   const next = plan(record, uid, callerOf(context, key), maxBytes);
   if (!next) {
     const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
@@ -119,7 +119,7 @@ async function exchange(
   request: WireRequest,
   sent?: Sent,
 ): Promise<TaskHead | undefined> {
-  const { port, wire, signal, onAnswer, term } = context;
+  const { wire, signal, onAnswer, term } = context;
   const remote = await wire.request({ ...request, signal });
   if (remote.task.id !== head.key.taskId) {
     // The others may well be answered rightly.
@@ -129,7 +129,7 @@ async function exchange(
   for (let full: TaskRecord | undefined; ; ) {
     let news: Note | 'read' | undefined;
     const decide: Decide = (_, now) => {
-      news = absorb(now, remote, port.environment.now(), sent, full, term === undefined);
+      news = absorb(now, remote, context.now(), sent, full, term === undefined);
       return news !== 'read' && news;
     };
     const select: SelectRange = (now) => (news === 'read' ? selectAll : selectNothing)(now);
@@ -151,14 +151,14 @@ export function ifFree(context: SyncContext, fields: Partial<SyncState>): Decide
 }
 
 /** Writes what `decide` answers, if sync's state of the task is still as in `head`, and the task the same; undefined: it is not. */
-async function noteAt({ port }: SyncContext, head: TaskHead, decide: Decide, select?: SelectRange) {
+async function noteAt(context: SyncContext, head: TaskHead, decide: Decide, select?: SelectRange) {
   const before = stateOf(head);
   let isOurs = false;
   const decideOurs: Decide = (state, now) => {
     isOurs = state.seq === before.seq && state.replacedAt === before.replacedAt;
     return isOurs && decide(state, now);
   };
-  const { record } = await note(port, head.key, decideOurs, select);
+  const { record } = await note(context, head.key, decideOurs, select);
   return isOurs ? record : undefined;
 }
 
@@ -166,8 +166,8 @@ async function noteAt({ port }: SyncContext, head: TaskHead, decide: Decide, sel
  * A leader of a later term has written, or another context's request is out: this one must leave the task alone. A claim
  * that lasts longer than one can was made before the clock was set back.
  */
-function assertFree({ id, port, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
-  const left = target && target.by !== id ? target.until - port.environment.now() : 0;
+function assertFree({ id, now, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
+  const left = target && target.by !== id ? target.until - now() : 0;
   const isClaimed = left > 0 && left <= claimMs;
   if (isClaimed || Number(term) > Number(ours)) throw new TaskStoreError('STORE_LOCKED', 'another tab has it');
 }

@@ -4,28 +4,33 @@ import type { BlockedTask } from '../task-store.ts';
 import type { SyncContext } from './context.ts';
 import { conflictOf, errorOf, markOf, note, type SyncState, start, unseenOf } from './state.ts';
 
-export async function listBlocked({ port, identity }: SyncContext): Promise<BlockedTask[]> {
+export async function listBlocked({ backend, identity, run }: SyncContext): Promise<BlockedTask[]> {
   // More than any store has.
-  const heads = await port.run('blocked', undefined, () => port.pending(2 ** 31));
+  const heads = await run('blocked', undefined, () => backend.pending(2 ** 31));
   const blocked = heads.map((head) => ({ ...head.key, error: errorOf(head, identity) }));
   return blocked.filter(({ error }) => error) as BlockedTask[];
 }
 
 /** Takes the task up again. Where the remote's side of it was in doubt, it is compared anew from the first item on. */
-export function retry({ port, identity }: SyncContext, key: TaskKey): ReturnType<typeof note> {
-  return note(port, key, (state, head) => {
+export function retry(context: SyncContext, key: TaskKey): ReturnType<typeof note> {
+  return note(context, key, (state, head) => {
     const { blocked } = state;
-    const error = conflictOf(head, identity);
+    const error = conflictOf(head, context.identity);
     if (error) throw error;
     return (
-      blocked && [blocked.code === 'REMOTE_REJECTED' ? { ...state, blocked: undefined } : { ...anew(state), identity }]
+      blocked && [
+        blocked.code === 'REMOTE_REJECTED'
+          ? { ...state, blocked: undefined }
+          : { ...anew(state), identity: context.identity },
+      ]
     );
   });
 }
 
 /** What is pending of the task counts as settled. One that this remote has never had is tried whole at its next change. */
-export function discard({ port, identity }: SyncContext, key: TaskKey): ReturnType<typeof note> {
-  return note(port, key, (state, head) => {
+export function discard(context: SyncContext, key: TaskKey): ReturnType<typeof note> {
+  return note(context, key, (state, head) => {
+    const { identity } = context;
     if (!errorOf(head, identity)) return undefined;
     const { identity: owner = identity, rowId, replacedAt, uid, blocked } = state;
     // One that cannot be combined with what the remote has was compared with it, though its row is not known here.

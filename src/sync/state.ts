@@ -85,8 +85,8 @@ export function namedBy(taskId: string, options: KeyOptions): TaskKey {
   return keyOf(taskId, options);
 }
 
-export async function readHead(port: StorePort, key: TaskKey): Promise<TaskHead | undefined> {
-  return (await port.read(key, selectNothing))?.head;
+export async function readHead({ backend }: StorePort, key: TaskKey): Promise<TaskHead | undefined> {
+  return (await backend.read(key, selectNothing))?.head;
 }
 
 export function itemsOf({ head, messages, parts }: TaskRecord, tail: number): readonly object[] {
@@ -190,7 +190,7 @@ export type Decide = (state: SyncState, head: TaskHead) => Note | false | undefi
 
 /** Writes what `decide` answers, in one transaction with its look at the task. */
 export function note(
-  port: StorePort,
+  { transact }: StorePort,
   key: TaskKey,
   decide: Decide,
   select?: SelectRange,
@@ -201,7 +201,7 @@ export function note(
     const [next, pendingSince = head.pendingSince, news] = noted;
     return { type: 'note', sync: { ...next, seq: next.seq + 1 }, pendingSince: pendingSince || undefined, news };
   };
-  return port.transact(key, command, { select, source: 'remote' });
+  return transact(key, command, { select, source: 'remote' });
 }
 
 export function conflict(message: string, key?: TaskKey): TaskStoreError {

@@ -56,10 +56,10 @@ export class ElkarSync implements TaskSync {
       onAnswer: () => this.#loop?.succeeded(),
     });
     const { isShared, locks, openChannel, onWake, pollMs } = this.#context;
-    const name = `holdfast:sync:${port.storageId}`;
+    const name = `holdfast:sync:indexeddb:${port.backend.info.location}`;
     this.#channel = isShared ? openChannel?.(name) : undefined;
     if (this.#channel) this.#channel.onmessage = ({ data }: { readonly data: Word }) => this.#hear(data);
-    this.#ends.add(port.onPending((touched) => void this.#gather(touched)));
+    this.#ends.add(port.pending.add((touched) => void this.#gather(touched)));
     this.#ends.add(
       onWake(() => {
         this.#say('hurry');
@@ -91,11 +91,10 @@ export class ElkarSync implements TaskSync {
       else void this.#loop?.fill();
       return flush(this.#context, options, this, () => this.#nextChange());
     };
-    return this.#context.port.run('flush', options?.taskId, begin, options);
+    return this.#context.run('flush', options?.taskId, begin, options);
   }
 
   pull(taskId: string, options: SyncTaskOptions = {}): Promise<void> {
-    const { port, identity } = this.#context;
     return this.#call('pull', taskId, options, (key) => {
       const { state } = this.#status;
       const bringIn = async (signal: AbortSignal) => {
@@ -103,8 +102,8 @@ export class ElkarSync implements TaskSync {
         let head: TaskHead;
         do {
           if (this.#isStopped) throw ended();
-          head = existing(await readHead(port, key));
-          const error = conflictOf(head, identity);
+          head = existing(await readHead(this.#context, key));
+          const error = conflictOf(head, this.#context.identity);
           if (error) throw error;
           // Of two pushes that are answered meanwhile the second was sent after this began, so its answer tells as much.
         } while (seen.add(progressOf(stateOf(head))).size < 3 && !(await ask({ ...this.#context, signal }, head)));
@@ -166,7 +165,7 @@ export class ElkarSync implements TaskSync {
     options: SyncTaskOptions = {},
     work: (key: TaskKey) => Promise<void>,
   ): Promise<void> {
-    return this.#context.port.run(operation, taskId, () => work(namedBy(taskId, options)), options);
+    return this.#context.run(operation, taskId, () => work(namedBy(taskId, options)), options);
   }
 
   // Leading.
@@ -214,7 +213,7 @@ export class ElkarSync implements TaskSync {
       this.#endPatience = resolve;
       this.#context.later(patienceMs, resolve);
     });
-    const [oldest] = isFollower() ? await this.#context.port.pending(1).catch(() => []) : [];
+    const [oldest] = isFollower() ? await this.#context.backend.pending(1).catch(() => []) : [];
     if (oldest) {
       this.#heard = undefined;
       this.#say('answer');
@@ -246,7 +245,7 @@ export class ElkarSync implements TaskSync {
     };
     while (!this.#isStopped) {
       await this.#sleep(everyMs);
-      await pullUnfinished(this.#context.port, pull).catch(() => {});
+      await pullUnfinished(this.#context, pull).catch(() => {});
     }
   }
 

@@ -24,6 +24,6 @@ export async function readSnapshot(
   }
   check(taskIdShape, { taskId });
   check(optionsShape, { callerId, ...view });
-  const record = await store.port.read({ callerId, taskType, taskId }, selectView(view));
+  const record = await store.port.backend.read({ callerId, taskType, taskId }, selectView(view));
   return record && { stored: toStoredTask(record, view), revision: record.head.revision };
 }

@@ -4,6 +4,7 @@ import type { StoredTask, TaskChange, TaskStore } from '../../src/index.browser.
 import type { LocalTaskStore } from '../../src/local-task-store.ts';
 import { elkarSync } from '../../src/sync.ts';
 import {
+  contentOfJournal,
   newName,
   occupy,
   onWrite,
@@ -71,7 +72,7 @@ export function testIndexedDbCases(): void {
     await expect.poll(() => one.sync?.status.leader, { timeout: 5_000 }).toBe(true);
     await one.close();
     const other = (await open({ name, environment })) as unknown as LocalTaskStore;
-    const pending = async (limit: number) => (await other.port.pending(limit)).map(({ key }) => key.taskId);
+    const pending = async (limit: number) => (await other.port.backend.pending(limit)).map(({ key }) => key.taskId);
     expect(await pending(3)).toEqual(['a', 'b', 'c']);
     await create(other, 'f');
     await append(other, 'b', 'more');
@@ -238,7 +239,7 @@ export function testIndexedDbCases(): void {
       const watched = store.watch('t');
       await watched.next();
       const news = watched.next();
-      (await openRaw(store.name, 3)).close();
+      (await openRaw(store.name, 99)).close();
       await expect(news).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
       await expect(store.getTask('t')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
       await expect(open({ name: store.name })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
@@ -578,6 +579,81 @@ export function testIndexedDbCases(): void {
       expect(long.bytes).toBeLessThan(short.bytes * 1.15);
       expect(long.most).toBeLessThan(6000);
       expect(await texts(store, 'long')).toHaveLength(5064);
+    });
+  });
+
+  describe('a status that is long', () => {
+    const long = 'x'.repeat(100_000);
+    const chunk = (store: TaskStore, id: string, text: string) =>
+      store.updateTask(id, { artifactsUpdates: [{ parts: [{ type: 'text', text }] }] });
+    const statusOf = async (store: TaskStore, id: string) => (await store.getTask(id))?.task.status.message?.parts[0];
+
+    it('is not written again with changes that leave it as it is, and found by who comes later', async () => {
+      const first = await open();
+      await first.upsertTask({ id: 't', message: say(long), metadata: { long } });
+      await first.close();
+      const { name } = first;
+      const store = await open({ name });
+      for (let i = 0; i < 20; i++) await chunk(store, 't', `${i}`);
+      const journal = await contentOfJournal(name);
+      expect(journal).toHaveLength(20);
+      expect(JSON.stringify(journal).length).toBeLessThan(20_000);
+
+      const later = await open({ name });
+      expect((await later.listTasks()).tasks[0]).toMatchObject({ status: { message: say(long) }, metadata: { long } });
+      expect(await statusOf(later, 't')).toMatchObject({ text: long });
+      await chunk(later, 't', '20');
+      await chunk(store, 't', '21');
+      await later.updateTask('t', { status: { state: 'working', message: say('short') } });
+      await chunk(later, 't', '22');
+      for (const each of [store, later, await open({ name })]) {
+        expect(await statusOf(each, 't')).toMatchObject({ text: 'short' });
+        const { artifacts, metadata } = (await each.getTask('t'))?.task ?? {};
+        expect(artifacts?.[0]?.parts).toHaveLength(23);
+        expect(metadata).toEqual({ long });
+      }
+    });
+
+    /** Changes of `t`, of many others, and of `t` again: when the first of them are folded, the last ones are not. */
+    async function halfFolded(last: (store: TaskStore) => Promise<unknown>): Promise<TaskStore> {
+      const first = await open();
+      await first.upsertTask({ id: 't', message: say(long) });
+      await first.close();
+      const { name } = first;
+      const store = await open({ name });
+      for (let i = 0; i < 20; i++) await append(store, 't', `${i}`);
+      for (let i = 0; i < 70; i++) await create(store, `other ${i}`);
+      await last(store);
+      await expect.poll(async () => (await contentOfJournal(name)).length).toBeLessThan(64);
+      expect((await contentOfJournal(name)).length).toBeGreaterThan(3);
+      return open({ name });
+    }
+
+    it('is found where only the last of a task is not folded, and so is all the rest of it', async () => {
+      const later = await halfFolded(async (store) => {
+        for (const text of ['a', 'b', 'c', 'd']) await append(store, 't', text);
+      });
+      expect(await statusOf(later, 't')).toMatchObject({ text: long });
+      expect(await texts(later, 't')).toEqual([long, ...Array.from({ length: 20 }, (_, i) => `${i}`), ...'abcd']);
+      await append(later, 't', 'e');
+      expect((await texts(later, 't'))?.slice(-3)).toEqual(['c', 'd', 'e']);
+    });
+
+    it('is no longer there where the task was deleted since, be there another of its name or not', async () => {
+      const gone = await halfFolded(async (store) => {
+        for (const text of ['a', 'b', 'c']) await append(store, 't', text);
+        await store.deleteTask('t');
+      });
+      expect(await gone.getTask('t')).toBeUndefined();
+      expect((await gone.listTasks({ limit: 100 })).tasks).toHaveLength(70);
+      const other = await halfFolded(async (store) => {
+        await append(store, 't', 'a');
+        await store.deleteTask('t');
+        await create(store, 't');
+        await append(store, 't', 'b');
+      });
+      expect(await texts(other, 't')).toEqual(['first', 'b']);
+      expect(await statusOf(other, 't')).toMatchObject({ text: 'first' });
     });
   });
 

@@ -137,7 +137,7 @@ export class TaskIndex {
 
   /** What is pending changes without the task changing: when the remote has taken it. */
   async #readPending(): Promise<void> {
-    const heads = (await this.#store.port?.pending(1_000)) ?? [];
+    const heads = (await this.#store.port?.backend.pending(1_000)) ?? [];
     this.#pending = new Set(
       heads.map(({ key: { taskId: id, callerId, taskType } }) => keyOf({ id, callerId, taskType })),
     );

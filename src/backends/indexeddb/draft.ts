@@ -32,7 +32,9 @@ export function draft(
   results: Map<Commit, Result>,
 ): Written | undefined {
   const found = view.known.get(name);
-  const counts = found?.counts ?? [];
+  /** How much of the task is stored already. */
+  let counts = found?.counts ?? [];
+  let body = found?.head.body;
   let task = found ?? null;
   let head = task?.head;
   let isDirty = false;
@@ -50,7 +52,11 @@ export function draft(
       head = undefined;
     } else if (decision) {
       head = decision.head;
-      if (!task || decision.reset) task = new KnownTask(head, isNew(view, name));
+      if (!task || decision.reset) {
+        task = new KnownTask(head, isNew(view, name));
+        counts = [];
+        body = undefined;
+      }
       task.append(decision);
     }
     isDirty ||= decision !== undefined;
@@ -62,6 +68,6 @@ export function draft(
     });
   }
   if (!isDirty) return undefined;
-  const piece = task && head && task.pieceSince(task === found ? counts : [], head);
+  const piece = task && head && task.pieceSince(counts, head, body);
   return { task, head, piece: piece ?? { key: name, id: 0, tails: [] } };
 }

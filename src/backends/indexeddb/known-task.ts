@@ -2,7 +2,7 @@
  * What a context knows of a task: the head, so that an append reads nothing, and the items it has seen, from some position
  * of each tail on.
  */
-import type { Change, TaskHead } from '../../core/head.ts';
+import type { Change, TaskBody, TaskHead } from '../../core/head.ts';
 import { countsOf, encodeKey, encodeScope } from '../../core/head.ts';
 import { copyJson } from '../../core/json.ts';
 import { type ListedHead, toListed } from '../../core/query.ts';
@@ -51,7 +51,8 @@ class Tail {
   add({ from, items }: Run, sure = this.end): void {
     if (from + items.length > sure) this.items.length = sure - this.base;
     for (const item of items.slice(this.end - from)) this.items.push(item);
-    if (from >= this.base) return;
+    // What lies before a gap is in segments.
+    if (from >= this.base || from + items.length < this.base) return;
     this.items = [...items.slice(0, this.base - from), ...this.items];
     this.base = from;
   }
@@ -87,7 +88,8 @@ export class KnownTask {
 
   /** Takes in what another context wrote of this task. */
   absorb(piece: Required<Piece>): void {
-    const head = copyJson(headOf(piece));
+    const news: Partial<TaskHead> = headOf(piece);
+    const head = copyJson({ body: this.head.body, ...news }) as TaskHead;
     this.#take(head, piece);
     if (head.revision > this.head.revision) this.head = head;
   }
@@ -137,14 +139,15 @@ export class KnownTask {
     return this.tails.map(({ end }) => end);
   }
 
-  /** What it has got since there were so many items. */
-  pieceSince(counts: readonly number[], head: TaskHead): Required<Piece> {
+  /** What it has got since there were so many items, and the body was `before`. */
+  pieceSince(counts: readonly number[], head: TaskHead, before?: TaskBody): Required<Piece> {
     const tails: Run[] = [];
     this.tails.forEach((tail, number) => {
       const from = counts[number] ?? 0;
       if (from < tail.end) tails[number] = { from, items: tail.slice(from) };
     });
-    return { key: encodeKey(head.key), id: this.id, head: JSON.stringify(head), tails };
+    const news = head.body === before ? { ...head, body: undefined } : head;
+    return { key: encodeKey(head.key), id: this.id, head: JSON.stringify(news), tails };
   }
 
   /** Where the inline tails have grown too long: what they hold, as segments to write; they are empty then. */

@@ -14,6 +14,7 @@ import { answerOf } from './connection.ts';
 import { KnownTask } from './known-task.ts';
 import {
   FOLDED,
+  headOf,
   isFence,
   isWhole,
   type JournalRecord,
@@ -91,10 +92,16 @@ export class Replica {
       this.forget(tx.db);
       return this.catchUp(tx, names);
     }
+    // Bodies that are left out of all that is here are in the rows.
+    const lean = found
+      .flatMap(([, , , , ...pieces]) => pieces)
+      .filter((piece) => !view.known.has(piece.key) && isWhole(piece) && !headOf(piece).body);
+    const wanted = new Set([...names, ...lean.map(({ key }) => key)]);
+    if (wanted.size > names.length) return this.catchUp(tx, [...wanted]);
+    for (const row of rows) if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), sizeOf(row));
     for (const record of found) this.#learn(view, record);
     if (isWriting && (await this.#takeBack(tx, view))) return this.catchUp(tx, names);
     if (all) view.names = all.length > MAX_NAMES ? null : new Set([...(all as string[]), ...view.known.keys()]);
-    for (const row of rows) if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), sizeOf(row));
     return view;
   }
 
@@ -113,10 +120,11 @@ export class Replica {
     const written = this.givenUp.filter(([, owner]) => owner === last[1]);
     if (written.at(-1)?.[0] !== last[0]) return false;
     const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
-    const isInRow = async ({ key, head }: Piece) => {
-      const row = await answerOf<TaskRow | undefined>(tasks.get(key));
+    const versionOf = ({ id, head }: Partial<Piece> = {}) => head && `${id} ${headOf({ head }).revision}`;
+    const isInRow = async (piece: Piece) => {
+      const row = await answerOf<TaskRow | undefined>(tasks.get(piece.key));
       // Where it deleted the task and there is no row, that may be why.
-      return row?.head === head;
+      return versionOf(row) === versionOf(piece);
     };
     const pieces = written.flatMap(([, , , , ...pieces]) => pieces);
     if ((await Promise.all(pieces.map(isInRow))).includes(true)) return false;

@@ -10,7 +10,7 @@ import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import type { TaskHead } from '../../core/head.ts';
 import type { TaskState } from '../../core/task.ts';
 
-const VERSION = 2;
+const VERSION = 3;
 
 /** A message or a part, as JSON: written again with its row without being walked, parsed only for who looks at it. */
 export type Item = string;
@@ -30,8 +30,11 @@ export interface Piece {
   readonly key: string;
   /** Another for each creation of the task. */
   readonly id: number;
-  /** As JSON, which is cheaper to write and to read than an object is. Absent where the task was deleted. */
-  readonly head?: string;
+  /**
+   * As JSON, which is cheaper to write and to read than an object is. Absent where the task was deleted; in the journal it
+   * has no body where that is as it was before, however large: in an earlier record, or in the row.
+   */
+  head?: string;
   /** Tail 0 is the history, tail n + 1 holds the parts of the artifact in slot n. There may be gaps. */
   readonly tails: readonly Run[];
 }
@@ -102,9 +105,9 @@ interface Schema extends DBSchema {
 export const TASK_STORES = ['journal', 'tasks', 'segments'];
 
 /**
- * Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal. `taken` is called when another
- * context wants to upgrade or delete, and waits for this connection to be closed, and when the browser has closed it, as
- * it does where the user clears the site's data.
+ * Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal; in version 2 every record
+ * had the body. `taken` is called when another context wants to upgrade or delete, and waits for this connection to be
+ * closed, and when the browser has closed it, as it does where the user clears the site's data.
  */
 export function openDatabase(name: string, taken: () => void): Promise<IDBPDatabase<Schema>> {
   const open = () =>
@@ -112,7 +115,7 @@ export function openDatabase(name: string, taken: () => void): Promise<IDBPDatab
       blocking: taken,
       terminated: taken,
       upgrade(db, from) {
-        db.createObjectStore('journal');
+        if (from < 2) db.createObjectStore('journal');
         if (from > 0) return;
         const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
         for (const name of ['place', 'session', 'pending'] as const) tasks.createIndex(name, name);
