@@ -146,7 +146,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
-    this.#admit('watch', taskId, options, () => checkId(taskId));
+    this.#guard('watch', taskId, options, () => checkId(taskId));
     const key = keyOf(taskId, options);
     // The caller's own may be changed while this goes on.
     const view = { ...options };
@@ -159,11 +159,11 @@ export class LocalTaskStore implements TaskStore {
   }
 
   subscribe(listener: (change: TaskChange) => void): () => void {
-    return this.#admit('subscribe', undefined, none, () => this.#hub.add(listener));
+    return this.#guard('subscribe', undefined, none, () => this.#hub.add(listener));
   }
 
   exportTasks(options: ExportOptions = none): AsyncIterableIterator<string> {
-    return this.#admit('exportTasks', undefined, options, () => exportTasks(this.port, options));
+    return this.#guard('exportTasks', undefined, options, () => exportTasks(this.port, options));
   }
 
   importTasks(source: ImportSource, options: ImportOptions = none): Promise<ImportResult> {
@@ -257,7 +257,7 @@ export class LocalTaskStore implements TaskStore {
   }
 
   /** The beginning of every call: the store is open, the options are good, errors are named. */
-  #admit<T>(operation: string, taskId: string | undefined, options: object, begin?: () => T): T {
+  #guard<T>(operation: string, taskId: string | undefined, options: object, begin?: () => T): T {
     try {
       if (this.#closing) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
       if (options !== none) check(optionsShape, options);
@@ -275,7 +275,7 @@ export class LocalTaskStore implements TaskStore {
     options: CallOptions = none,
     finish = (result: R) => result as unknown as T,
   ): Promise<T> => {
-    this.#admit(operation, taskId, options);
+    this.#guard(operation, taskId, options);
     const { signal } = options;
     signal?.throwIfAborted();
     this.#active++;

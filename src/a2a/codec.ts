@@ -4,11 +4,11 @@ import type { ArtifactHead, TaskBody } from '../core/head.ts';
 import { copyJson, isObject } from '../core/json.ts';
 import { isoTime } from '../core/reduce.ts';
 import type { Message, Part, TaskStatus } from '../core/task.ts';
+import * as mapping from './mapping.ts';
 import type { Fields } from './plain.ts';
-import { differenceOf, residueOf, settle, type Version } from './residue.ts';
-import * as words from './words.ts';
+import { applyResidue, differenceOf, residueOf, type Version } from './residue.ts';
 
-/** Under it, unseen by who copies or compares an item, stands what the store has of it. */
+/** Key of an item's stored form; not enumerable, so copies and comparisons skip it. */
 const STORED = Symbol();
 
 export type StoredHeader = ArtifactHead['header'];
@@ -37,11 +37,11 @@ export class Codec {
   encodePart(value: unknown): Fields {
     const part = objectOf(value);
     const { version } = this;
-    return this.#encode(part, words.partToStore(part, version), (stored) => words.partFromStore(stored, version));
+    return this.#encode(part, mapping.partToStore(part, version), (stored) => mapping.partFromStore(stored, version));
   }
 
   decodePart(stored: Part): Fields {
-    return this.#settled(words.partFromStore(stored, this.version), stored);
+    return this.#settled(mapping.partFromStore(stored, this.version), stored);
   }
 
   encodeMessage(value: unknown): Fields {
@@ -51,21 +51,21 @@ export class Codec {
       (Array.isArray(message.parts) ? message.parts : []).map((part) => this.encodePart(part)),
     );
     const parts = items.map((item) => this.stored<Part>(item));
-    const decode = (stored: Message) => words.messageFromStore(stored, items, version, '');
-    return this.#encode(message, words.messageToStore(message, parts, version), decode);
+    const decode = (stored: Message) => mapping.messageFromStore(stored, items, version, '');
+    return this.#encode(message, mapping.messageToStore(message, parts, version), decode);
   }
 
   /** `fallbackId`: for a message that has no id, as others than the SDK store them. */
   decodeMessage(stored: Message, fallbackId: string): Fields {
     const parts = Object.freeze(stored.parts.map((part) => this.decodePart(part)));
-    return this.#settled(words.messageFromStore(stored, parts, this.version, fallbackId), stored);
+    return this.#settled(mapping.messageFromStore(stored, parts, this.version, fallbackId), stored);
   }
 
   encodeStatus(value: Fields): Fields {
     const { version } = this;
     const message = isObject(value.message) ? this.encodeMessage(value.message) : undefined;
-    const said = words.statusToStore(value, message && this.stored<Message>(message), version, this.#time());
-    return this.#encode(value, said, (stored) => words.statusFromStore(stored, message, version));
+    const said = mapping.statusToStore(value, message && this.stored<Message>(message), version, this.#time());
+    return this.#encode(value, said, (stored) => mapping.statusFromStore(stored, message, version));
   }
 
   /** Undefined where the SDK's task has none. */
@@ -73,7 +73,7 @@ export class Codec {
     const { status } = body;
     if (status.state === 'unknown' && !isObject(this.decodeBody(body).status)) return undefined;
     const message = status.message && this.decodeMessage(status.message, fallbackId);
-    return this.#settled(words.statusFromStore(status, message, this.version), status);
+    return this.#settled(mapping.statusFromStore(status, message, this.version), status);
   }
 
   /** An artifact, a list that is empty in place of its parts. `before`: its item so far; else it gets this `index`. */
@@ -82,25 +82,25 @@ export class Codec {
     const isKnown = before && before.artifactId === header.artifactId;
     const old: StoredHeader = isKnown ? this.stored<StoredHeader>(before) : { index };
     const { append, lastChunk } = old;
-    const said = { append, lastChunk, ...words.artifactToStore(header, old.index ?? 0, version) };
-    return this.#encode(header, said, (stored) => words.artifactFromStore(stored, version));
+    const said = { append, lastChunk, ...mapping.artifactToStore(header, old.index ?? 0, version) };
+    return this.#encode(header, said, (stored) => mapping.artifactFromStore(stored, version));
   }
 
   decodeHeader(stored: ArtifactHead['header']): Fields {
-    return this.#settled(words.artifactFromStore(stored, this.version), stored);
+    return this.#settled(mapping.artifactFromStore(stored, this.version), stored);
   }
 
   /** A task, its lists and status replaced by those that stand for them. */
   encodeBody(task: Fields, status: Fields | undefined): TaskBody {
     const { version } = this;
-    const said = status ? this.stored<TaskStatus>(status) : words.statusToStore({}, undefined, version, this.#time());
-    const body = words.bodyToStore(task, said, version);
-    const a2a = differenceOf(task, words.bodyFromStore(body, version), version) ?? { version };
+    const said = status ? this.stored<TaskStatus>(status) : mapping.statusToStore({}, undefined, version, this.#time());
+    const body = mapping.bodyToStore(task, said, version);
+    const a2a = differenceOf(task, mapping.bodyFromStore(body, version), version) ?? { version };
     return copyJson({ ...body, a2a });
   }
 
   decodeBody(body: TaskBody): Fields {
-    return settle(words.bodyFromStore(body, this.version), residueOf(body, this.version));
+    return applyResidue(mapping.bodyFromStore(body, this.version), residueOf(body, this.version));
   }
 
   #time(): string {
@@ -115,7 +115,7 @@ export class Codec {
 
   #settled(decoded: Fields, stored: object): Fields {
     Object.defineProperty(decoded, STORED, { value: stored });
-    return settle(decoded, residueOf(stored as Fields, this.version));
+    return applyResidue(decoded, residueOf(stored as Fields, this.version));
   }
 }
 

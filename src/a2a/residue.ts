@@ -34,7 +34,7 @@ export function residueOf(stored: Readonly<Fields>, version: Version): Residue |
 }
 
 /** `decoded`, made into the object that was saved, and frozen. */
-export function settle(decoded: Fields, residue: Residue | undefined): Fields {
+export function applyResidue(decoded: Fields, residue: Residue | undefined): Fields {
   for (const key of residue?.drop ?? []) delete decoded[key];
   if (residue?.set) {
     Object.defineProperties(decoded, Object.getOwnPropertyDescriptors(fromPlain(residue.set)));

@@ -3,8 +3,8 @@ import type { ArtifactHead, TaskHead } from '../core/head.ts';
 import { isObject } from '../core/json.ts';
 import type { TaskRecord } from '../core/record.ts';
 import type { Codec } from './codec.ts';
+import { emptyList, someStatus } from './mapping.ts';
 import { type Fields, isRecord, isSame } from './plain.ts';
-import { emptyList, someStatus } from './words.ts';
 
 export interface View {
   /** The task; in place of what stands below, something that says it is there. */

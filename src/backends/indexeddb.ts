@@ -3,8 +3,8 @@ import type { TaskHead, TaskKey } from '../core/head.ts';
 import type { HeadQuery } from '../core/query.ts';
 import type { SelectRange, TaskRecord } from '../core/record.ts';
 import type { Backend, BackendContext, BackendFactory, BackendInfo, Committed, Decide, Notice } from './backend.ts';
-import { answerOf, Connection } from './indexeddb/connection.ts';
-import { type Look, listHeads, pendingHeads } from './indexeddb/listing.ts';
+import { Connection, promisifyRequest } from './indexeddb/connection.ts';
+import { type ListContext, listHeads, pendingHeads } from './indexeddb/listing.ts';
 import { ReadQueue } from './indexeddb/read-queue.ts';
 import { Replica } from './indexeddb/replica.ts';
 import { WriteQueue } from './indexeddb/write-queue.ts';
@@ -73,11 +73,11 @@ class IndexedDbBackend implements Backend {
   }
 
   list(query: HeadQuery): Promise<readonly TaskHead[]> {
-    return this.#look((look) => listHeads(look, query));
+    return this.#readList((look) => listHeads(look, query));
   }
 
   pending(limit: number): Promise<readonly TaskHead[]> {
-    return this.#look((look) => pendingHeads(look, limit));
+    return this.#readList((look) => pendingHeads(look, limit));
   }
 
   getMeta(name: string): Promise<unknown> {
@@ -98,7 +98,7 @@ class IndexedDbBackend implements Backend {
     const end = new AbortController();
     this.#channel?.addEventListener('message', hear, end);
     const look = () => hear({ data: [] });
-    this.#connection.onTaken = look;
+    this.#connection.onLost = look;
     // A page that was put away, and is shown again, has heard nothing in the meantime.
     globalThis.addEventListener?.('pageshow', look, end);
     // Before a page goes away, others are told what they have not been told yet.
@@ -114,7 +114,7 @@ class IndexedDbBackend implements Backend {
     await this.#connection.close();
   }
 
-  #look<T>(body: (look: Look) => Promise<T>): Promise<T> {
+  #readList<T>(body: (look: ListContext) => Promise<T>): Promise<T> {
     return this.#connection.transact('readonly', async (tx) => {
       const { pages } = this.#replica.view;
       const view = this.#replica.catchUp(tx);
@@ -127,7 +127,7 @@ class IndexedDbBackend implements Backend {
   #meta<T>(mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest): Promise<T> {
     return this.#connection.transact(
       mode,
-      (tx) => answerOf<T>(ask(tx.objectStore('meta'))),
+      (tx) => promisifyRequest<T>(ask(tx.objectStore('meta'))),
       () => ['meta'],
     );
   }

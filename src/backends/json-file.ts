@@ -2,7 +2,7 @@
 import type { Backend, BackendContext, BackendFactory } from './backend.ts';
 import { type FileSystem, realFileSystem } from './json-file/file-system.ts';
 import { JsonFileBackend } from './json-file/json-file-backend.ts';
-import type { JsonFileSettings } from './json-file/open-parts.ts';
+import type { JsonFileSettings } from './json-file/open-file.ts';
 import { prepareFile } from './json-file/paths.ts';
 import { ReadOnlyJsonFile } from './json-file/read-only.ts';
 

@@ -15,7 +15,7 @@ export const later: Later = (ms, then, isWaitedFor) => {
 };
 
 /** `work`, unless `signal` is aborted before, or so many ms pass: then what `late` answers is thrown. Either ends its signal. */
-export async function inTime<T>(
+export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
   ms: number,
   late: () => unknown,

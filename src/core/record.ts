@@ -57,16 +57,16 @@ export function selectView({ historyLength, includeArtifacts }: TaskView): Selec
 }
 
 /**
- * What a caller sees of a record: a snapshot of its own. With `late`, the task in it is put together when first looked at, so
+ * What a caller sees of a record: a snapshot of its own. With `lazy`, the task in it is put together when first looked at, so
  * that a caller who streams chunks and ignores the answers pays nothing for their length.
  */
-export function toStoredTask(record: TaskRecord, view: TaskView, late = false): StoredTask {
+export function toStoredTask(record: TaskRecord, view: TaskView, lazy = false): StoredTask {
   const { key, isStreaming, createdAt, updatedAt, pushNotification, agentUrl } = record.head;
   const { callerId, taskType, taskId } = key;
   const stored = { id: taskId, taskType, isStreaming, createdAt, updatedAt } as StoredTask;
-  if (late) {
+  if (lazy) {
     Object.defineProperty(stored, source, { value: () => toTask(record, view) });
-    Object.defineProperty(stored, 'task', lateTask);
+    Object.defineProperty(stored, 'task', lazyTask);
   } else stored.task = toTask(record, view);
   if (callerId !== undefined) stored.callerId = callerId;
   if (pushNotification) stored.pushNotification = pushNotification;
@@ -77,13 +77,13 @@ export function toStoredTask(record: TaskRecord, view: TaskView, late = false): 
 /** Where an answer keeps what makes its task, out of sight of whoever lists, copies or compares it. */
 const source = Symbol();
 
-type Late = { readonly [source]: () => Task };
+type Lazy = { readonly [source]: () => Task };
 
 /**
  * An own property like any other to whoever copies, prints or compares the object, computed at first sight. All answers share
  * its two functions: closures of their own would cost each several times what all the rest of it does.
  */
-const lateTask: PropertyDescriptor & ThisType<Late> = {
+const lazyTask: PropertyDescriptor & ThisType<Lazy> = {
   get() {
     return settle(this, this[source]());
   },

@@ -48,11 +48,11 @@ export type Command =
       readonly type: 'note';
       readonly sync: Readonly<Record<string, unknown>>;
       readonly pendingSince: number | undefined;
-      readonly news?: News | undefined;
+      readonly news?: PulledChange | undefined;
     };
 
 /** What sync brings in from the remote: items after all of ours, or, with `whole`, the tails as they are from now on. */
-export interface News {
+export interface PulledChange {
   readonly body: TaskBody;
   readonly messages: readonly Message[];
   readonly artifacts: readonly ArtifactExtension[];
@@ -85,7 +85,7 @@ export function reduce(head: TaskHead | undefined, command: Command, context: Re
     case 'upsert':
       return head ? followUp(head, command.params, context) : create(command, context);
     case 'update':
-      return update(existing(head), command.params, context);
+      return update(requireFound(head), command.params, context);
     case 'replace':
       return replace(head, command.task, command.agentUrl, context);
     case 'restore':
@@ -93,12 +93,12 @@ export function reduce(head: TaskHead | undefined, command: Command, context: Re
     case 'extend':
       return extend(head, command, context);
     case 'note':
-      return note(existing(head), command, context);
+      return note(requireFound(head), command, context);
   }
 }
 
 /** What was found of a task that must be there. */
-export function existing<T>(found: T | undefined): T {
+export function requireFound<T>(found: T | undefined): T {
   if (!found) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
   return found;
 }
@@ -108,7 +108,7 @@ function create({ params, isStreaming, sessionId }: Command & { type: 'upsert' }
   const status = withTimestamp({ state: 'submitted', message }, context.now);
   const body: TaskBody = { id, sessionId, status };
   if (metadata) body.metadata = metadata;
-  return step(undefined, { body, isStreaming, messages: [message], pushNotification }, context);
+  return applyDelta(undefined, { body, isStreaming, messages: [message], pushNotification }, context);
 }
 
 function followUp(head: TaskHead, params: TaskSendParams, context: ReduceContext): Change {
@@ -116,7 +116,7 @@ function followUp(head: TaskHead, params: TaskSendParams, context: ReduceContext
   // Spreads define own keys, so a key named `__proto__` merges like any other.
   const merged = metadata && Object.freeze({ ...head.body.metadata, ...metadata });
   const body = merged ? { ...head.body, metadata: merged } : head.body;
-  return step(head, { body, messages: [message], pushNotification }, context);
+  return applyDelta(head, { body, messages: [message], pushNotification }, context);
 }
 
 function update(head: TaskHead, params: UpdateTaskParams, context: ReduceContext): Change {
@@ -127,7 +127,7 @@ function update(head: TaskHead, params: UpdateTaskParams, context: ReduceContext
   if (metadata) body.metadata = metadata;
   const messages = filled(status?.message ? [status.message, ...newMessages] : newMessages);
   const artifacts = artifactsUpdates && extensionsOf(head.artifacts ?? [], artifactsUpdates);
-  return step(head, { body, messages, artifacts, pushNotification }, context);
+  return applyDelta(head, { body, messages, artifacts, pushNotification }, context);
 }
 
 /** What updates by index are to the slots; a slot comes once, whatever the number of its updates. */
@@ -154,7 +154,7 @@ function laterHeader(old: ArtifactHead['header'], later: ArtifactHead['header'])
 
 function replace(head: TaskHead | undefined, task: Task, agentUrl: string | undefined, context: ReduceContext): Change {
   const { history, artifacts, ...body } = task;
-  const whole: Step = {
+  const whole: Delta = {
     body: { ...body, status: withTimestamp(body.status, context.now) },
     messages: history,
     artifacts: artifacts?.map(({ parts, ...header }, slot) => ({
@@ -164,13 +164,13 @@ function replace(head: TaskHead | undefined, task: Task, agentUrl: string | unde
     })),
     agentUrl,
   };
-  if (!head) return step(head, whole, context);
+  if (!head) return applyDelta(head, whole, context);
   const { revision, sync } = head;
   // What sync has counted is gone, and what it has sent is not to be taken for what stands here now; outgoing tasks go whole.
   const isCounted = sync && context.key.taskType === 'incoming';
   const noted = isCounted ? { ...sync, replacedAt: revision } : sync;
   return {
-    ...step({ ...head, messageCount: undefined, artifacts: undefined, sync: noted }, whole, context),
+    ...applyDelta({ ...head, messageCount: undefined, artifacts: undefined, sync: noted }, whole, context),
     reset: true,
   };
 }
@@ -193,7 +193,11 @@ function restore(head: TaskHead | undefined, stored: StoredTask, context: Reduce
 
 function extend(head: TaskHead | undefined, command: Command & { type: 'extend' }, context: ReduceContext): Change {
   const { body, messages, artifacts, pushNotification } = command;
-  return step(head, { body, messages: filled(messages), artifacts: filled(artifacts), pushNotification }, context);
+  return applyDelta(
+    head,
+    { body, messages: filled(messages), artifacts: filled(artifacts), pushNotification },
+    context,
+  );
 }
 
 function note(
@@ -213,7 +217,7 @@ function emptied(head: TaskHead): TaskHead {
 }
 
 /** What every change of a task comes down to: a body, items to append, and fields to set where given. */
-interface Step {
+interface Delta {
   readonly body: TaskBody;
   /** Absent: the task has no history if it had none. */
   readonly messages?: readonly Message[] | undefined;
@@ -225,7 +229,7 @@ interface Step {
 }
 
 /** On the way of every streamed chunk, so heads are put together field by field: spreads on conditions cost several times that. */
-function step(head: TaskHead | undefined, change: Step, { key, now, tracking }: ReduceContext): Change {
+function applyDelta(head: TaskHead | undefined, change: Delta, { key, now, tracking }: ReduceContext): Change {
   const { body, messages = none, artifacts: extensions, pushNotification, agentUrl, isStreaming = false } = change;
   const time = isoTime(now);
   const next: { -readonly [K in keyof TaskHead]: TaskHead[K] } = head

@@ -2,7 +2,7 @@
 import { TaskStoreError } from '../core/errors.ts';
 import { encodeKey, type TaskKey } from '../core/head.ts';
 import type { Json } from '../core/json.ts';
-import { existing, isoTime } from '../core/reduce.ts';
+import { isoTime, requireFound } from '../core/reduce.ts';
 import type { Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
 import type { Environment } from '../environment.ts';
 import type { ElkarTransport } from './transport.ts';
@@ -68,7 +68,7 @@ export class RemoteTasks {
     if (this.#isElkar) {
       const name = encodeKey(key);
       if (!this.#rows.has(name)) await this.find(key, call);
-      const row = existing(this.#rows.get(name));
+      const row = requireFound(this.#rows.get(name));
       const late = params.artifactsUpdates?.find(({ index = 0 }) => row.closed.includes(index));
       if (late) throw closedArtifact(late.index ?? 0);
     }
@@ -140,7 +140,7 @@ export class RemoteTasks {
       const found = await this.find(key, call).catch(() => {
         throw error;
       });
-      if (route === 'updateTask') existing(found);
+      if (route === 'updateTask') requireFound(found);
       if (found && ops.length > 0 && ops.every((op) => hasOp(found, op))) return found;
       throw error;
     }

@@ -1,7 +1,7 @@
 /** What each route of the endpoint does: a request in, the body of its answer out; errors are thrown. */
 import { invalidField } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
-import { existing } from '../core/reduce.ts';
+import { requireFound } from '../core/reduce.ts';
 import { check, count, object, optional, text } from '../core/shape.ts';
 import type { StoredTask, TaskType } from '../core/task.ts';
 import {
@@ -41,7 +41,7 @@ export class Routes {
     const params = readSendParams(body.send_task_params);
     check(object({ send_task_params: taskSendParamsShape }), { send_task_params: params });
     const isStreaming = body.is_streaming === true;
-    const stored = await this.#store.upsertTask(params, { callerId: join(agent, callerId), isStreaming });
+    const stored = await this.#store.upsertTask(params, { callerId: encodeCaller(agent, callerId), isStreaming });
     return respond(stored, agent, callerId);
   }
 
@@ -57,8 +57,8 @@ export class Routes {
     }
     const historyLength = length === undefined ? undefined : Number(length);
     const read = type === 'incoming' ? 'getTask' : 'getTaskForClient';
-    const stored = await this.#store[read](taskId, { callerId: join(agent, callerId), historyLength });
-    return respond(existing(stored), agent, callerId);
+    const stored = await this.#store[read](taskId, { callerId: encodeCaller(agent, callerId), historyLength });
+    return respond(requireFound(stored), agent, callerId);
   }
 
   async updateTask(agent: string, request: Request): Promise<Json> {
@@ -66,7 +66,11 @@ export class Routes {
     const body = await readBody(request, this.#bodyLimit);
     const callerId = textIn(body, 'caller_id');
     const update = readUpdate(body);
-    const params = { ...update, callerId: join(agent, callerId), taskType: (body.task_type ?? 'incoming') as TaskType };
+    const params = {
+      ...update,
+      callerId: encodeCaller(agent, callerId),
+      taskType: (body.task_type ?? 'incoming') as TaskType,
+    };
     check(updateTaskParamsShape, params);
     return respond(await this.#store.updateTask(taskId, params), agent, callerId);
   }
@@ -79,7 +83,7 @@ export class Routes {
     const task = readTask(body.task);
     check(object({ task: taskShape }), { task });
     return respond(
-      await this.#store.upsertTaskForClient(task, agentUrl, { callerId: join(agent, callerId) }),
+      await this.#store.upsertTaskForClient(task, agentUrl, { callerId: encodeCaller(agent, callerId) }),
       agent,
       callerId,
     );
@@ -94,7 +98,7 @@ export class Routes {
     const limit = Math.min(query.limit ?? 50, MAX_PAGE);
     const page = allCallers
       ? await this.#listAllCallers(agent, { ...query, limit })
-      : await this.#store.listTasks({ ...query, limit, callerId: join(agent, callerId) });
+      : await this.#store.listTasks({ ...query, limit, callerId: encodeCaller(agent, callerId) });
     return { ...page, tasks: page.tasks.map(withoutAgent) };
   }
 
@@ -156,8 +160,8 @@ export class Routes {
   async #topic(agent: string, body: Json): Promise<string> {
     const taskId = textIn(body, 'task_id', true);
     const callerId = textIn(body, 'caller_id');
-    const view = { callerId: join(agent, callerId), historyLength: 0, includeArtifacts: false };
-    existing((await this.#store.getTask(taskId, view)) ?? (await this.#store.getTaskForClient(taskId, view)));
+    const view = { callerId: encodeCaller(agent, callerId), historyLength: 0, includeArtifacts: false };
+    requireFound((await this.#store.getTask(taskId, view)) ?? (await this.#store.getTaskForClient(taskId, view)));
     return topicOf(agent, callerId, taskId);
   }
 }
@@ -180,15 +184,15 @@ function pick(body: Json, names: readonly string[]): Json {
 }
 
 /** Agent and caller as one caller of the store; different for different pairs, whatever their text. */
-function join(agent: string, callerId: string | undefined): string {
+function encodeCaller(agent: string, callerId: string | undefined): string {
   return JSON.stringify(callerId === undefined ? [agent] : [agent, callerId]);
 }
 
 function topicOf(agent: string, callerId: string | undefined, taskId: string): string {
-  return JSON.stringify([join(agent, callerId), taskId]);
+  return JSON.stringify([encodeCaller(agent, callerId), taskId]);
 }
 
-function split(joined: string | undefined): readonly unknown[] {
+function decodeCaller(joined: string | undefined): readonly unknown[] {
   try {
     const pair: unknown = JSON.parse(joined ?? '');
     return Array.isArray(pair) ? pair : [];
@@ -199,11 +203,11 @@ function split(joined: string | undefined): readonly unknown[] {
 }
 
 function agentOf({ callerId }: TaskSummary): unknown {
-  return split(callerId)[0];
+  return decodeCaller(callerId)[0];
 }
 
 function withoutAgent({ callerId: joined, ...task }: TaskSummary): TaskSummary {
-  const callerId = split(joined)[1];
+  const callerId = decodeCaller(joined)[1];
   return typeof callerId === 'string' ? { ...task, callerId } : task;
 }
 

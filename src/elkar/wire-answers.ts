@@ -3,7 +3,7 @@ import type { Json } from '../core/json.ts';
 import { check, id } from '../core/shape.ts';
 import type { Message, Task, TaskStatus } from '../core/task.ts';
 import { taskShape } from '../core/task-shapes.ts';
-import { decode, type TaskTag, told } from './wire-items.ts';
+import { applyTags, decode, type TaskTag } from './wire-items.ts';
 
 /** A task as the remote has it. */
 export interface RemoteTask {
@@ -29,12 +29,12 @@ export function readTaskResponse(row: Json & { id: string }): RemoteTask {
   const updatedAt = toIso(row.updated_at);
   const decoded = decode<Task>('task', row.a2a_task);
   const { status, history, artifacts } = decoded;
-  const tag: TaskTag = told({}, [decoded, ...(history ?? [])], 'task');
+  const tag: TaskTag = applyTags({}, [decoded, ...(history ?? [])], 'task');
   const task: Task = {
     ...decoded,
     status: restoreStatus(status, history?.[0], tag.timestamp, status.state === 'submitted' ? createdAt : updatedAt),
     // Elkar ignores what later chunks say of the artifact.
-    ...(artifacts && { artifacts: artifacts.map((artifact) => told(artifact, artifact.parts, 'header')) }),
+    ...(artifacts && { artifacts: artifacts.map((artifact) => applyTags(artifact, artifact.parts, 'header')) }),
     ...tag.keys,
   };
   if (tag.noSession) delete task.sessionId;

@@ -14,7 +14,17 @@ import type {
   TaskStatus,
   UpdateTaskParams,
 } from '../core/task.ts';
-import { decode, isKnown, type Model, sentAs, split, tagOf, takeTag, toCamelCase, withTag } from './wire-items.ts';
+import {
+  decode,
+  isKnown,
+  type Model,
+  splitKnown,
+  tagOf,
+  takeTag,
+  toCamelCase,
+  wireStates,
+  withTag,
+} from './wire-items.ts';
 import { decodePushNotification } from './wire-push.ts';
 
 // Requests. Of the wrong shape they come out in the wrong shape, for the checks of the core to name.
@@ -155,7 +165,7 @@ function tell(item: Json, name: 'keys' | 'file', untold: Json | undefined): Json
 
 /** Python's model knows Elkar's states only. */
 function writeStatus(status: TaskStatus): Json {
-  const state = sentAs[status.state];
+  const state = wireStates[status.state];
   const message = status.message && { message: writeMessage(status.message) };
   return withTag({ ...status, ...(state && { state }), ...message }, state ? { state: status.state } : {});
 }
@@ -168,13 +178,13 @@ function writeMessage(message: Message): Message {
 
 function writeArtifact({ index = 0, ...artifact }: Artifact): Json {
   const { said, untold } = apart('artifacts', { index, ...artifact });
-  const { known, keys } = split('artifacts', said);
+  const { known, keys } = splitKnown('artifacts', said);
   return tell({ ...keys, ...known, parts: artifact.parts.map(writePart) }, 'keys', untold);
 }
 
 function writePart(part: Part): Part {
   if (part.type !== 'file') return part;
   const { said, untold } = apart('file', part.file);
-  const { known, keys } = split('file', said);
+  const { known, keys } = splitKnown('file', said);
   return tell({ ...part, file: { ...keys, ...known } }, 'file', untold) as Part;
 }

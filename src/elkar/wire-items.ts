@@ -61,7 +61,7 @@ const models = {
 export type Model = keyof typeof models;
 
 /** States that Elkar refuses, and what is sent in their place. */
-export const sentAs: { readonly [state: string]: TaskState } = {
+export const wireStates: { readonly [state: string]: TaskState } = {
   rejected: 'failed',
   'auth-required': 'input-required',
 };
@@ -79,14 +79,14 @@ export type Tags = Map<unknown, Tag>;
 export function encode(model: Model, value: unknown, tags: Tags = new Map()): unknown {
   if (Array.isArray(value)) return value.map((item) => encode(model, item, tags));
   if (!isObject(value)) return value;
-  const { known, keys } = split(model, value);
+  const { known, keys } = splitKnown(model, value);
   const { file, state, message } = known;
   const lost: Tag = {
     keys,
-    file: file ? split('file', file as Json).keys : undefined,
-    state: sentAs[state as string] && (state as string),
+    file: file ? splitKnown('file', file as Json).keys : undefined,
+    state: wireStates[state as string] && (state as string),
   };
-  if (lost.state) known.state = sentAs[lost.state];
+  if (lost.state) known.state = wireStates[lost.state];
   // What is lost of a status stands in it, where our endpoint keeps it, and in its message, where Elkar does.
   const tag = tags.get(message);
   if (keys || lost.state) tags.set(message, { ...tag, task: { ...tag?.task, status: lost } });
@@ -100,7 +100,7 @@ export function tagLater(tags: Tags, { parts, append: _, index: __, ...header }:
 }
 
 /** The fields of `item` that Elkar knows, in both spellings, and the others, if any. */
-export function split(model: Model, item: Json): { known: Json; keys: Json | undefined } {
+export function splitKnown(model: Model, item: Json): { known: Json; keys: Json | undefined } {
   const known: Json = {};
   let keys: Json | undefined;
   for (const [name, value] of Object.entries(item)) {
@@ -148,7 +148,7 @@ function withoutDoubles(items: unknown[]): unknown[] {
 }
 
 /** `first` with the fields that the tags of the items tell of, the later winning; spread, so that no key is special. */
-export function told<T extends object>(first: T, items: readonly unknown[], name: 'task' | 'header'): T {
+export function applyTags<T extends object>(first: T, items: readonly unknown[], name: 'task' | 'header'): T {
   let sum = first;
   for (const item of items) sum = { ...sum, ...tagOf(item)[name] };
   return sum;
@@ -192,7 +192,7 @@ export function takeTag(item: Json): Tag {
 function putBack({ state, message, timestamp }: Json, tag: Tag): Json {
   const lost = tag.state !== undefined || tag.keys ? tag : tagOf(message).task?.status;
   return {
-    ...(lost?.state !== undefined && sentAs[lost.state] === state && { state: lost.state }),
+    ...(lost?.state !== undefined && wireStates[lost.state] === state && { state: lost.state }),
     ...(typeof timestamp === 'string' && { timestamp: toUtc(timestamp) }),
     ...lost?.keys,
   };

@@ -1,5 +1,5 @@
 /** One request to an Elkar server and what its answer means: a checked TaskResponse, or a `TaskStoreError`. */
-import { inTime } from '../core/deadline.ts';
+import { withDeadline } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import { duration, is, object, optional } from '../core/shape.ts';
@@ -83,7 +83,7 @@ export class WireRequests {
         throw fail('REMOTE_UNREACHABLE', 'the request failed', { cause });
       }
     };
-    const send = () => inTime(exchange, timeoutMs, late, signal);
+    const send = () => withDeadline(exchange, timeoutMs, late, signal);
     let answer = await send();
     // A key may have expired since it was asked for; one that a function gives anew deserves a second try.
     if ([401, 403].includes(answer.response.status) && typeof apiKey === 'function') {

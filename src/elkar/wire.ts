@@ -7,7 +7,7 @@
 import { TaskStoreError } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
 import type { Artifact, Task, TaskSendParams, UpdateTaskParams } from '../core/task.ts';
-import { encode, split, type Tags } from './wire-items.ts';
+import { encode, splitKnown, type Tags } from './wire-items.ts';
 
 // Requests. What is undefined in a body is not sent.
 
@@ -58,7 +58,7 @@ export function updateBody(callerId: string, params: UpdateTaskParams, tags: Tag
 export function clientTaskBody(task: Task, agentUrl: string, callerId: string): Json {
   const { status, history, artifacts, sessionId } = task;
   const { timestamp } = status;
-  const { keys } = split('task', task);
+  const { keys } = splitKnown('task', task);
   const lost = { agentUrl, timestamp, keys, noSession: sessionId === undefined || undefined };
   const whole = { sessionId: task.id, ...task, artifacts: artifacts?.map(withIndex) };
   // The first message is sure to keep its metadata; a task without one has only its own.

@@ -1,10 +1,10 @@
-/** Whose changes a store holds, and which of its tasks are from a time before sync. Settled whenever a context takes the lead. */
+/** Whose changes a store holds, and which of its tasks are from a time before sync. Determined anew by every leader. */
 import type { TaskKey } from '../core/head.ts';
 import type { Tracking } from '../core/reduce.ts';
 import { oldestFirst, SYNC_META } from '../store-port.ts';
 import type { SyncContext } from './context.ts';
 import type { SyncOptions } from './options.ts';
-import { type Decide, note } from './state.ts';
+import { type DecideUpdate, updateState } from './state.ts';
 
 interface Meta extends Tracking {
   /** Of the last leader. */
@@ -24,7 +24,7 @@ export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
  * Answers the term of this leader: over every earlier one where leaders follow each other (`isElected`). Changes carry
  * their identity themselves; those made by a store without sync carry this leader's from here on.
  */
-export async function settleIdentity(context: SyncContext, isElected: boolean): Promise<number> {
+export async function beginTerm(context: SyncContext, isElected: boolean): Promise<number> {
   const { backend, identity, now } = context;
   const meta = (await backend.getMeta(SYNC_META)) as Partial<Meta> | undefined;
   const { isAdopted = false, identity: before, term: last = 0 } = meta ?? {};
@@ -32,16 +32,16 @@ export async function settleIdentity(context: SyncContext, isElected: boolean): 
   if (before !== identity || isElected) await backend.setMeta(SYNC_META, { identity, term, isAdopted });
   if (isAdopted) return term;
 
-  const settle: Decide = (state, { sync, pendingSince }) =>
+  const adopt: DecideUpdate = (state, { sync, pendingSince }) =>
     !sync && pendingSince === undefined && [{ ...state, identity, unsure: true }, now()];
   // Gathered first and noted together, so that a failure is heard at once.
   const keys: TaskKey[] = [];
-  const noteAll = () => Promise.all(keys.splice(0).map((key) => note(context, key, settle)));
+  const adoptBatch = () => Promise.all(keys.splice(0).map((key) => updateState(context, key, adopt)));
   for await (const { key } of oldestFirst(backend, {})) {
     keys.push(key);
-    if (keys.length === BATCH) await noteAll();
+    if (keys.length === BATCH) await adoptBatch();
   }
-  await noteAll();
+  await adoptBatch();
   await backend.setMeta(SYNC_META, { identity, term, isAdopted: true });
   return term;
 }

@@ -20,11 +20,11 @@ export interface Election {
   stop(): void;
 }
 
-/** Calls `lead` when this context leads from now on, and `yieldLead` when another has taken over. */
-export function elect(locks: Locks, name: string, lead: () => void, yieldLead: () => void): Election {
+/** Calls `lead` when this context leads from now on, and `stepDown` when another has taken over. */
+export function joinElection(locks: Locks, name: string, lead: () => void, stepDown: () => void): Election {
   const end = new AbortController();
   const { signal } = end;
-  const stand = (options: LockRequest) => {
+  const requestLock = (options: LockRequest) => {
     let isLeading = false;
     const hold = () => {
       if (signal.aborted) return;
@@ -35,10 +35,10 @@ export function elect(locks: Locks, name: string, lead: () => void, yieldLead: (
     locks.request(name, options, hold).catch(() => {
       // Stolen, or stopped while queueing.
       if (!isLeading) return;
-      yieldLead();
-      stand({ signal });
+      stepDown();
+      requestLock({ signal });
     });
   };
-  stand({ signal });
-  return { steal: () => stand({ steal: true }), stop: () => end.abort() };
+  requestLock({ signal });
+  return { steal: () => requestLock({ steal: true }), stop: () => end.abort() };
 }

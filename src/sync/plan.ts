@@ -13,29 +13,29 @@ import { clientTaskBody, createBody, updateBody } from '../elkar/wire.ts';
 import { type Tag, type Tags, tagLater } from '../elkar/wire-items.ts';
 import type { WireRequest } from '../elkar/wire-request.ts';
 import {
+  digestOf,
+  fingerprintOf,
   hasPending,
   type KnownStatus,
-  markOf,
+  nothingAcked,
   opOf,
-  printOf,
-  remember,
+  rememberStatus,
   type SyncState,
-  start,
   stateOf,
   unseenOf,
 } from './state.ts';
 
 interface Plan {
   readonly request: WireRequest & { readonly body: Json };
-  /** As in the state, with the status that it carries. */
+  /** `SyncState.known` with the status it carries. */
   readonly known?: readonly KnownStatus[] | undefined;
-  /** The mark of what it carries and the answer will not show. */
+  /** `SyncState.unseen` once the request is answered. */
   readonly unseen?: string | undefined;
   /** How much it holds, for halving. @default 1, which cannot be halved */
   readonly items?: number;
   readonly bytes?: number;
-  /** More unsent items would have made it larger. */
-  readonly isHungry?: boolean;
+  /** Room was left: more items are to be read. */
+  readonly hasRoom?: boolean;
 }
 
 type Range = readonly [from: number, to: number];
@@ -46,7 +46,7 @@ export function selectUnsent(limit: number): SelectRange {
     const { tails } = stateOf(head);
     const counts = countsOf(head);
     const unsent = (n: number): Range => {
-      const { local } = tails[n] ?? start;
+      const { local } = tails[n] ?? nothingAcked;
       return [local, Math.min(counts[n] as number, local + limit)];
     };
     return { messages: unsent(0), parts: (slot) => unsent(slot + 1) };
@@ -60,7 +60,7 @@ export function selectUnsent(limit: number): SelectRange {
 export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes: number): Plan | undefined {
   const { head } = record;
   const state = stateOf(head);
-  if (head.key.taskType === 'outgoing') return planWhole(record, callerId);
+  if (head.key.taskType === 'outgoing') return planOutgoing(record, callerId);
   if (!hasPending(head, state)) return undefined;
   return state.rowId === undefined
     ? planCreate(record, uid, callerId)
@@ -68,10 +68,10 @@ export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes
 }
 
 /** May be repeated without harm. */
-function planWhole(record: TaskRecord, callerId: string): Plan {
+function planOutgoing(record: TaskRecord, callerId: string): Plan {
   const { task } = toStoredTask(record, {});
   const body = clientTaskBody(task, record.head.agentUrl ?? '', callerId);
-  const known = remember(stateOf(record.head).known, { print: '', mark: markOf(task) });
+  const known = rememberStatus(stateOf(record.head).known, { print: '', mark: digestOf(task) });
   return { request: { route: '/client-side/tasks', body }, known };
 }
 
@@ -85,7 +85,7 @@ function planCreate({ head, messages }: TaskRecord, uid: string, callerId: strin
   const body = createBody({ params, op: opOf(uid, 0, 0), callerId, timestamp, isStreaming: isStreaming || undefined });
   return {
     request: { route: '/tasks', body },
-    known: [{ print: printOf(first), mark: markOf(first), own: 0 }],
+    known: [{ print: fingerprintOf(first), mark: digestOf(first), own: 0 }],
     unseen: unseenOf(head),
   };
 }
@@ -110,7 +110,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     return true;
   };
   const takeTail = <T>(n: number, unsent: readonly T[]) => {
-    const { local, own } = state.tails[n] ?? start;
+    const { local, own } = state.tails[n] ?? nothingAcked;
     const taken = unsent.filter(take);
     const isWhole = local + taken.length >= (counts[n] as number);
     taken.forEach((item, i) => void tags.set(item, { op: opOf(uid, n, own + i) }));
@@ -122,7 +122,7 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     const isLater = !!state.tails[slot + 1];
     const unsent = parts(slot);
     const { taken, isWhole } = takeTail(slot + 1, unsent);
-    // A new one comes with its first part, so that no halving parts them; without parts it is an item itself.
+    // A new one goes with its first part, however small requests get; without parts it counts as an item.
     const isLeft = !taken[0] && (isLater || unsent[0] || !take(header));
     areAllWhole &&= isWhole && !isFull;
     if (isLeft) return [];
@@ -133,19 +133,19 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
   });
 
   const unsent = record.messages();
-  const mark = markOf(status);
-  const isDue = state.status !== mark;
+  const mark = digestOf(status);
+  const isStatusDue = state.status !== mark;
   const text = JSON.stringify(status.message);
-  const place = isDue ? unsent.findLastIndex((message) => JSON.stringify(message) === text) : -1;
+  const place = isStatusDue ? unsent.findLastIndex((message) => JSON.stringify(message) === text) : -1;
   // The status waits for what comes before its message, and for all parts.
   const end = place > 0 || !areAllWhole ? place : -1;
   const { own, taken, isWhole } = takeTail(0, end < 0 ? unsent : unsent.slice(0, end));
   const [first] = taken;
   const isWithMessage = place === 0 && !!first;
-  const isSent = isDue && areAllWhole && (isWithMessage || (place < 0 && isWhole));
+  const isSent = isStatusDue && areAllWhole && (isWithMessage || (place < 0 && isWhole));
   const unseen = unseenOf(head);
-  const isUnseen = state.unseen !== unseen;
-  if (isUnseen && first) tags.set(first, { ...tags.get(first), task: { metadata } });
+  const isUnseenDue = state.unseen !== unseen;
+  if (isUnseenDue && first) tags.set(first, { ...tags.get(first), task: { metadata } });
   // A status that goes again, somebody else's having taken its place, goes without the message that has gone already.
   const message = isWithMessage ? status.message : undefined;
   if (message) tags.set(message, tags.get(first) as Tag);
@@ -153,14 +153,16 @@ function planUpdate(record: TaskRecord, state: SyncState, uid: string, callerId:
     status: isSent ? { ...status, message } : undefined,
     newMessages: taken.slice(Number(isWithMessage)),
     artifactsUpdates,
-    ...(isUnseen && { pushNotification, metadata }),
+    ...(isUnseenDue && { pushNotification, metadata }),
   };
   return {
     request: { route: '/tasks', taskId: head.key.taskId, body: updateBody(callerId, update, tags) },
-    known: isSent ? remember(state.known, { print: printOf(status), mark, own: message && own }) : state.known,
+    known: isSent
+      ? rememberStatus(state.known, { print: fingerprintOf(status), mark, own: message && own })
+      : state.known,
     unseen,
     items,
     bytes,
-    isHungry: !isFull,
+    hasRoom: !isFull,
   };
 }

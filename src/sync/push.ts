@@ -4,11 +4,19 @@ import type { TaskHead, TaskKey } from '../core/head.ts';
 import { type SelectRange, selectAll, selectNothing, type TaskRecord } from '../core/record.ts';
 import { assertSendable, encodeId } from '../elkar/wire.ts';
 import type { WireRequest } from '../elkar/wire-request.ts';
-import { absorb, type Sent } from './absorb.ts';
+import { failureScope } from './backoff.ts';
 import type { SyncContext } from './context.ts';
 import { plan, selectUnsent } from './plan.ts';
-import { blameFor } from './schedule.ts';
-import { type Decide, errorOf, type Note, note, progressOf, type SyncState, stateOf } from './state.ts';
+import { reconcile, type Sent } from './reconcile.ts';
+import {
+  blockingError,
+  type DecideUpdate,
+  progressOf,
+  type StateUpdate,
+  type SyncState,
+  stateOf,
+  updateState,
+} from './state.ts';
 
 /** A task on its way. */
 export interface PushedTask {
@@ -31,29 +39,29 @@ export async function pushStep(context: SyncContext, task: PushedTask): Promise<
   const record = await context.backend.read(key, isIncoming ? selectUnsent(limit) : selectAll);
   if (!record) return undefined;
   const { head } = record;
-  if (head.pendingSince === undefined || errorOf(head, context.identity)) return head;
+  if (head.pendingSince === undefined || blockingError(head, context.identity)) return head;
   const state = stateOf(head);
-  assertFree(context, state);
-  // What goes whole may go again.
+  assertMayWrite(context, state);
+  // Outgoing tasks may be resent.
   const isInDoubt = isIncoming && (state.unsure || state.target);
-  return isInDoubt ? ask(context, head) : pushNext(context, task, record, at);
+  return isInDoubt ? pullTask(context, head) : pushNext(context, task, record, at);
 }
 
-/** Asks the remote what it has, and brings in what is new there; answers as `pushStep`. Outside of a term, what is sent stays in doubt. */
-export async function ask(context: SyncContext, head: TaskHead): Promise<TaskHead | undefined> {
+/** Asks the remote what it has, and reconciles; answers as `pushStep`. Outside of a term, targets stay open. */
+export async function pullTask(context: SyncContext, head: TaskHead): Promise<TaskHead | undefined> {
   const { taskId, taskType } = head.key;
   const route = taskType === 'incoming' ? '/tasks' : '/client-side/tasks';
   try {
-    return await exchange(context, head, {
+    return await sendAndReconcile(context, head, {
       route,
       taskId,
       query: `?caller_id=${encodeId(callerOf(context, head.key))}`,
     });
   } catch (error) {
     if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId !== undefined) throw error;
-    // Given up or not, all of it is to go up.
+    // Even after a discard, all is sent.
     const none = { target: undefined, unsure: undefined, tails: [] };
-    return context.term === undefined ? head : noteFields(context, head, none);
+    return context.term === undefined ? head : setFields(context, head, none);
   }
 }
 
@@ -71,33 +79,34 @@ async function pushNext(
   const { uid = newId() } = state;
   const next = plan(record, uid, callerOf(context, key), maxBytes);
   if (!next) {
-    const settle: Decide = (state, now) => now.revision === head.revision && [{ ...state, target: undefined }, 0];
-    return (await noteAt(context, head, settle))?.head;
+    const clearTarget: DecideUpdate = (state, now) =>
+      now.revision === head.revision && [{ ...state, target: undefined }, 0];
+    return (await compareAndSet(context, head, clearTarget))?.head;
   }
   const { request, known, unseen, items = 1, bytes = 0 } = next;
-  if (next.isHungry) task.limit = Math.min(4096, limit * 8);
+  if (next.hasRoom) task.limit = Math.min(4096, limit * 8);
   assertSendable(request.body, taskId);
   const target = { by: id, until: at + claimMs, unseen };
-  const noted = await noteFields(context, head, { target, known, uid, identity, term, replacedAt: undefined });
-  if (!noted) return undefined;
+  const headWithTarget = await setFields(context, head, { target, known, uid, identity, term, replacedAt: undefined });
+  if (!headWithTarget) return undefined;
   try {
-    return await exchange(context, noted, request, { head, at });
+    return await sendAndReconcile(context, headWithTarget, request, { head, at });
   } catch (cause) {
     const { status, code } = cause as TaskStoreError;
     const isTooLarge = status === 413;
     // The remote has certainly not taken it, and need not be asked.
     const isNotTaken = isTooLarge || status === 429 || code === 'UNAUTHORIZED';
-    // Where that cannot be noted it is asked all the same; what the remote wants is to be heard.
+    // Where this write fails, the next push asks the remote; `cause` matters more than that.
     const after = isNotTaken
-      ? await noteFields(context, noted, { target: undefined }).catch(() => undefined)
+      ? await setFields(context, headWithTarget, { target: undefined }).catch(() => undefined)
       : undefined;
     if (isTooLarge && items > 1) {
       task.maxBytes = bytes >> 1;
       return after;
     }
-    if (isTooLarge || blameFor(cause as TaskStoreError) !== 'request') throw cause;
+    if (isTooLarge || failureScope(cause as TaskStoreError) !== 'request') throw cause;
     // An earlier attempt may have arrived in the meantime, and be why this one was refused.
-    const asked = await ask(context, noted);
+    const asked = await pullTask(context, headWithTarget);
     if (asked && progressOf(stateOf(asked)) === progressOf(state)) throw cause;
     return asked;
   }
@@ -113,7 +122,7 @@ function callerOf({ defaultCallerId }: SyncContext, { callerId }: TaskKey): stri
  * One request, its answer brought into the store, unless sync's state of the task has moved on since `head`; answers as
  * `pushStep`.
  */
-async function exchange(
+async function sendAndReconcile(
   context: SyncContext,
   head: TaskHead,
   request: WireRequest,
@@ -127,38 +136,38 @@ async function exchange(
   }
   onAnswer();
   for (let full: TaskRecord | undefined; ; ) {
-    let news: Note | 'read' | undefined;
-    const decide: Decide = (_, now) => {
-      news = absorb(now, remote, context.now(), sent, full, term === undefined);
+    let news: StateUpdate | 'read' | undefined;
+    const decide: DecideUpdate = (_, now) => {
+      news = reconcile(now, remote, context.now(), sent, full, term === undefined);
       return news !== 'read' && news;
     };
     const select: SelectRange = (now) => (news === 'read' ? selectAll : selectNothing)(now);
-    full = await noteAt(context, head, decide, select);
+    full = await compareAndSet(context, head, decide, select);
     if (news !== 'read') return full?.head;
   }
 }
 
-async function noteFields(context: SyncContext, head: TaskHead, fields: Partial<SyncState>) {
-  return (await noteAt(context, head, ifFree(context, fields)))?.head;
+async function setFields(context: SyncContext, head: TaskHead, fields: Partial<SyncState>) {
+  return (await compareAndSet(context, head, ifMayWrite(context, fields)))?.head;
 }
 
 /** Sets these fields where no other context has the task. */
-export function ifFree(context: SyncContext, fields: Partial<SyncState>): Decide {
+export function ifMayWrite(context: SyncContext, fields: Partial<SyncState>): DecideUpdate {
   return (state) => {
-    assertFree(context, state);
+    assertMayWrite(context, state);
     return [{ ...state, ...fields }];
   };
 }
 
 /** Writes what `decide` answers, if sync's state of the task is still as in `head`, and the task the same; undefined: it is not. */
-async function noteAt(context: SyncContext, head: TaskHead, decide: Decide, select?: SelectRange) {
+async function compareAndSet(context: SyncContext, head: TaskHead, decide: DecideUpdate, select?: SelectRange) {
   const before = stateOf(head);
   let isOurs = false;
-  const decideOurs: Decide = (state, now) => {
+  const decideOurs: DecideUpdate = (state, now) => {
     isOurs = state.seq === before.seq && state.replacedAt === before.replacedAt;
     return isOurs && decide(state, now);
   };
-  const { record } = await note(context, head.key, decideOurs, select);
+  const { record } = await updateState(context, head.key, decideOurs, select);
   return isOurs ? record : undefined;
 }
 
@@ -166,7 +175,7 @@ async function noteAt(context: SyncContext, head: TaskHead, decide: Decide, sele
  * A leader of a later term has written, or another context's request is out: this one must leave the task alone. A claim
  * that lasts longer than one can was made before the clock was set back.
  */
-function assertFree({ id, now, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
+function assertMayWrite({ id, now, claimMs, term: ours }: SyncContext, { term, target }: SyncState): void {
   const left = target && target.by !== id ? target.until - now() : 0;
   const isClaimed = left > 0 && left <= claimMs;
   if (isClaimed || Number(term) > Number(ours)) throw new TaskStoreError('STORE_LOCKED', 'another tab has it');

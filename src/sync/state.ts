@@ -1,31 +1,31 @@
 /**
- * What a head remembers of the remote. Pending is a difference, not a queue: the head's own counts and marks minus the
+ * What a head remembers of the remote. Pending is a difference, not a queue: the head's counts and digests minus the
  * ones here. Everything is plain JSON, because it lies in `TaskHead.sync`.
  */
 import { TaskStoreError } from '../core/errors.ts';
 import { countsOf, type KeyOptions, keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { isObject } from '../core/json.ts';
 import { type SelectRange, selectNothing, type TaskRecord } from '../core/record.ts';
-import type { Command, News } from '../core/reduce.ts';
+import type { Command, PulledChange } from '../core/reduce.ts';
 import { check } from '../core/shape.ts';
 import type { TaskStatus } from '../core/task.ts';
 import { taskIdShape } from '../core/task-shapes.ts';
-import { sentAs } from '../elkar/wire-items.ts';
+import { wireStates } from '../elkar/wire-items.ts';
 import type { StorePort } from '../store-port.ts';
 
-/** How far a tail is acknowledged. Its first `local` items are the remote's first `remote`, doubled ones left out. */
-export interface Tail {
+/** How far a tail is acknowledged: its first `local` items are the remote's first `remote`, duplicates left out. */
+export interface TailAck {
   readonly local: number;
   readonly remote: number;
-  /** So many of them were born here; the number of the next one's op. */
+  /** How many of them this side made; the number of its next op. */
   readonly own: number;
 }
 
-/** A status that the remote may show; of an outgoing task all of it. */
+/** A status the remote may show; for an outgoing task, the task. */
 export interface KnownStatus {
-  /** How it shows it. */
+  /** Its fingerprint. */
   readonly print: string;
-  /** Of our status that is then on the remote; empty where none of ours is. */
+  /** Digest of our status that it stands for; empty: not one of ours. */
   readonly mark: string;
   /** The number of its message's op, if it went with one. */
   readonly own?: number | undefined;
@@ -36,7 +36,7 @@ interface Target {
   /** The context that sent it, and until when (ms since 1970) the others leave the task alone, where there are no locks. */
   readonly by: string;
   readonly until: number;
-  /** As in the state, once it is answered; a 200 is all the evidence there is. */
+  /** Becomes the state's with a 200, since no answer shows these fields. */
   readonly unseen?: string | undefined;
 }
 
@@ -57,12 +57,12 @@ export interface SyncState {
   /** Of the remote's row; absent: the remote is not known to have the task. */
   readonly rowId?: string | undefined;
   /** As in `countsOf`; null or absent: the remote is not known to have it. */
-  readonly tails: readonly (Tail | null)[];
-  /** The mark of our status that the remote has. */
+  readonly tails: readonly (TailAck | null)[];
+  /** Digest of our status that the remote has. */
   readonly status?: string | undefined;
   /** The statuses sent and seen last: one that comes back after a later one was a late duplicate, not somebody's change. */
   readonly known?: readonly KnownStatus[] | undefined;
-  /** The mark of what the remote takes and never shows. */
+  /** Digest of what the remote takes and never shows. */
   readonly unseen?: string | undefined;
   readonly target?: Target | undefined;
   /** The task may be on the remote already: it was here before sync was, or was imported. */
@@ -73,14 +73,14 @@ export interface SyncState {
   readonly blocked?: PackedError | undefined;
 }
 
-export const start: Tail = { local: 0, remote: 0, own: 0 };
+export const nothingAcked: TailAck = { local: 0, remote: 0, own: 0 };
 
 export function stateOf(head: TaskHead): SyncState {
   return { seq: 0, tails: [], ...head.sync };
 }
 
 /** The task that a call means. Throws `INVALID_ARGUMENT` where it names none. */
-export function namedBy(taskId: string, options: KeyOptions): TaskKey {
+export function checkedKey(taskId: string, options: KeyOptions): TaskKey {
   check(taskIdShape, { taskId });
   return keyOf(taskId, options);
 }
@@ -99,12 +99,12 @@ export function opOf(uid: string | undefined, tail: number, own: number | '' | u
   return [uid, tail, own].join('.');
 }
 
-const marks = new WeakMap<object, string>();
+const digests = new WeakMap<object, string>();
 
-/** Tells values apart in little space, whatever the order of their keys; values do not change. */
-export function markOf(value: object): string {
-  let mark = marks.get(value);
-  if (!mark) marks.set(value, (mark = hash(value)));
+/** A short hash of a value, whatever the order of its keys; cached, since values are frozen. */
+export function digestOf(value: object): string {
+  let mark = digests.get(value);
+  if (!mark) digests.set(value, (mark = hash(value)));
   return mark;
 }
 
@@ -121,22 +121,22 @@ function hash(value: object): string {
   return `${a}.${b}.${text.length}`;
 }
 
-/** The mark of the fields that the remote takes and never shows. */
+/** Digest of the fields that the remote takes and never shows. */
 export function unseenOf({ body: { metadata }, pushNotification }: TaskHead): string | undefined {
-  return metadata || pushNotification ? markOf([metadata, pushNotification]) : undefined;
+  return metadata || pushNotification ? digestOf([metadata, pushNotification]) : undefined;
 }
 
-/** A status as the remote shows it: in states that it knows, and of a task's first one the time is the remote's own to say. */
-export function printOf({ state, timestamp = '' }: TaskStatus): string {
-  return state === 'submitted' ? state : `${sentAs[state] ?? state}@${Date.parse(timestamp)}`;
+/** Equal for our status and the remote's copy: its state on the wire and its time; that of `submitted` the remote sets. */
+export function fingerprintOf({ state, timestamp = '' }: TaskStatus): string {
+  return state === 'submitted' ? state : `${wireStates[state] ?? state}@${Date.parse(timestamp)}`;
 }
 
 /** With one status more, forgetting what was long ago. */
-export function remember(known: readonly KnownStatus[] = [], status: KnownStatus): readonly KnownStatus[] {
+export function rememberStatus(known: readonly KnownStatus[] = [], status: KnownStatus): readonly KnownStatus[] {
   return [...known.filter(({ mark }) => mark !== status.mark), status].slice(-8);
 }
 
-/** Whether what the remote has, or may have, has nothing to do any more with what is here: it can only be added to. */
+/** Whether the task was replaced here after the remote got it; it can only append, so it cannot follow. */
 function wasReplaced({ replacedAt, uid, rowId }: SyncState): boolean {
   return !!(replacedAt && (uid ?? rowId));
 }
@@ -146,16 +146,16 @@ export function hasPending(head: TaskHead, state: SyncState, counts = countsOf(h
   const { status, unseen, tails } = state;
   return (
     wasReplaced(state) ||
-    status !== markOf(head.body.status) ||
+    status !== digestOf(head.body.status) ||
     unseen !== unseenOf(head) ||
     counts.some((count, n) => !tails[n] || tails[n].local < count)
   );
 }
 
 /** Why sync leaves a task with pending changes alone; undefined: it does not. */
-export function errorOf(head: TaskHead, ours: string): TaskStoreError | undefined {
+export function blockingError(head: TaskHead, ours: string): TaskStoreError | undefined {
   const { blocked: b } = stateOf(head);
-  return conflictOf(head, ours) ?? (b && unpacked({ ...b, taskId: head.key.taskId }));
+  return conflictOf(head, ours) ?? (b && unpackError({ ...b, taskId: head.key.taskId }));
 }
 
 /** Why the remote is not even asked: the task is another identity's, or not the one any more that it was given. */
@@ -166,7 +166,7 @@ export function conflictOf(head: TaskHead, ours: string): TaskStoreError | undef
   return wasReplaced(state) ? conflict('it was replaced; the remote can only be added to', head.key) : undefined;
 }
 
-/** What a request that the remote has taken moves on. */
+/** Changes whenever the remote has taken something. */
 export function progressOf({ tails, status, unseen }: SyncState): string {
   return JSON.stringify([tails, status, unseen]);
 }
@@ -174,31 +174,35 @@ export function progressOf({ tails, status, unseen }: SyncState): string {
 /** An error as it is stored, or told to others: copied by the platform it would lose its code. */
 type PackedError = Pick<TaskStoreError, 'code' | 'message'> & Partial<Pick<TaskStoreError, 'status' | 'taskId'>>;
 
-export function packed(error: TaskStoreError): PackedError {
+export function packError(error: TaskStoreError): PackedError {
   return { ...error, message: error.message };
 }
 
-export function unpacked(error: PackedError): TaskStoreError {
+export function unpackError(error: PackedError): TaskStoreError {
   // Its message names the operation already.
   return Object.assign(new TaskStoreError(error.code, error.message), error);
 }
 
-/** The state to write; since when something is pending: as before, or 0: nothing is; and what is new in the task. */
-export type Note = readonly [next: SyncState, pendingSince?: number | undefined, news?: News | undefined];
+/** The state to write; `pendingSince` (absent: as before, 0: nothing is pending); what was pulled. */
+export type StateUpdate = readonly [
+  next: SyncState,
+  pendingSince?: number | undefined,
+  news?: PulledChange | undefined,
+];
 
-export type Decide = (state: SyncState, head: TaskHead) => Note | false | undefined;
+export type DecideUpdate = (state: SyncState, head: TaskHead) => StateUpdate | false | undefined;
 
 /** Writes what `decide` answers, in one transaction with its look at the task. */
-export function note(
+export function updateState(
   { transact }: StorePort,
   key: TaskKey,
-  decide: Decide,
+  decide: DecideUpdate,
   select?: SelectRange,
 ): ReturnType<StorePort['transact']> {
   const command = (head: TaskHead | undefined): Command | undefined => {
-    const noted = head && decide(stateOf(head), head);
-    if (!noted) return undefined;
-    const [next, pendingSince = head.pendingSince, news] = noted;
+    const update = head && decide(stateOf(head), head);
+    if (!update) return undefined;
+    const [next, pendingSince = head.pendingSince, news] = update;
     return { type: 'note', sync: { ...next, seq: next.seq + 1 }, pendingSince: pendingSince || undefined, news };
   };
   return transact(key, command, { select, source: 'remote' });

@@ -1,24 +1,24 @@
 /** The life of sync in one context: who leads, when to push, what others are told. */
-import { inTime } from '../core/deadline.ts';
+import { withDeadline } from '../core/deadline.ts';
 import { toTaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
-import { existing } from '../core/reduce.ts';
+import { requireFound } from '../core/reduce.ts';
 import type { StorePort, Touched } from '../store-port.ts';
 import type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
+import { discard, listBlocked, retry } from './blocked-tasks.ts';
 import { contextOf, type SyncContext } from './context.ts';
-import { ended, flush, isKeyRefused } from './flush.ts';
-import { settleIdentity } from './identity.ts';
-import { type Election, elect } from './leader.ts';
+import { flush, isKeyRefused, syncEndedError } from './flush.ts';
+import { beginTerm } from './identity.ts';
+import { type Election, joinElection } from './leader.ts';
 import type { Channel, SyncOptions } from './options.ts';
 import { pullUnfinished } from './poll.ts';
-import { ask } from './push.ts';
+import { pullTask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
-import { discard, listBlocked, retry } from './set-aside.ts';
-import { conflictOf, namedBy, packed, progressOf, readHead, stateOf, unpacked } from './state.ts';
+import { checkedKey, conflictOf, packError, progressOf, readHead, stateOf, unpackError } from './state.ts';
 
-/** What contexts on the same storage say to each other: how the leader fares, or what is wanted of it. */
-type Word = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
+/** Messages between contexts on one storage: the leader's status, or a request to the leader. */
+type SyncMessage = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';
 
 export class ElkarSync implements TaskSync {
   readonly #context: SyncContext;
@@ -28,27 +28,27 @@ export class ElkarSync implements TaskSync {
   readonly #listeners = new Listeners<SyncStatus>();
   /** Those who wait for the next change of state. */
   readonly #waiting: (() => void)[] = [];
-  /** There while they are to be told in a moment, whatever is heard. */
-  #look: (() => void) | undefined;
-  /** What ends with sync. */
-  readonly #ends = new Listeners<void>();
+  /** Set while they are to look again after a moment. */
+  #recheckTimer: (() => void) | undefined;
+  /** Called by `stop`. */
+  readonly #onStop = new Listeners<void>();
   /** Resolves when a lead of this context has begun. */
-  settled: Promise<void> | undefined;
+  ready: Promise<void> | undefined;
   /** While this context leads. */
   #loop: PushLoop | undefined;
-  #end = new AbortController();
+  #termAbort = new AbortController();
   #isStopped = false;
   #isGathering = false;
   #isWatching = false;
-  /** Ends the wait before the leader is asked how it fares. */
-  #endPatience = () => {};
-  /** It has taken the lead, and will have it in a moment: how the leader before fares is of no interest any more. */
-  #isTaking = false;
-  /** How the leader fares, by its own word; of one that yields, how it fared. */
-  #heard: SyncStatus | undefined;
+  /** Ends the wait before the leader is asked to answer. */
+  #checkLeaderNow = () => {};
+  /** It has stolen the lock and will lead in a moment: the former leader's status is ignored. */
+  #isTakingOver = false;
+  /** The leader's last status; after stepping down, the last of its own. */
+  #leaderStatus: SyncStatus | undefined;
   #status: SyncStatus = { state: 'idle', pendingTasks: 0, blockedTasks: 0, leader: false };
   /** The status that was told last. */
-  #told = JSON.stringify(this.#status);
+  #lastPublished = JSON.stringify(this.#status);
 
   constructor(port: StorePort, options: SyncOptions) {
     this.#context = contextOf(port, options, {
@@ -58,21 +58,21 @@ export class ElkarSync implements TaskSync {
     const { isShared, locks, openChannel, onWake, pollMs } = this.#context;
     const name = `holdfast:sync:indexeddb:${port.backend.info.location}`;
     this.#channel = isShared ? openChannel?.(name) : undefined;
-    if (this.#channel) this.#channel.onmessage = ({ data }: { readonly data: Word }) => this.#hear(data);
-    this.#ends.add(port.pending.add((touched) => void this.#gather(touched)));
-    this.#ends.add(
+    if (this.#channel) this.#channel.onmessage = ({ data }: { readonly data: SyncMessage }) => this.#receive(data);
+    this.#onStop.add(port.pending.add((touched) => void this.#gather(touched)));
+    this.#onStop.add(
       onWake(() => {
-        this.#say('hurry');
-        this.#endPatience();
+        this.#broadcast('hurry');
+        this.#checkLeaderNow();
         void this.#watchLeader(0);
       }),
     );
     const lead = () => {
-      this.settled = this.#lead();
+      this.ready = this.#lead();
     };
-    if (isShared && locks) this.#election = elect(locks, name, lead, () => void this.#yield());
+    if (isShared && locks) this.#election = joinElection(locks, name, lead, () => void this.#stepDown());
     else lead();
-    this.#say('answer');
+    this.#broadcast('answer');
     void this.#watchLeader();
     if (pollMs) void this.#poll(Math.max(1000, pollMs));
   }
@@ -87,7 +87,7 @@ export class ElkarSync implements TaskSync {
 
   flush(options: FlushOptions = {}): Promise<void> {
     const begin = () => {
-      if (options.taskId === undefined) this.#say('hurry');
+      if (options.taskId === undefined) this.#broadcast('hurry');
       else void this.#loop?.fill();
       return flush(this.#context, options, this, () => this.#nextChange());
     };
@@ -101,33 +101,33 @@ export class ElkarSync implements TaskSync {
         const seen = new Set<string>();
         let head: TaskHead;
         do {
-          if (this.#isStopped) throw ended();
-          head = existing(await readHead(this.#context, key));
+          if (this.#isStopped) throw syncEndedError();
+          head = requireFound(await readHead(this.#context, key));
           const error = conflictOf(head, this.#context.identity);
           if (error) throw error;
           // Of two pushes that are answered meanwhile the second was sent after this began, so its answer tells as much.
-        } while (seen.add(progressOf(stateOf(head))).size < 3 && !(await ask({ ...this.#context, signal }, head)));
+        } while (seen.add(progressOf(stateOf(head))).size < 3 && !(await pullTask({ ...this.#context, signal }, head)));
         // What waits for the remote need not wait any longer.
-        if (state === 'offline') this.#say('hurry');
+        if (state === 'offline') this.#broadcast('hurry');
         this.#publish();
       };
       // It ends with sync, not after a time.
-      return inTime(bringIn, 0, ended, options.signal, (_, end) => this.#ends.add(end));
+      return withDeadline(bringIn, 0, syncEndedError, options.signal, (_, end) => this.#onStop.add(end));
     });
   }
 
   pause(): void {
-    this.#say('pause');
+    this.#broadcast('pause');
   }
 
   resume(): void {
     // The present leader would ask for its own key again, which may be older than the one of whoever resumes.
     if (!this.#loop && isKeyRefused(this.#status)) {
-      this.#isTaking = true;
-      this.#heard = undefined;
+      this.#isTakingOver = true;
+      this.#leaderStatus = undefined;
       this.#election?.steal();
     }
-    this.#say('resume');
+    this.#broadcast('resume');
   }
 
   blocked(): Promise<readonly BlockedTask[]> {
@@ -144,8 +144,8 @@ export class ElkarSync implements TaskSync {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#ends.tell();
-    await this.#yield();
+    this.#onStop.tell();
+    await this.#stepDown();
     this.#election?.stop();
     this.#channel?.close();
   }
@@ -153,8 +153,8 @@ export class ElkarSync implements TaskSync {
   /** Lets a task go that was set aside. */
   #release(operation: string, how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
     return this.#call(operation, taskId, options, async (key) => {
-      existing((await how(this.#context, key)).record);
-      this.#say('hurry');
+      requireFound((await how(this.#context, key)).record);
+      this.#broadcast('hurry');
     });
   }
 
@@ -165,41 +165,41 @@ export class ElkarSync implements TaskSync {
     options: SyncTaskOptions = {},
     work: (key: TaskKey) => Promise<void>,
   ): Promise<void> {
-    return this.#context.run(operation, taskId, () => work(namedBy(taskId, options)), options);
+    return this.#context.run(operation, taskId, () => work(checkedKey(taskId, options)), options);
   }
 
   // Leading.
 
   async #lead(): Promise<void> {
     if (this.#isStopped) return;
-    this.#end = new AbortController();
-    const { signal } = this.#end;
-    this.#isTaking = false;
+    this.#termAbort = new AbortController();
+    const { signal } = this.#termAbort;
+    this.#isTakingOver = false;
     try {
-      const term = await settleIdentity(this.#context, !!this.#election);
+      const term = await beginTerm(this.#context, !!this.#election);
       if (signal.aborted) return;
       this.#loop = new PushLoop({ ...this.#context, term, signal });
       await this.#loop.fill();
     } catch (error) {
       if (signal.aborted) return;
       // Without its notes in the store sync cannot go on; the store itself will say more to its callers.
-      this.#heard = { ...this.#status, lastError: toTaskStoreError(error, 'IO_ERROR', 'sync cannot start') };
+      this.#leaderStatus = { ...this.#status, lastError: toTaskStoreError(error, 'IO_ERROR', 'sync cannot start') };
       this.#publish();
       await this.#sleep(1000);
       if (!signal.aborted) await this.#lead();
     }
   }
 
-  async #yield(): Promise<void> {
+  async #stepDown(): Promise<void> {
     const loop = this.#loop;
     const { pause } = this.#context;
     this.#loop = undefined;
-    this.#heard = this.#status;
-    this.#end.abort(ended());
+    this.#leaderStatus = this.#status;
+    this.#termAbort.abort(syncEndedError());
     // The next leader has a key of its own.
     if (pause.by !== 'user') pause.by = undefined;
-    // What this one said last, the others may have taken for the next leader's word.
-    this.#say('answer');
+    // Others may take its last status for the next leader's, so that one is asked.
+    this.#broadcast('answer');
     this.#publish();
     await loop?.stop();
   }
@@ -210,15 +210,15 @@ export class ElkarSync implements TaskSync {
     if (this.#isWatching || !isFollower()) return;
     this.#isWatching = true;
     await new Promise<void>((resolve) => {
-      this.#endPatience = resolve;
+      this.#checkLeaderNow = resolve;
       this.#context.later(patienceMs, resolve);
     });
     const [oldest] = isFollower() ? await this.#context.backend.pending(1).catch(() => []) : [];
     if (oldest) {
-      this.#heard = undefined;
-      this.#say('answer');
+      this.#leaderStatus = undefined;
+      this.#broadcast('answer');
       await this.#sleep(1000 + 500 * this.#context.random());
-      if (isFollower() && !this.#heard) this.#election?.steal();
+      if (isFollower() && !this.#leaderStatus) this.#election?.steal();
     }
     this.#isWatching = false;
     if (oldest) void this.#watchLeader();
@@ -238,8 +238,8 @@ export class ElkarSync implements TaskSync {
 
   async #poll(everyMs: number): Promise<void> {
     const pull = async (key: TaskKey) => {
-      if (!this.#loop?.isFree) return false;
-      await this.pull(key.taskId, key).catch((error) => this.#loop?.blame(error));
+      if (!this.#loop?.canSend) return false;
+      await this.pull(key.taskId, key).catch((error) => this.#loop?.failed(error));
       this.#publish();
       return true;
     };
@@ -253,14 +253,14 @@ export class ElkarSync implements TaskSync {
     return new Promise((resolve) => this.#context.later(ms, resolve));
   }
 
-  /** Where another context leads, its word may be missed, so the store is looked at again after a moment. */
+  /** Another leader's messages may get lost, so the store is looked at again after a moment. */
   #nextChange(): Promise<void> {
-    const look = () => {
-      this.#look = undefined;
+    const recheck = () => {
+      this.#recheckTimer = undefined;
       this.#notify();
     };
     // One for all who wait: each of them comes back here whenever one is told.
-    if (!this.#loop) this.#look ??= this.#context.later(250, look);
+    if (!this.#loop) this.#recheckTimer ??= this.#context.later(250, recheck);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -270,42 +270,44 @@ export class ElkarSync implements TaskSync {
 
   // Telling.
 
-  /** To the others, and to oneself. */
-  #say(word: Word): void {
+  /** To all contexts, this one too. */
+  #broadcast(message: SyncMessage): void {
     if (this.#isStopped) return;
     this.#channel?.postMessage(
-      typeof word === 'object' ? { ...word, lastError: word.lastError && packed(word.lastError) } : word,
+      typeof message === 'object'
+        ? { ...message, lastError: message.lastError && packError(message.lastError) }
+        : message,
     );
-    this.#hear(word);
+    this.#receive(message);
   }
 
-  #hear(word: Word): void {
+  #receive(message: SyncMessage): void {
     const loop = this.#loop;
-    if (typeof word === 'object') {
-      if (loop || this.#isTaking) return;
-      this.#heard = { ...word, lastError: word.lastError && unpacked(word.lastError) };
+    if (typeof message === 'object') {
+      if (loop || this.#isTakingOver) return;
+      this.#leaderStatus = { ...message, lastError: message.lastError && unpackError(message.lastError) };
       // It may have been paused before this context was here, and is to stay so when this one leads.
-      this.#context.pause.by = word.state === 'paused' && !isKeyRefused(word) ? 'user' : undefined;
-    } else if (word === 'answer') {
-      if (loop) this.#say(this.#status);
+      this.#context.pause.by = message.state === 'paused' && !isKeyRefused(message) ? 'user' : undefined;
+    } else if (message === 'answer') {
+      if (loop) this.#broadcast(this.#status);
       return;
     } else {
-      if (word !== 'hurry') this.#context.pause.by = word === 'pause' ? 'user' : undefined;
-      if (word !== 'pause') loop?.hurry();
+      if (message !== 'hurry') this.#context.pause.by = message === 'pause' ? 'user' : undefined;
+      if (message !== 'pause') loop?.retryNow();
     }
     this.#publish();
   }
 
   #publish(): void {
     const { by } = this.#context.pause;
-    const status = this.#loop?.status ?? this.#heard ?? { ...this.#status, state: 'idle' };
+    const status = this.#loop?.status ?? this.#leaderStatus ?? { ...this.#status, state: 'idle' };
     const state = this.#isStopped ? 'stopped' : by ? 'paused' : status.state;
     const lastError = by && by !== 'user' ? by : status.lastError;
     this.#status = { ...status, state, lastError, leader: !!this.#loop };
     const text = JSON.stringify(this.#status);
-    if (text !== this.#told) {
-      this.#told = text;
-      if (this.#loop) this.#say(this.#status);
+    if (text !== this.#lastPublished) {
+      this.#lastPublished = text;
+      if (this.#loop) this.#broadcast(this.#status);
       this.#listeners.tell(this.#status);
     }
     this.#notify();

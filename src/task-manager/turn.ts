@@ -25,7 +25,7 @@ export class Turn {
   #early: TaskChange[] | undefined = [];
   #since = 0;
   #endedBy: TaskState | 'returned' | undefined;
-  readonly #refused: { readonly change: AskedChange; readonly error: unknown }[] = [];
+  readonly #refused: { readonly change: ObservedChange; readonly error: unknown }[] = [];
 
   constructor() {
     this.over = new Promise((resolve) => {
@@ -86,7 +86,7 @@ export class Turn {
           throw error;
         }
       };
-      const change = AskedChange.of(tasks.inOrder(key, write));
+      const change = ObservedChange.of(tasks.inOrder(key, write));
       return change;
     };
     return {
@@ -101,8 +101,8 @@ export class Turn {
   }
 
   /** Throws what a change was refused for that the handler has not looked at: as if it had been waited for. */
-  assertKept(): void {
-    const unseen = this.#refused.find(({ change }) => !change.isLookedAt);
+  throwUnobserved(): void {
+    const unseen = this.#refused.find(({ change }) => !change.isObserved);
     if (unseen) throw unseen.error;
   }
 
@@ -115,18 +115,18 @@ export class Turn {
 }
 
 /** Knows whether anybody waits for it. Where nobody does, its failure is the turn's, and not the process's. */
-class AskedChange extends Promise<void> {
-  isLookedAt = false;
+class ObservedChange extends Promise<void> {
+  isObserved = false;
 
-  static of(work: Promise<void>): AskedChange {
-    const change = new AskedChange((resolve) => resolve(work));
+  static of(work: Promise<void>): ObservedChange {
+    const change = new ObservedChange((resolve) => resolve(work));
     Promise.prototype.then.call(change, undefined, () => {});
     return change;
   }
 
   // biome-ignore lint/suspicious/noThenProperty: whoever waits calls it, `await` as well
   override then<A = void, B = never>(...reactions: Parameters<typeof Promise.prototype.then<A, B>>): Promise<A | B> {
-    this.isLookedAt = true;
+    this.isObserved = true;
     return super.then(...reactions);
   }
 }

@@ -126,7 +126,7 @@ export class Turns {
       await handler(turn.modifier(params, stored, this.#tasks, key), context);
       // Changes that the handler did not wait for belong to the turn all the same.
       await this.#tasks.inOrder(key, async () => {});
-      turn.assertKept();
+      turn.throwUnobserved();
     } catch (error) {
       const failing = this.#tasks.inOrder(key, async () => {
         if (!turn.isOver) await this.#tasks.update(key, { status: failure });

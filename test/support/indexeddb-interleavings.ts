@@ -1,6 +1,6 @@
 /** What goes wrong between several contexts only where one thing happens just before another. */
 import { describe, expect, it } from 'vitest';
-import { answerOf } from '../../src/backends/indexeddb/connection.ts';
+import { promisifyRequest } from '../../src/backends/indexeddb/connection.ts';
 import type { TaskStore } from '../../src/index.browser.ts';
 import {
   contentOfJournal,
@@ -86,7 +86,7 @@ function countLooks(name: string): () => number {
 
 async function countOf(name: string, store: string): Promise<number> {
   const db = await openRaw(name);
-  return answerOf(db.transaction(store).objectStore(store).count());
+  return promisifyRequest(db.transaction(store).objectStore(store).count());
 }
 
 export function testInterleavings(): void {

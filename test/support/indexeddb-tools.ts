@@ -1,6 +1,6 @@
 /** Stores on databases of their own, the raw database beside them, and ways to make it behave as it does once in a year. */
 import { afterEach } from 'vitest';
-import { answerOf } from '../../src/backends/indexeddb/connection.ts';
+import { promisifyRequest } from '../../src/backends/indexeddb/connection.ts';
 import { openTaskStore, type TaskStore } from '../../src/index.browser.ts';
 import type { OpenOptions } from '../../src/open-task-store.ts';
 
@@ -38,7 +38,7 @@ export function openRaw(name: string, version?: number): Promise<IDBDatabase> {
 /** The records of the journal of which more than a header is left. */
 export async function contentOfJournal(name: string): Promise<unknown[]> {
   const db = await openRaw(name);
-  const records = await answerOf<unknown[][]>(db.transaction('journal').objectStore('journal').getAll());
+  const records = await promisifyRequest<unknown[][]>(db.transaction('journal').objectStore('journal').getAll());
   db.close();
   return records.filter((record) => record.length > 4);
 }

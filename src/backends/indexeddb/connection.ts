@@ -5,7 +5,7 @@
 import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode, toTaskStoreError } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
-import { type Limit, limitOf } from './deadline.ts';
+import { createDeadline, type WithDeadline } from './deadline.ts';
 import { openDatabase, TASK_STORES } from './schema.ts';
 
 const ATTEMPTS = 4;
@@ -15,16 +15,16 @@ const cutOff = ['AbortError', 'InvalidStateError', 'TimeoutError', 'TransactionI
 
 export class Connection {
   /** Called when the database is deleted or its version raised, or the site's data cleared: whoever asks again finds out. */
-  declare onTaken?: () => void;
+  declare onLost?: () => void;
   readonly #name: string;
-  readonly #limit: Limit;
+  readonly #withDeadline: WithDeadline;
   readonly #durability: IDBTransactionDurability;
   #open: Promise<IDBDatabase> | undefined;
   #isClosed = false;
 
   constructor({ name, timeoutMs, durability = 'relaxed' }: BackendContext) {
     this.#name = name;
-    this.#limit = limitOf(timeoutMs);
+    this.#withDeadline = createDeadline(timeoutMs);
     this.#durability = durability;
   }
 
@@ -41,10 +41,10 @@ export class Connection {
     if (this.#isClosed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
     const opening = openDatabase(this.#name, () => {
       close();
-      this.onTaken?.();
+      this.onLost?.();
     });
     const close = () => opening.then((db) => db.close()).catch(() => {});
-    return unwrap(await this.#limit(opening, close)) as IDBDatabase;
+    return unwrap(await this.#withDeadline(opening, close)) as IDBDatabase;
   }
 
   /** Lets go of the connection for good: what is still to come, such as a call that was given up, finds nothing to open. */
@@ -80,12 +80,12 @@ export class Connection {
       });
       try {
         const tx = db.transaction(begin(db), mode, { durability: this.#durability });
-        return await this.#limit(run(tx, body), () => {
+        return await this.#withDeadline(run(tx, body), () => {
           abort(tx);
           this.drop();
         });
       } catch (error) {
-        if (!isCutOff(error) || attempt === ATTEMPTS) throw toStoreError(error, 'IO_ERROR', 'IndexedDB failed');
+        if (!isDisconnect(error) || attempt === ATTEMPTS) throw toStoreError(error, 'IO_ERROR', 'IndexedDB failed');
         this.drop();
       }
     }
@@ -99,7 +99,7 @@ async function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Prom
     let failure: unknown;
     // That the transaction has ended under the body is told by the transaction itself, and why.
     const note = (error: unknown) => {
-      if (!isCutOff(error)) failure = error;
+      if (!isDisconnect(error)) failure = error;
     };
     const work = (async () => body(tx))();
     work.catch((error) => {
@@ -115,7 +115,7 @@ async function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Prom
 }
 
 /** An abort without an error is the browser's, too. */
-export function isCutOff(error: unknown): boolean {
+export function isDisconnect(error: unknown): boolean {
   return !error || cutOff.includes((error as Error).name);
 }
 
@@ -127,7 +127,7 @@ function abort(tx: IDBTransaction): void {
   }
 }
 
-export function answerOf<T>(request: IDBRequest<T>): Promise<T> {
+export function promisifyRequest<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);

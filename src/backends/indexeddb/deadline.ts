@@ -12,9 +12,9 @@ import { TaskStoreError } from '../../core/errors.ts';
 const GRACE_MS = 100;
 
 /** Answers `work`, or rejects with `STORE_TIMEOUT` where that takes too long; then `onTimeout` is called as well. */
-export type Limit = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
+export type WithDeadline = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
 
-export function limitOf(ms: number): Limit {
+export function createDeadline(ms: number): WithDeadline {
   /** How to give up on each, and when. Those that end first stand first, since all are given the same time. */
   const waits = new Map<() => void, number>();
   let isWatching = false;

@@ -3,7 +3,7 @@
  * records are deleted. Where a crash, or another context, leaves a row that is ahead of the journal, what is in both is the
  * same, so nothing is doubled.
  */
-import { answerOf } from './connection.ts';
+import { promisifyRequest } from './connection.ts';
 import type { KnownTask } from './known-task.ts';
 import { FOLDED, isFence, NOTHING, type RecordHeader, type TaskRow } from './schema.ts';
 import type { Unfolded, View } from './view.ts';
@@ -15,7 +15,7 @@ const SLICE = 64;
 export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unfolded[]> {
   const { log, known } = view;
   const [journal, tasks, segments] = [tx.objectStore('journal'), tx.objectStore('tasks'), tx.objectStore('segments')];
-  const done: RecordHeader = (await answerOf(journal.get(FOLDED))) ?? NOTHING;
+  const done: RecordHeader = (await promisifyRequest(journal.get(FOLDED))) ?? NOTHING;
   const folded: Unfolded[] = [];
   const names = new Set<string>();
   const missing = new Set<IDBValidKey>();
@@ -30,16 +30,16 @@ export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unf
   const last = folded.at(-1)?.header;
   if (!last || last[0] <= done[0]) return folded;
   // A record that is gone was of a task that another context has erased, and that must not come back.
-  for (const position of await answerOf(journal.getAllKeys(IDBKeyRange.bound(done[0], last[0], true))))
+  for (const position of await promisifyRequest(journal.getAllKeys(IDBKeyRange.bound(done[0], last[0], true))))
     missing.delete(position);
   if (missing.size > 0) throw new Error('gone');
   const write = async (name: string) => {
     // All that stands in the log is known.
     const task = known.get(name) as KnownTask | null;
-    if (!task?.isGrounded) {
-      const row = await answerOf<TaskRow | undefined>(tasks.get(name));
+    if (!task?.isRowKnown) {
+      const row = await promisifyRequest<TaskRow | undefined>(tasks.get(name));
       if (row && row.id !== task?.id) deleteSegments(tx, row);
-      task?.ground(row);
+      task?.setRow(row);
     }
     if (!task) return tasks.delete(name);
     for (const segment of task.seal()) segments.put(...segment);
@@ -56,20 +56,20 @@ export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unf
 
 /** Deletes the fences that contexts left that may be gone; once for each context, since it may take long. */
 async function sweep(journal: IDBObjectStore, end: number): Promise<void> {
-  const fences = await answerOf<RecordHeader[]>(journal.getAll(IDBKeyRange.bound(FOLDED, end, true, true)));
+  const fences = await promisifyRequest<RecordHeader[]>(journal.getAll(IDBKeyRange.bound(FOLDED, end, true, true)));
   for (const header of fences) if (!isFence(header)) journal.delete(header[0]);
 }
 
 /** For a full disk, which has no room for a record: removes a task by deleting alone. Answers whether that was possible. */
 export async function erase(tx: IDBTransaction, { log, last }: View, name: string): Promise<boolean> {
   const records = log.filter(({ names }) => names.includes(name));
-  const [done]: RecordHeader = (await answerOf(tx.objectStore('journal').get(FOLDED))) ?? NOTHING;
+  const [done]: RecordHeader = (await promisifyRequest(tx.objectStore('journal').get(FOLDED))) ?? NOTHING;
   // What others build on, or need to see, has to stay.
   const mustStay = ({ header, names }: Unfolded) =>
     names.length > 1 || header[3] > 0 || header[0] === last[0] || header[0] <= done;
   if (records.some(mustStay)) return false;
   const tasks = tx.objectStore('tasks');
-  const row = await answerOf<TaskRow | undefined>(tasks.get(name));
+  const row = await promisifyRequest<TaskRow | undefined>(tasks.get(name));
   if (row) deleteSegments(tx, row);
   tasks.delete(name);
   for (const { header } of records) tx.objectStore('journal').delete(header[0]);

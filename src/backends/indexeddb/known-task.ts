@@ -7,7 +7,7 @@ import { countsOf, encodeKey, encodeScope } from '../../core/head.ts';
 import { copyJson } from '../../core/json.ts';
 import { type ListedHead, toListed } from '../../core/query.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
-import { answerOf } from './connection.ts';
+import { promisifyRequest } from './connection.ts';
 import { headOf, type Item, lengthOf, type Piece, type Run, type TaskRow } from './schema.ts';
 import type { View } from './view.ts';
 
@@ -65,13 +65,13 @@ export class KnownTask {
   #listed: ListedHead | undefined;
   readonly tails: Tail[] = [];
   /** Whether it is known what of it is in segments; otherwise items that are not in memory may be in the row as well. */
-  declare isGrounded: boolean;
+  declare isRowKnown: boolean;
 
   /** A task that begins; `isNew` where the database surely has no row of another by its name. */
   constructor(head: TaskHead, isNew: boolean, id = Math.random()) {
     this.id = id;
     this.head = head;
-    this.isGrounded = isNew;
+    this.isRowKnown = isNew;
   }
 
   static of(piece: Required<Piece>): KnownTask {
@@ -87,7 +87,7 @@ export class KnownTask {
   }
 
   /** Takes in what another context wrote of this task. */
-  absorb(piece: Required<Piece>): void {
+  merge(piece: Required<Piece>): void {
     const news: Partial<TaskHead> = headOf(piece);
     const head = copyJson({ body: this.head.body, ...news }) as TaskHead;
     this.#take(head, piece);
@@ -106,9 +106,9 @@ export class KnownTask {
   }
 
   /** Learns what is in segments: from its row, or from the row being another task's or missing. */
-  ground(row: TaskRow | undefined): void {
+  setRow(row: TaskRow | undefined): void {
     const own = row?.id === this.id ? row : undefined;
-    if (own) this.absorb(own);
+    if (own) this.merge(own);
     this.#settle(own);
   }
 
@@ -116,7 +116,7 @@ export class KnownTask {
     this.tails.forEach((tail, number) => {
       tail.sealed = tail.next = row?.tails[number]?.from ?? 0;
     });
-    this.isGrounded = true;
+    this.isRowKnown = true;
   }
 
   /** The head is not touched: others may look at this task before the change is in the database. */
@@ -188,8 +188,8 @@ export class KnownTask {
 
   /** Gets the items of this range that it lacks, by requests of this transaction. */
   async load(tx: IDBTransaction, range: TailRange, view: View): Promise<void> {
-    if (!this.isGrounded) {
-      this.ground(await answerOf<TaskRow | undefined>(tx.objectStore('tasks').get(encodeKey(this.head.key))));
+    if (!this.isRowKnown) {
+      this.setRow(await promisifyRequest<TaskRow | undefined>(tx.objectStore('tasks').get(encodeKey(this.head.key))));
     }
     await Promise.all(this.tails.map((tail, number) => this.#fill(tx, view, number, tail, wanted(range, number))));
   }
@@ -207,8 +207,8 @@ export class KnownTask {
     const segments = IDBKeyRange.bound(first, [this.id, number, tail.base], false, true);
     const store = tx.objectStore('segments');
     const [keys, values] = await Promise.all([
-      answerOf(store.getAllKeys(segments)) as Promise<Segment[1][]>,
-      answerOf<Item[][]>(store.getAll(segments)),
+      promisifyRequest(store.getAllKeys(segments)) as Promise<Segment[1][]>,
+      promisifyRequest<Item[][]>(store.getAll(segments)),
     ]);
     // Two contexts may have sealed some of the same items.
     let found = new Tail({ from: tail.base, items: [] });

@@ -1,21 +1,21 @@
 /**
  * Lists, by the index that has the tasks of each scope and state with the newest first: a page takes the first rows of each
- * such stretch that the query touches, and merges them, and the tasks that have changed since their rows were written. Rows
+ * such prefix that the query touches, and merges them, and the tasks that have changed since their rows were written. Rows
  * are never walked with a cursor, which costs several times as much.
  */
 import { encodeScope, type TaskHead } from '../../core/head.ts';
 import { compareNewest, type HeadQuery, takeHeads, takePending, toListed } from '../../core/query.ts';
-import { answerOf } from './connection.ts';
+import { promisifyRequest } from './connection.ts';
 import { headOf, type TaskRow } from './schema.ts';
 import { overlayOf, type Pages, TASK_WEIGHT, type View } from './view.ts';
 
-type Stretch = readonly [scope: string, state: string];
+type IndexPrefix = readonly [scope: string, state: string];
 
 /** Sorts after every number and text, and so ends what begins with the same fields. */
 const END: IDBValidKey = [];
 
 /** A look at the database: rows are asked for at once, while it is learned which of them are out of date. */
-export interface Look {
+export interface ListContext {
   readonly tx: IDBTransaction;
   /** As they were when it began. */
   readonly pages: View['pages'];
@@ -23,7 +23,7 @@ export interface Look {
   readonly view: Promise<View>;
 }
 
-export async function listHeads(look: Look, query: HeadQuery): Promise<TaskHead[]> {
+export async function listHeads(look: ListContext, query: HeadQuery): Promise<TaskHead[]> {
   const heads = await currentHeads(look, query.limit, (limit) => recall(look, { ...query, limit }));
   // There may be far more of them than are asked for.
   const unfolded = takeHeads(overlayOf(await look.view).newestFirst, query);
@@ -32,17 +32,17 @@ export async function listHeads(look: Look, query: HeadQuery): Promise<TaskHead[
 }
 
 /** Those with something pending, the oldest first. */
-export async function pendingHeads(look: Look, limit: number): Promise<TaskHead[]> {
+export async function pendingHeads(look: ListContext, limit: number): Promise<TaskHead[]> {
   const index = look.tx.objectStore('tasks').index('pending');
   const heads = await currentHeads(look, limit, async (limit) => [
-    await answerOf<TaskRow[]>(index.getAll(null, limit)),
+    await promisifyRequest<TaskRow[]>(index.getAll(null, limit)),
   ]);
   return takePending([...heads, ...overlayOf(await look.view).newestFirst.map(({ head }) => head)], limit);
 }
 
 /** The heads of the first rows, but for those that are out of date; more are asked for where too many are. */
 async function currentHeads(
-  { view }: Look,
+  { view }: ListContext,
   limit: number,
   pagesOf: (limit: number) => Promise<Pages>,
 ): Promise<TaskHead[]> {
@@ -58,7 +58,7 @@ async function currentHeads(
 }
 
 /** What was asked for before is not read again while nothing was folded. */
-async function recall({ tx, pages, view }: Look, query: HeadQuery): Promise<Pages> {
+async function recall({ tx, pages, view }: ListContext, query: HeadQuery): Promise<Pages> {
   const name = JSON.stringify(query);
   const kept = pages.get(name);
   if (kept && (await view).pages === pages) return kept;
@@ -73,19 +73,19 @@ async function recall({ tx, pages, view }: Look, query: HeadQuery): Promise<Page
 
 async function rowsOf(tasks: IDBObjectStore, query: HeadQuery): Promise<TaskRow[][]> {
   // A session has few tasks.
-  if (query.sessionId !== undefined) return [await answerOf(tasks.index('session').getAll(query.sessionId))];
+  if (query.sessionId !== undefined) return [await promisifyRequest(tasks.index('session').getAll(query.sessionId))];
   const place = tasks.index('place');
-  const stretches = await stretchesOf(place, query);
+  const stretches = await prefixesOf(place, query);
   return Promise.all(stretches.map((stretch) => pageOf(place, stretch, query)));
 }
 
 /** What there is of the scopes and states asked for: a leap each, from the first entry of one to that of the next. */
-async function stretchesOf(place: IDBIndex, { scope, states }: HeadQuery): Promise<Stretch[]> {
+async function prefixesOf(place: IDBIndex, { scope, states }: HeadQuery): Promise<IndexPrefix[]> {
   const name = scope && encodeScope(scope);
   if (name !== undefined && states) return [...new Set(states)].map((state) => [name, state]);
-  const found: Stretch[] = [];
+  const found: IndexPrefix[] = [];
   const request = place.openKeyCursor(name === undefined ? null : IDBKeyRange.bound([name], [name, END]));
-  for (let cursor = await answerOf(request); cursor; cursor = await answerOf(request)) {
+  for (let cursor = await promisifyRequest(request); cursor; cursor = await promisifyRequest(request)) {
     const [scope, state] = cursor.key as [string, string];
     if (!states || (states as readonly string[]).includes(state)) found.push([scope, state]);
     cursor.continue([scope, state, END]);
@@ -93,7 +93,7 @@ async function stretchesOf(place: IDBIndex, { scope, states }: HeadQuery): Promi
   return found;
 }
 
-async function pageOf(place: IDBIndex, stretch: Stretch, query: HeadQuery): Promise<TaskRow[]> {
+async function pageOf(place: IDBIndex, stretch: IndexPrefix, query: HeadQuery): Promise<TaskRow[]> {
   const { order, limit, after, updatedAfter } = query;
   let lower: IDBValidKey = [...stretch];
   let upper: IDBValidKey = [...stretch, updatedAfter === undefined ? END : -Date.parse(updatedAfter)];
@@ -104,13 +104,13 @@ async function pageOf(place: IDBIndex, stretch: Stretch, query: HeadQuery): Prom
   }
   if (indexedDB.cmp(lower, upper) >= 0) return [];
   const all = IDBKeyRange.bound(lower, upper, true, true);
-  if (order === 'newest') return answerOf<TaskRow[]>(place.getAll(all, limit));
+  if (order === 'newest') return promisifyRequest<TaskRow[]>(place.getAll(all, limit));
   // The last rows of a stretch cannot be asked for; where they begin is found by one leap from the end.
   const request = place.openKeyCursor(all, 'prev');
-  let cursor = await answerOf(request);
+  let cursor = await promisifyRequest(request);
   if (cursor && limit > 1) {
     cursor.advance(limit - 1);
-    cursor = await answerOf(request);
+    cursor = await promisifyRequest(request);
   }
-  return answerOf<TaskRow[]>(place.getAll(cursor ? IDBKeyRange.bound(cursor.key, upper, false, true) : all));
+  return promisifyRequest<TaskRow[]>(place.getAll(cursor ? IDBKeyRange.bound(cursor.key, upper, false, true) : all));
 }

@@ -7,7 +7,7 @@ interface Named {
 const LINGER_TURNS = 24;
 
 /** Resolves when something stands in the queue, or when, by all signs, nothing more is coming for now. */
-export async function linger(queue: readonly unknown[]): Promise<void> {
+export async function waitForMore(queue: readonly unknown[]): Promise<void> {
   for (let turn = 0; turn < LINGER_TURNS && queue.length === 0; turn++) await null;
 }
 

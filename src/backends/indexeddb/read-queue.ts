@@ -5,7 +5,7 @@
 import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Connection } from './connection.ts';
-import { byName, linger } from './queue.ts';
+import { byName, waitForMore } from './queue.ts';
 import type { Replica } from './replica.ts';
 import type { View } from './view.ts';
 
@@ -66,7 +66,7 @@ export class ReadQueue {
       await Promise.all(Array.from(groups, ([name, same]) => answer(tx, view, name, same)));
       this.#waiting.splice(0, reads.length);
       if (performance.now() > until) return;
-      await linger(this.#waiting);
+      await waitForMore(this.#waiting);
     }
   }
 }

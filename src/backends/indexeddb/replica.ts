@@ -10,7 +10,7 @@
  */
 import { TaskStoreError } from '../../core/errors.ts';
 import type { TaskHead } from '../../core/head.ts';
-import { answerOf } from './connection.ts';
+import { promisifyRequest } from './connection.ts';
 import { KnownTask } from './known-task.ts';
 import {
   FOLDED,
@@ -82,8 +82,11 @@ export class Replica {
     const unknown = names.filter((name) => !view.known.has(name));
     const [found, all, rows] = await Promise.all([
       recordsAfter(journal, from),
-      isWriting && view.names === undefined && unknown.length > 0 && answerOf(tasks.getAllKeys(null, MAX_NAMES + 1)),
-      Promise.all(unknown.map((name) => answerOf<TaskRow | undefined>(tasks.get(name)))),
+      isWriting &&
+        view.names === undefined &&
+        unknown.length > 0 &&
+        promisifyRequest(tasks.getAllKeys(null, MAX_NAMES + 1)),
+      Promise.all(unknown.map((name) => promisifyRequest<TaskRow | undefined>(tasks.get(name)))),
     ]);
     // Where only the header of one is left, what it said, and those before it, is in rows, which are to be read again.
     // By now more may be known than when that was asked.
@@ -99,8 +102,8 @@ export class Replica {
     const wanted = new Set([...names, ...lean.map(({ key }) => key)]);
     if (wanted.size > names.length) return this.catchUp(tx, [...wanted]);
     for (const row of rows) if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), sizeOf(row));
-    for (const record of found) this.#learn(view, record);
-    if (isWriting && (await this.#takeBack(tx, view))) return this.catchUp(tx, names);
+    for (const record of found) this.#applyRecord(view, record);
+    if (isWriting && (await this.#rollBackGivenUp(tx, view))) return this.catchUp(tx, names);
     if (all) view.names = all.length > MAX_NAMES ? null : new Set([...(all as string[]), ...view.known.keys()]);
     return view;
   }
@@ -116,13 +119,13 @@ export class Replica {
    * row, since rows are written as the tasks are by then, whichever records are folded. The bare header after it tells whoever
    * has learned it to forget it. It is kept in mind until this transaction is complete.
    */
-  async #takeBack(tx: IDBTransaction, { last }: View): Promise<boolean> {
+  async #rollBackGivenUp(tx: IDBTransaction, { last }: View): Promise<boolean> {
     const written = this.givenUp.filter(([, owner]) => owner === last[1]);
     if (written.at(-1)?.[0] !== last[0]) return false;
     const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
     const versionOf = ({ id, head }: Partial<Piece> = {}) => head && `${id} ${headOf({ head }).revision}`;
     const isInRow = async (piece: Piece) => {
-      const row = await answerOf<TaskRow | undefined>(tasks.get(piece.key));
+      const row = await promisifyRequest<TaskRow | undefined>(tasks.get(piece.key));
       // Where it deleted the task and there is no row, that may be why.
       return versionOf(row) === versionOf(piece);
     };
@@ -136,7 +139,7 @@ export class Replica {
     return true;
   }
 
-  #learn(view: View, record: JournalRecord, written?: ReadonlyMap<string, Written>): void {
+  #applyRecord(view: View, record: JournalRecord, written?: ReadonlyMap<string, Written>): void {
     const [position, owner, claim, fence, ...pieces] = record;
     if (position <= view.last[0]) return;
     view.last = [position, owner, claim, fence];
@@ -183,7 +186,7 @@ export class Replica {
     // Where a reader has learned less than was there, nothing can be built on it; and memory has its limits.
     const isBehind = records[0] && records[0][0] > view.last[0] + 1;
     if (isBehind || isFull(view)) this.forget(view.db);
-    else for (const record of records) this.#learn(view, record, written);
+    else for (const record of records) this.#applyRecord(view, record, written);
   }
 
   /** Whether a write whose end was not seen took effect; throws where that cannot be told any more. */
@@ -214,7 +217,7 @@ function taskAfter(piece: Piece, known: KnownTask | null | undefined, own: Writt
   }
   if (!isWhole(piece)) return null;
   if (known?.id !== piece.id) return KnownTask.of(piece);
-  known.absorb(piece);
+  known.merge(piece);
   return known;
 }
 
@@ -231,13 +234,13 @@ async function recordsAfter(journal: IDBObjectStore, position: number): Promise<
   let from = position + 1;
   if (position === 0) {
     const [folded, last] = await Promise.all([
-      answerOf<RecordHeader | undefined>(journal.get(FOLDED)),
-      answerOf(journal.openKeyCursor(null, 'prev')),
+      promisifyRequest<RecordHeader | undefined>(journal.get(FOLDED)),
+      promisifyRequest(journal.openKeyCursor(null, 'prev')),
     ]);
     // That there is nothing is known from then on, too: as of a position before the first.
     if (!last) return [[1, 0, 0, 0]];
     if (last.key === folded?.[0]) return [folded];
     from = folded?.[0] ?? from;
   }
-  return answerOf<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from)));
+  return promisifyRequest<JournalRecord[]>(journal.getAll(IDBKeyRange.lowerBound(from)));
 }

@@ -109,11 +109,11 @@ export const TASK_STORES = ['journal', 'tasks', 'segments'];
  * had the body. `taken` is called when another context wants to upgrade or delete, and waits for this connection to be
  * closed, and when the browser has closed it, as it does where the user clears the site's data.
  */
-export function openDatabase(name: string, taken: () => void): Promise<IDBPDatabase<Schema>> {
+export function openDatabase(name: string, onLost: () => void): Promise<IDBPDatabase<Schema>> {
   const open = () =>
     openDB<Schema>(name, VERSION, {
-      blocking: taken,
-      terminated: taken,
+      blocking: onLost,
+      terminated: onLost,
       upgrade(db, from) {
         if (from < 2) db.createObjectStore('journal');
         if (from > 0) return;

@@ -8,10 +8,10 @@ const MAX_WEIGHT = 64 * 2 ** 20;
 export const TASK_WEIGHT = 2048;
 
 /** What is not folded is left alone while it is no more than this. */
-export const SHORT = { records: 64, length: 128 * 1024 };
+export const SOFT_LIMIT = { records: 64, length: 128 * 1024 };
 
 /** When it is more, changes wait until some of it is folded. */
-const LONG = { records: 8192, length: 32 * 2 ** 20 };
+const HARD_LIMIT = { records: 8192, length: 32 * 2 ** 20 };
 
 /** What stands in a record that is not folded. */
 export interface Unfolded {
@@ -51,18 +51,18 @@ export interface View {
   isSwept?: true;
 }
 
-export function isMore({ log, length }: View, limit: typeof SHORT): boolean {
+export function exceeds({ log, length }: View, limit: typeof SOFT_LIMIT): boolean {
   return length > limit.length || log.length > limit.records;
 }
 
 /** Whether changes have to wait until some of it is folded: what is not cannot be forgotten, whatever else memory holds. */
 export function isOverdue(view: View): boolean {
-  return isMore(view, view.weight > MAX_WEIGHT ? SHORT : LONG);
+  return exceeds(view, view.weight > MAX_WEIGHT ? SOFT_LIMIT : HARD_LIMIT);
 }
 
 /** What is not folded cannot be forgotten for long. */
 export function isFull(view: View): boolean {
-  return view.weight > MAX_WEIGHT && !isMore(view, SHORT);
+  return view.weight > MAX_WEIGHT && !exceeds(view, SOFT_LIMIT);
 }
 
 export function isNew({ names }: View, name: string): boolean {

@@ -6,13 +6,13 @@
 import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TailRange } from '../../core/record.ts';
 import type { Committed, Decide } from '../backend.ts';
-import { type Connection, isCutOff } from './connection.ts';
-import { type Commit, draft, type Result } from './draft.ts';
+import { applyCommits, type Commit, type Result } from './apply-commits.ts';
+import { type Connection, isDisconnect } from './connection.ts';
 import { erase, fold } from './fold.ts';
-import { byName, linger } from './queue.ts';
+import { byName, waitForMore } from './queue.ts';
 import type { Replica, Written } from './replica.ts';
 import { type JournalRecord, TASK_STORES } from './schema.ts';
-import { isMore, isOverdue, SHORT, type View } from './view.ts';
+import { exceeds, isOverdue, SOFT_LIMIT, type View } from './view.ts';
 
 const MAX_BATCH = 1_000;
 
@@ -23,7 +23,7 @@ const MAX_BATCH = 1_000;
 const TELL_MS = 40;
 
 /** What is not folded waits until nobody has used the store for so long, in ms, though not for ever. */
-const PAUSE_MS = 100;
+const IDLE_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
 
 /** What one try came to. */
@@ -41,8 +41,8 @@ export class WriteQueue {
   readonly #onCommitted: (committed?: readonly Committed[]) => void;
   #queue: Commit[] = [];
   /** Resolves when nothing is queued any more. */
-  #idle: Promise<void> | undefined;
-  #pause: ReturnType<typeof setTimeout> | undefined;
+  #draining: Promise<void> | undefined;
+  #foldTimer: ReturnType<typeof setTimeout> | undefined;
   /** When the store was last used, and since when folding has been put off. */
   #usedAt = 0;
   #waitingSince = 0;
@@ -58,18 +58,18 @@ export class WriteQueue {
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ key, name: encodeKey(key), decide, select, resolve, reject });
-      this.#idle ??= this.#run();
+      this.#draining ??= this.#run();
     });
   }
 
   /** Resolves when everything is written, and folded where that is possible. */
   async close(): Promise<void> {
-    while (this.#idle) await this.#idle;
+    while (this.#draining) await this.#draining;
     // Changes that a given-up call makes meanwhile have to wait: beside the folding, they would get into rows before they are written.
-    this.#idle = Promise.resolve();
+    this.#draining = Promise.resolve();
     while ((this.#replica.givenUp[0] || this.#replica.view.log[0]) && (await this.#fold()));
     await this.#run();
-    clearTimeout(this.#pause);
+    clearTimeout(this.#foldTimer);
   }
 
   /** Tells others what they have not been told yet. */
@@ -80,9 +80,9 @@ export class WriteQueue {
   /** To be called after every use. What is not folded may be another context's, which may be gone. */
   touch(): void {
     this.#usedAt = performance.now();
-    if (this.#pause || !this.#isUntidy()) return;
+    if (this.#foldTimer || !this.#needsFold()) return;
     this.#waitingSince = this.#usedAt;
-    this.#pause = setTimeout(() => this.#tidyLater(), PAUSE_MS);
+    this.#foldTimer = setTimeout(() => this.#foldWhenIdle(), IDLE_MS);
   }
 
   async #run(): Promise<void> {
@@ -91,36 +91,36 @@ export class WriteQueue {
     while (this.#queue.length > 0) {
       await this.#commit(this.#queue.splice(0, MAX_BATCH));
       while (isOverdue(this.#replica.view) && (await this.#fold()));
-      await linger(this.#queue);
+      await waitForMore(this.#queue);
       if (this.#queue.length > 0 && performance.now() < this.#tellAt) continue;
       this.tell();
       this.#tellAt = performance.now() + TELL_MS;
     }
-    this.#idle = undefined;
+    this.#draining = undefined;
     this.touch();
   }
 
-  #isUntidy(): boolean {
+  #needsFold(): boolean {
     const { givenUp, view } = this.#replica;
-    return givenUp.length > 0 || isMore(view, SHORT);
+    return givenUp.length > 0 || exceeds(view, SOFT_LIMIT);
   }
 
   /** One timer does for all changes of a stream. */
-  #tidyLater(): void {
+  #foldWhenIdle(): void {
     const left = this.#left();
-    this.#pause = left > 1 ? setTimeout(() => this.#tidyLater(), left) : undefined;
-    if (!this.#pause) this.#idle ??= this.#tidy();
+    this.#foldTimer = left > 1 ? setTimeout(() => this.#foldWhenIdle(), left) : undefined;
+    if (!this.#foldTimer) this.#draining ??= this.#foldAll();
   }
 
   #left(): number {
-    return Math.min(this.#usedAt + PAUSE_MS, this.#waitingSince + LONGEST_WAIT_MS) - performance.now();
+    return Math.min(this.#usedAt + IDLE_MS, this.#waitingSince + LONGEST_WAIT_MS) - performance.now();
   }
 
-  async #tidy(): Promise<void> {
+  async #foldAll(): Promise<void> {
     await null;
     // Whoever uses the store meanwhile begins the wait anew.
-    while (this.#isUntidy() && this.#queue.length === 0 && this.#left() < 1 && (await this.#fold()));
-    this.#idle = this.#queue.length > 0 ? this.#run() : undefined;
+    while (this.#needsFold() && this.#queue.length === 0 && this.#left() < 1 && (await this.#fold()));
+    this.#draining = this.#queue.length > 0 ? this.#run() : undefined;
   }
 
   /** Answers whether something was folded. What fails here fails nobody's change; it is tried again later. */
@@ -146,7 +146,7 @@ export class WriteQueue {
       // What the storage refuses may be one change alone; the others must not fail with it. Where the end was not seen, they
       // may have taken effect, and are not repeated.
       const { code, cause } = error as { code?: string; cause?: unknown };
-      const isShared = batch.length > 1 && code !== 'STORE_UNAVAILABLE' && !isCutOff(cause);
+      const isShared = batch.length > 1 && code !== 'STORE_UNAVAILABLE' && !isDisconnect(cause);
       for (const commit of batch) {
         if (isShared) await this.#commit([commit]);
         else if (code === 'QUOTA_EXCEEDED') await this.#erase(commit, error).catch(commit.reject);
@@ -176,11 +176,11 @@ export class WriteQueue {
     }
   }
 
-  async #write(batch: readonly Commit[], trusting: boolean): Promise<Outcome> {
+  async #write(batch: readonly Commit[], optimistic: boolean): Promise<Outcome> {
     const replica = this.#replica;
     const changes = byName(batch);
     const names = [...changes.keys()];
-    let mayTrust = trusting;
+    let mayTrust = optimistic;
     let outcome: Outcome | undefined;
     let tried: Outcome | undefined;
     /** Makes up what needs no look, and answers which stores the transaction needs. */
@@ -214,7 +214,7 @@ export class WriteQueue {
       const { code } = error as { code?: string };
       if (code === 'STORE_TIMEOUT' && tried) replica.giveUp(tried.records);
       const isConflict = ((error as Error).cause as Error | undefined)?.name === 'ConstraintError';
-      if (isConflict && trusting) return this.#write(batch, false);
+      if (isConflict && optimistic) return this.#write(batch, false);
       throw error;
     }
   }
@@ -223,7 +223,7 @@ export class WriteQueue {
     const results = new Map<Commit, Result>();
     const written = new Map<string, Written>();
     for (const [name, commits] of changes) {
-      const after = draft(view, name, commits, results);
+      const after = applyCommits(view, name, commits, results);
       if (after) written.set(name, after);
     }
     const lacking = [...results.values()].filter(({ task, range }) => range && task?.lacks(range));

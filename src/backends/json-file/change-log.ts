@@ -155,7 +155,7 @@ export class ChangeLog {
       this.journal.write(batch.records);
       await this.#sync(batch.records.length);
     } catch (error) {
-      return this.#takeBack(batch, start, error);
+      return this.#rollBack(batch, start, error);
     }
     this.#settle(batch);
   }
@@ -183,7 +183,7 @@ export class ChangeLog {
         this.journal.syncNow();
         this.#settle(batch);
       } catch (error) {
-        this.#takeBack(batch, start, error);
+        this.#rollBack(batch, start, error);
       }
     }
     const actions = this.#quiet;
@@ -197,7 +197,7 @@ export class ChangeLog {
   }
 
   /** What came after the batch was made on top of it, and goes with it. */
-  #takeBack(batch: Batch, start: number, error: unknown): void {
+  #rollBack(batch: Batch, start: number, error: unknown): void {
     const later = this.#takeNext();
     this.failures++;
     if (this.journal.end !== start) this.journal.cutTo(start);

@@ -3,14 +3,14 @@ import { encodeKey, encodeScope } from '../../core/head.ts';
 import type { Listed } from '../../core/query.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Message, Part, TaskState } from '../../core/task.ts';
-import type { Named, Names } from './names.ts';
 import { joinMessages, joinParts, type Tail } from './tail.ts';
+import type { Numbered, TaskNumbers } from './task-numbers.ts';
 
 /**
  * A task in memory: its head, and the items that are not yet in the file. The arrays only grow, or are replaced by new
  * ones, so that records handed out stay as they were.
  */
-export class Entry implements Listed, Named {
+export class Entry implements Listed, Numbered {
   readonly key: string;
   readonly scope: string;
   head: TaskHead;
@@ -18,17 +18,17 @@ export class Entry implements Listed, Named {
   base: Tail | undefined;
   messages: Message[] = [];
   parts: Part[][] = [];
-  /** A removed task stays as its own grave until the file forgets it. */
+  /** A removed task stays, as a tombstone, until a fold. */
   removed = false;
   /** The row of the file that this entry takes the place of, or -1. */
   row: number;
   /** While the file is rewritten: the entry, part of the new file, that this one takes the place of. */
-  over: Entry | undefined;
+  predecessor: Entry | undefined;
   /** Where the next file holds it, once it is written there. */
   nextRow = -1;
   /** The number of the last change, to tell whether it is on the disk yet. */
   change = 0;
-  names: Names | undefined;
+  names: TaskNumbers | undefined;
   number = 0;
 
   constructor(key: string, head: TaskHead, row: number, base?: Tail) {

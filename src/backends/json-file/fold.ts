@@ -3,13 +3,13 @@ import { encodeKey, encodeScope } from '../../core/head.ts';
 import { compareNewest } from '../../core/query.ts';
 import type { Entry } from './entry.ts';
 import { IndexBuilder } from './index-builder.ts';
+import { endOfBatch } from './item-batch.ts';
 import type { SlicedWriter } from './sliced-writer.ts';
 import type { Snapshot } from './snapshot.ts';
 import { headPrefix, type Layout, MARK_STEP, type Section } from './stored-line.ts';
-import { endOfStretch } from './stretch.ts';
 import { StoredTail } from './tail.ts';
 import { type IndexHeader, type IndexRow, stateCode, type TaskIndex, timeOrder } from './task-index.ts';
-import type { Generation } from './task-table.ts';
+import type { ChangeSet } from './task-table.ts';
 
 /** Lines longer than this are described by a layout, so that they need not be read whole. */
 const LONG_LINE = 16 * 1024;
@@ -23,12 +23,12 @@ export type FoldHeader = Pick<IndexHeader, 'generation' | 'writers' | 'meta' | '
 export class Fold {
   readonly #before: Snapshot;
   readonly #hidden: Uint8Array;
-  readonly #changes: Generation;
+  readonly #changes: ChangeSet;
   readonly #header: FoldHeader;
   readonly #nextRows: Int32Array;
   readonly #builder: IndexBuilder;
 
-  constructor(before: Snapshot, changes: Generation, header: FoldHeader) {
+  constructor(before: Snapshot, changes: ChangeSet, header: FoldHeader) {
     this.#before = before;
     this.#hidden = before.hidden.slice();
     this.#changes = changes;
@@ -38,8 +38,8 @@ export class Fold {
   }
 
   /** Where the next file has the task that this entry, changed meanwhile, takes the place of; -1 where it has none. */
-  rowOf({ over, row }: Entry): number {
-    if (over) return over.removed ? -1 : over.nextRow;
+  rowOf({ predecessor, row }: Entry): number {
+    if (predecessor) return predecessor.removed ? -1 : predecessor.nextRow;
     return row < 0 ? -1 : (this.#nextRows[row] as number);
   }
 
@@ -149,7 +149,7 @@ export class Fold {
       if (count > 0) out.text(',');
       const toMark = MARK_STEP - (count % MARK_STEP);
       if (toMark === MARK_STEP) marks.push(out.position - lineStart - start);
-      const end = endOfStretch(items, at, Math.min(at + toMark, items.length));
+      const end = endOfBatch(items, at, Math.min(at + toMark, items.length));
       out.text(JSON.stringify(items.slice(at, end)).slice(1, -1));
       count += end - at;
       at = end;

@@ -20,17 +20,17 @@ export interface JournalHeader {
 }
 
 /** Which task a record is of: its number in this journal, and where the number is new the encoded key that it stands for. */
-export interface TaskName {
+export interface TaskRef {
   readonly key?: string;
   readonly task: number;
 }
 
-interface TaskRemoval extends TaskName {
+interface TaskRemoval extends TaskRef {
   readonly removed: true;
 }
 
 /** A task that is new, or begins anew. */
-interface WholeTask extends TaskName {
+interface WholeTask extends TaskRef {
   readonly head: Omit<TaskHead, 'key' | 'messageCount' | 'artifacts'>;
   /** Absent where the task has none, which is not the same as an empty one. */
   readonly history?: readonly Message[];
@@ -38,7 +38,7 @@ interface WholeTask extends TaskName {
 }
 
 /** Counts are not written: they follow from what is appended to what. */
-interface TaskDelta extends TaskName {
+interface TaskDelta extends TaskRef {
   /** Absent where it is one more than before. */
   readonly revision?: number;
   /** `updatedAt`, in milliseconds since 1970; absent where it is as before. */
@@ -56,12 +56,12 @@ interface TaskDelta extends TaskName {
 
 const settable = ['createdAt', 'isStreaming', 'pushNotification', 'agentUrl', 'pendingSince', 'sync'] as const;
 
-export function toRecord(name: TaskName, before: TaskHead | undefined, decision: Change | 'remove'): JournalRecord {
+export function toRecord(name: TaskRef, before: TaskHead | undefined, decision: Change | 'remove'): JournalRecord {
   if (decision === 'remove') return { ...name, removed: true };
   return before && !decision.reset ? toDelta(name, before, decision) : toWhole(name, decision);
 }
 
-function toWhole(name: TaskName, { head, messages, parts }: Change): WholeTask {
+function toWhole(name: TaskRef, { head, messages, parts }: Change): WholeTask {
   const { key: _, messageCount, artifacts, ...rest } = head;
   return {
     ...name,
@@ -77,7 +77,7 @@ function toWhole(name: TaskName, { head, messages, parts }: Change): WholeTask {
 }
 
 /** The reducer shares what it leaves alone, so identity tells what changed. */
-function toDelta(name: TaskName, before: TaskHead, { head, messages, parts }: Change): TaskDelta {
+function toDelta(name: TaskRef, before: TaskHead, { head, messages, parts }: Change): TaskDelta {
   const delta: { -readonly [K in keyof TaskDelta]: TaskDelta[K] } = name;
   if (head.revision !== before.revision + 1) delta.revision = head.revision;
   if (head.updatedAt !== before.updatedAt) delta.at = Date.parse(head.updatedAt);

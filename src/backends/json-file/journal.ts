@@ -10,9 +10,9 @@ import {
   writeFully,
 } from './file-system.ts';
 import { frameSpace, putFrame } from './journal-frame.ts';
-import type { JournalHeader, TaskName } from './journal-record.ts';
-import { type Named, Names } from './names.ts';
+import type { JournalHeader, TaskRef } from './journal-record.ts';
 import { journalPath } from './paths.ts';
+import { type Numbered, TaskNumbers } from './task-numbers.ts';
 
 /**
  * Space reserved ahead with zeros: a sync that need not also record a new file size is faster by a fifth, and what lies before its
@@ -48,7 +48,7 @@ export class Journal {
   #lookAt = performance.now() + LOOK_MS;
   #reserved: number;
   #saidSynced = -1;
-  #names = new Names();
+  #names = new TaskNumbers();
   #buffer = Buffer.allocUnsafe(64 * 1024);
 
   constructor(fs: FileSystem, fd: number, file: string, generation: number, end: number, reserves: boolean) {
@@ -183,7 +183,7 @@ export class Journal {
   }
 
   /** What the journal calls a task: its key and a number at first, from then on the number alone. */
-  nameOf(task: Named, key: string): TaskName {
+  refOf(task: Numbered, key: string): TaskRef {
     return this.#names.of(task, key);
   }
 
@@ -191,7 +191,7 @@ export class Journal {
   cutTo(end: number): void {
     this.end = end;
     this.#saidSynced = -1;
-    this.#names = new Names(this.#names.given);
+    this.#names = new TaskNumbers(this.#names.given);
     try {
       this.#fs.ftruncateSync(this.#fd, end);
       this.#reserved = end;

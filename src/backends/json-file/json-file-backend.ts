@@ -11,7 +11,7 @@ import { Fold } from './fold.ts';
 import { freezeJson } from './freeze.ts';
 import { Journal } from './journal.ts';
 import { toRecord } from './journal-record.ts';
-import { type JsonFileSettings, type OpenParts, openParts } from './open-parts.ts';
+import { type JsonFileSettings, type OpenFile, openFile } from './open-file.ts';
 import { setMeta } from './replay.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { TaskTable } from './task-table.ts';
@@ -25,7 +25,7 @@ const LONGEST_WAIT_MS = 20;
 
 export class JsonFileBackend implements Backend {
   readonly info: BackendInfo;
-  readonly #parts: OpenParts;
+  readonly #opened: OpenFile;
   readonly #table: TaskTable;
   readonly #log: ChangeLog;
   readonly #strict: boolean;
@@ -38,19 +38,19 @@ export class JsonFileBackend implements Backend {
   #metaChanged: boolean;
   #closed = false;
 
-  private constructor(parts: OpenParts) {
+  private constructor(parts: OpenFile) {
     this.#metaChanged = parts.metaChanged;
     const { file, durability, table, journals, foldFrom } = parts;
     this.#foldFrom = foldFrom;
     this.#strict = durability === 'strict';
     this.info = { kind: 'json-file', survives: this.#strict ? 'power-cut' : 'process', location: file };
-    this.#parts = parts;
+    this.#opened = parts;
     this.#table = table;
     this.#log = new ChangeLog(journals.at(-1) as Journal, durability);
   }
 
   static async open(file: string, settings: JsonFileSettings): Promise<JsonFileBackend> {
-    return new JsonFileBackend(await openParts(file, settings));
+    return new JsonFileBackend(await openFile(file, settings));
   }
 
   async commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
@@ -75,7 +75,9 @@ export class JsonFileBackend implements Backend {
       if (refusal) throw refusal.why;
       return { before, decision: undefined, record };
     }
-    const entry = found ? this.#table.toChange(found) : this.#table.create(name, (decision as { head: TaskHead }).head);
+    const entry = found
+      ? this.#table.writableEntry(found)
+      : this.#table.create(name, (decision as { head: TaskHead }).head);
     const record = this.#toText(entry, name, before, decision);
     if (!this.#strict) this.#log.writeNow(record);
     // Of a task's changes that share a write, the undo of the first takes back all.
@@ -88,7 +90,7 @@ export class JsonFileBackend implements Backend {
       await saved;
     }
     if (this.#log.journal.end >= this.#foldFrom) this.#foldWhenDue();
-    if (this.#folding) await this.#giveWay(this.#folding);
+    if (this.#folding) await this.#applyBackpressure(this.#folding);
     return answer;
   }
 
@@ -116,7 +118,7 @@ export class JsonFileBackend implements Backend {
 
   getMeta(name: string): Promise<unknown> {
     return this.#whenSaved(
-      () => this.#parts.meta.get(name),
+      () => this.#opened.meta.get(name),
       () => this.#log.whenSettled(),
     );
   }
@@ -124,7 +126,7 @@ export class JsonFileBackend implements Backend {
   async setMeta(name: string, value: unknown): Promise<void> {
     this.#refuseWhenClosed();
     if (this.#log.journal.isBroken()) await this.#renew();
-    const { meta } = this.#parts;
+    const { meta } = this.#opened;
     const record = JSON.stringify({ meta: name, value });
     const kept = freezeJson(JSON.parse(record).value);
     if (!this.#strict) this.#log.writeNow(record);
@@ -140,7 +142,7 @@ export class JsonFileBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    const { file, lock, journals } = this.#parts;
+    const { file, lock, journals } = this.#opened;
     this.#closed = true;
     try {
       await this.#log.close();
@@ -184,7 +186,7 @@ export class JsonFileBackend implements Backend {
 
   #toText(entry: Entry, name: string, before: TaskHead | undefined, decision: Change | 'remove'): string {
     try {
-      return JSON.stringify(toRecord(this.#log.journal.nameOf(entry, name), before, decision));
+      return JSON.stringify(toRecord(this.#log.journal.refOf(entry, name), before, decision));
     } catch (error) {
       // Longer than a text may be. The name it was given is not in the journal.
       entry.names = undefined;
@@ -201,9 +203,9 @@ export class JsonFileBackend implements Backend {
     };
   }
 
-  async #giveWay(folding: Promise<void>): Promise<void> {
+  async #applyBackpressure(folding: Promise<void>): Promise<void> {
     const { end } = this.#log.journal;
-    const { foldFrom, foldAt } = this.#parts;
+    const { foldFrom, foldAt } = this.#opened;
     if (end >= foldAt) {
       // As much has come again as is being folded, and memory must not grow with the file.
       await Promise.race([folding.catch(() => {}), delay(LONGEST_WAIT_MS, undefined, { ref: false })]);
@@ -216,12 +218,12 @@ export class JsonFileBackend implements Backend {
 
   #foldWhenDue(): void {
     const { end } = this.#log.journal;
-    if (this.#folding || (end < this.#table.snapshot.index.header.fileSize && end < this.#parts.foldAt)) return;
+    if (this.#folding || (end < this.#table.snapshot.index.header.fileSize && end < this.#opened.foldAt)) return;
     this.#folding = this.#fold(false)
       .catch((error) => {
         this.#warn(error);
         // Nothing is lost, the journals just go on. Tried again when much more has come.
-        this.#foldFrom = this.#log.journal.end + this.#parts.foldFrom;
+        this.#foldFrom = this.#log.journal.end + this.#opened.foldFrom;
       })
       .finally(() => {
         this.#folding = undefined;
@@ -232,7 +234,7 @@ export class JsonFileBackend implements Backend {
   #warn(error: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
-    const { file } = this.#parts;
+    const { file } = this.#opened;
     const why = ioError(error, `${file} could not be written anew`);
     const message = `${why.message}; changes go on in its journal, which grows until the file can be written again`;
     process.emitWarning(message, { type: 'TaskStoreWarning', code: why.code });
@@ -240,7 +242,7 @@ export class JsonFileBackend implements Backend {
 
   /** Nothing that the journal holds is relied on any more: everything is written anew from memory. */
   async #renew(): Promise<void> {
-    const { file } = this.#parts;
+    const { file } = this.#opened;
     // What is written anew already may go on in the journal that failed meanwhile.
     await this.#folding?.catch(() => {});
     this.#refuseWhenClosed();
@@ -262,7 +264,7 @@ export class JsonFileBackend implements Backend {
    * the file that is there and the journals from its generation on hold everything.
    */
   async #fold(last: boolean): Promise<void> {
-    const { fs, file, durability, journals, writers, db, meta } = this.#parts;
+    const { fs, file, durability, journals, writers, db, meta } = this.#opened;
     const table = this.#table;
     const generation = (journals.at(-1) as Journal).generation + 1;
     const writer = writers.at(-1);
@@ -273,7 +275,7 @@ export class JsonFileBackend implements Backend {
       if (next && this.#log.journal !== next) journals.push((this.#log.journal = next));
     };
     const fold = await this.#log.atQuietPoint(() => {
-      // Of what stands in a broken one anything may come back: nothing goes on behind it before the file has everything.
+      // A broken journal may hold anything: no other is written after it until the new file holds all changes.
       if (!this.#log.journal.broken) goOn();
       this.#metaChanged = false;
       const { other } = table.snapshot.index.header;
@@ -300,7 +302,7 @@ export class JsonFileBackend implements Backend {
       table.finishFolding(db.data as Snapshot, (entry) => fold.rowOf(entry));
       before.retire();
     });
-    this.#foldFrom = this.#parts.foldFrom;
+    this.#foldFrom = this.#opened.foldFrom;
     this.#warned = false;
     for (const journal of journals.splice(0, next ? journals.length - 1 : journals.length)) await journal.remove();
   }

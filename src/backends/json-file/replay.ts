@@ -3,8 +3,8 @@ import { errorCode, type FileSystem } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
 import { loadJournal, type ReadJournal, readJournal, writerOf } from './journal-reader.ts';
 import { decodeKey, type JournalHeader, type JournalRecord, toChange } from './journal-record.ts';
-import { KnownNames } from './names.ts';
 import { journalGenerations, journalPath } from './paths.ts';
+import { KeysByNumber } from './task-numbers.ts';
 import type { TaskTable } from './task-table.ts';
 
 interface Replayed {
@@ -42,7 +42,7 @@ export async function replay(
   const loaded = fresh.toReversed().map(({ journal }) => loadJournal(fs, journal));
   for (const { generation, journal } of fresh) {
     const bytes = loaded.pop() as Buffer;
-    const names = new KnownNames();
+    const names = new KeysByNumber();
     const before = journals.at(-1);
     const expected = before ? before.generation + 1 : first;
     const fits = ({ of }: JournalHeader) =>
@@ -74,7 +74,7 @@ function foreign(generation: number): TaskStoreError {
   );
 }
 
-function applyRecord(table: TaskTable, meta: Map<string, unknown>, names: KnownNames, record: JournalRecord): void {
+function applyRecord(table: TaskTable, meta: Map<string, unknown>, names: KeysByNumber, record: JournalRecord): void {
   if ('meta' in record) {
     setMeta(meta, record.meta, freezeJson(record.value));
     return;
@@ -83,7 +83,7 @@ function applyRecord(table: TaskTable, meta: Map<string, unknown>, names: KnownN
   const name = names.keyOf(record);
   const found = table.find(name);
   if ('removed' in record) {
-    if (found) table.apply(table.toChange(found), 'remove');
+    if (found) table.apply(table.writableEntry(found), 'remove');
     return;
   }
   const key = found?.head.key ?? decodeKey(name);
@@ -94,7 +94,7 @@ function applyRecord(table: TaskTable, meta: Map<string, unknown>, names: KnownN
       `a change of task ${JSON.stringify(key.taskId)}, which is not in the file`,
     );
   }
-  table.apply(found ? table.toChange(found) : table.create(name, change.head), change);
+  table.apply(found ? table.writableEntry(found) : table.create(name, change.head), change);
 }
 
 /** Undefined is the absence of a value. */

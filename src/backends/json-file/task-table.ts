@@ -16,8 +16,8 @@ const HEAD_COST = 2048;
 
 export class TaskTable {
   snapshot: Snapshot;
-  changed = new Generation();
-  folding: Generation | undefined;
+  changed = new ChangeSet();
+  folding: ChangeSet | undefined;
   /** Unchanged tasks by row, in the order they were read. */
   #clean = new Map<number, CleanEntry>();
   #cleanBytes = 0;
@@ -33,21 +33,21 @@ export class TaskTable {
     return this.#findStored(name);
   }
 
-  /** The entry to change instead of one that `find` answered: itself where it was changed since the file was begun. */
-  toChange(found: Entry): Entry {
+  /** The entry to change in place of a found one: itself where it has changed since the last fold began. */
+  writableEntry(found: Entry): Entry {
     if (found instanceof CleanEntry) return this.snapshot.toBase(found);
     if (!this.folding || this.changed.entries.get(found.key) === found) return found;
     const entry = new Entry(found.key, found.head, -1, found.toTail());
-    entry.over = found;
+    entry.predecessor = found;
     return entry;
   }
 
   /** The entry of a task that `find` has not. */
   create(name: string, head: TaskHead): Entry {
-    const grave = this.changed.entries.get(name);
-    if (grave) return grave;
+    const tombstone = this.changed.entries.get(name);
+    if (tombstone) return tombstone;
     const entry = new Entry(name, head, -1);
-    entry.over = this.folding?.entries.get(name);
+    entry.predecessor = this.folding?.entries.get(name);
     return entry;
   }
 
@@ -108,9 +108,9 @@ export class TaskTable {
   }
 
   /** From here on changes go to a new generation; the ones so far are to be folded into the file. */
-  beginFolding(): Generation {
+  beginFolding(): ChangeSet {
     this.folding = this.changed;
-    this.changed = new Generation();
+    this.changed = new ChangeSet();
     return this.folding;
   }
 
@@ -121,19 +121,19 @@ export class TaskTable {
     this.folding = undefined;
     this.changed = folding;
     for (const entry of changed.entries.values()) {
-      const { over } = entry;
-      if (over) entry.row = over.row;
-      if (over && entry.base) {
+      const { predecessor } = entry;
+      if (predecessor) entry.row = predecessor.row;
+      if (predecessor && entry.base) {
         // Its base was a view of the folded entry: join the two again.
         const tail = entry.base;
-        entry.base = over.base;
-        entry.messages = [...tail.messages(over.base?.messageCount ?? 0, tail.messageCount), ...entry.messages];
+        entry.base = predecessor.base;
+        entry.messages = [...tail.messages(predecessor.base?.messageCount ?? 0, tail.messageCount), ...entry.messages];
         entry.parts = (entry.head.artifacts ?? []).map((_, slot) => [
-          ...tail.parts(slot, over.base?.partCount(slot) ?? 0, tail.partCount(slot)),
+          ...tail.parts(slot, predecessor.base?.partCount(slot) ?? 0, tail.partCount(slot)),
           ...(entry.parts[slot] ?? []),
         ]);
       }
-      entry.over = undefined;
+      entry.predecessor = undefined;
       this.place(entry);
     }
   }
@@ -146,7 +146,7 @@ export class TaskTable {
     this.#cleanBytes = 0;
     for (const entry of this.changed.entries.values()) {
       entry.row = rowOf(entry);
-      entry.over = undefined;
+      entry.predecessor = undefined;
       if (entry.row < 0) continue;
       next.hidden[entry.row] = 1;
       if (entry.base) entry.base = next.tailOf(entry.row, entry.head, entry.base);
@@ -214,7 +214,7 @@ export class TaskTable {
 }
 
 /** Changes that go into the file together. */
-export class Generation {
+export class ChangeSet {
   readonly entries = new Map<string, Entry>();
   readonly recency = new RecencyList<Entry>();
 }

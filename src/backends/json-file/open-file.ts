@@ -20,7 +20,7 @@ export interface JsonFileSettings {
 }
 
 /** The parts of an open file. */
-export interface OpenParts extends JsonFileSettings {
+export interface OpenFile extends JsonFileSettings {
   readonly file: string;
   readonly lock: FileLock;
   readonly db: Low<FileContents>;
@@ -35,7 +35,7 @@ export interface OpenParts extends JsonFileSettings {
 }
 
 /** Takes the lock, reads the file and replays its journals. Nothing is held when it rejects. */
-export async function openParts(file: string, settings: JsonFileSettings): Promise<OpenParts> {
+export async function openFile(file: string, settings: JsonFileSettings): Promise<OpenFile> {
   const { fs, durability } = settings;
   const lock = await acquire(file);
   let snapshot: Snapshot | undefined;

@@ -8,7 +8,7 @@ const BASE_MS = 500;
  * How long to wait after so many failures in a row: anything up to the doubled limit (full jitter), but no less than what
  * the remote asked for, and never over the cap. What another tab has claimed may be free at any moment: its waits do not grow.
  */
-export function delayAfter(
+export function backoffDelay(
   failures: number,
   { code, retryAfterMs = 0 }: TaskStoreError,
   random: number,
@@ -19,15 +19,15 @@ export function delayAfter(
   return {
     ms: Math.min(capMs, Math.max(jitter, retryAfterMs)),
     /** The remote named the time itself, so that a network coming back does not end it. */
-    isAsked: retryAfterMs > jitter,
+    isRetryAfter: retryAfterMs > jitter,
   };
 }
 
 /** Whom a failure speaks of: the key, the remote as a whole, this task for now, or this task for good. */
-type Blame = 'key' | 'remote' | 'task' | 'request';
+type FailureScope = 'key' | 'remote' | 'task' | 'request';
 
-export function blameFor({ code, status }: TaskStoreError): Blame {
-  // Where the remote has not said so, it is whoever gives the key that failed, maybe for want of a network.
+export function failureScope({ code, status }: TaskStoreError): FailureScope {
+  // Without a status it is the `apiKey` function that failed, maybe for want of a network.
   if (code === 'UNAUTHORIZED') return status ? 'key' : 'remote';
   if (['REMOTE_REJECTED', 'CONFLICT', 'TASK_NOT_FOUND', 'INVALID_ARGUMENT'].includes(code)) return 'request';
   // A server that fails at one task with 500 may well take the others; so may a store that cannot be written.

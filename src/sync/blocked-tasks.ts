@@ -2,18 +2,18 @@
 import { countsOf, type TaskKey } from '../core/head.ts';
 import type { BlockedTask } from '../task-store.ts';
 import type { SyncContext } from './context.ts';
-import { conflictOf, errorOf, markOf, note, type SyncState, start, unseenOf } from './state.ts';
+import { blockingError, conflictOf, digestOf, nothingAcked, type SyncState, unseenOf, updateState } from './state.ts';
 
 export async function listBlocked({ backend, identity, run }: SyncContext): Promise<BlockedTask[]> {
   // More than any store has.
   const heads = await run('blocked', undefined, () => backend.pending(2 ** 31));
-  const blocked = heads.map((head) => ({ ...head.key, error: errorOf(head, identity) }));
+  const blocked = heads.map((head) => ({ ...head.key, error: blockingError(head, identity) }));
   return blocked.filter(({ error }) => error) as BlockedTask[];
 }
 
 /** Takes the task up again. Where the remote's side of it was in doubt, it is compared anew from the first item on. */
-export function retry(context: SyncContext, key: TaskKey): ReturnType<typeof note> {
-  return note(context, key, (state, head) => {
+export function retry(context: SyncContext, key: TaskKey): ReturnType<typeof updateState> {
+  return updateState(context, key, (state, head) => {
     const { blocked } = state;
     const error = conflictOf(head, context.identity);
     if (error) throw error;
@@ -28,24 +28,24 @@ export function retry(context: SyncContext, key: TaskKey): ReturnType<typeof not
 }
 
 /** What is pending of the task counts as settled. One that this remote has never had is tried whole at its next change. */
-export function discard(context: SyncContext, key: TaskKey): ReturnType<typeof note> {
-  return note(context, key, (state, head) => {
+export function discard(context: SyncContext, key: TaskKey): ReturnType<typeof updateState> {
+  return updateState(context, key, (state, head) => {
     const { identity } = context;
-    if (!errorOf(head, identity)) return undefined;
+    if (!blockingError(head, identity)) return undefined;
     const { identity: owner = identity, rowId, replacedAt, uid, blocked } = state;
     // One that cannot be combined with what the remote has was compared with it, though its row is not known here.
     if (owner !== identity || !(rowId ?? blocked?.code === 'CONFLICT')) return [anew(state), 0];
     const given = { ...state, target: undefined, blocked: undefined, replacedAt: undefined };
     // What the remote has of it whole is what was taken last.
     if (key.taskType === 'outgoing') return [given, 0];
-    const status = markOf(head.body.status);
+    const status = digestOf(head.body.status);
     const tails = countsOf(head).map((count, n) => {
-      const { remote, own } = state.tails[n] ?? start;
-      // Past the ops of whatever was on its way.
+      const { remote, own } = state.tails[n] ?? nothingAcked;
+      // Past op numbers that may be in flight.
       return { local: count, remote, own: own + count };
     });
     const known = state.known?.map(({ print }) => ({ print, mark: status }));
-    // What was sent of a task that was replaced since is nobody's of this side any more; of its artifacts the remote will say how much.
+    // What was sent before a replacement does not count as ours any more; how much its artifacts hold, the remote says.
     const isOther = (replacedAt || !rowId) && { was: uid, uid: undefined, unsure: true };
     return [{ ...given, tails, status: rowId && status, known, unseen: unseenOf(head), ...isOther }, 0];
   });

@@ -25,7 +25,7 @@ export interface Result {
 }
 
 /** Works out what these changes, one after the other, make of a task, and puts the outcome of each into `results`. */
-export function draft(
+export function applyCommits(
   view: View,
   name: string,
   commits: readonly Commit[],

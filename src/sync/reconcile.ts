@@ -12,18 +12,18 @@ import type { RemoteTask } from '../elkar/wire-answers.ts';
 import { tagOf } from '../elkar/wire-items.ts';
 import {
   conflict,
+  digestOf,
+  fingerprintOf,
   hasPending,
   itemsOf,
-  markOf,
-  type Note,
+  nothingAcked,
   opOf,
-  printOf,
   progressOf,
-  remember,
+  rememberStatus,
+  type StateUpdate,
   type SyncState,
-  start,
   stateOf,
-  type Tail,
+  type TailAck,
 } from './state.ts';
 
 /** What was sent, where the answer is that of a push. */
@@ -36,32 +36,32 @@ export interface Sent {
   readonly at: number;
 }
 
-/** What brings an answer in; undefined: nothing is new; `'read'`: that takes the whole task as it is now (`full`). */
-export function absorb(
+/** The update that an answer leads to; undefined: none; `'read'`: call again with the whole task (`full`). */
+export function reconcile(
   head: TaskHead,
   { rowId, task }: RemoteTask,
   now: number,
   sent: Sent | undefined,
   full: TaskRecord | undefined,
   isPull: boolean,
-): Note | 'read' | undefined {
+): StateUpdate | 'read' | undefined {
   const before = stateOf(head);
   const record = full?.head.revision === head.revision ? full : undefined;
   // Elkar takes any row with a task's id.
   if ((before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task');
-  if (head.key.taskType === 'outgoing') return takeWhole(head, rowId, task, now, sent);
+  if (head.key.taskType === 'outgoing') return reconcileOutgoing(head, rowId, task, now, sent);
   if (before.unsure && !record) return 'read';
-  const { headers, theirs } = bySlot(head, task);
+  const { headers, theirs } = alignTails(head, task);
   const read = theirs.map((items, n) => {
     const ours = record ? itemsOf(record, n) : [];
     const known = before.tails[n];
     const isNew = before.unsure && (n || !known?.remote);
-    // Where ours was given up so far, all of it is settled.
-    const from = isNew ? (known ? { ...known, remote: items?.length ?? 0 } : start) : known;
-    return readTail(ours, items, from, opOf(before.uid, n, ''), `${before.was}.`);
+    // After a discard, all that the remote has is known.
+    const from = isNew ? (known ? { ...known, remote: items?.length ?? 0 } : nothingAcked) : known;
+    return mergeTail(ours, items, from, opOf(before.uid, n, ''), `${before.was}.`);
   });
   const tails = read.map(({ tail }) => tail);
-  const { taken, ...status } = settleStatus(head.body.status, task.status, before, tails[0]?.own ?? 0);
+  const { taken, ...status } = reconcileStatus(head.body.status, task.status, before, tails[0]?.own ?? 0);
   const state: SyncState = {
     ...before,
     ...status,
@@ -73,7 +73,7 @@ export function absorb(
     replacedAt: undefined,
     unseen: (sent ? before.target : before)?.unseen,
   };
-  if (sent && progressOf(state) === progressOf(before)) throw conflict(lost);
+  if (sent && progressOf(state) === progressOf(before)) throw conflict(lostMessage);
 
   const { pendingSince: since = now } = head;
   const isForeign = read.length > countsOf(head).length || read.some(({ isForeign }) => isForeign);
@@ -84,10 +84,10 @@ export function absorb(
   }
   if (!record) return 'read';
   // Others' items may stand before ones of ours; then the tails are written anew.
-  const whole = read.some(({ ours, woven }) => ours.some((item, i) => item !== woven[i]));
-  const [messages, ...parts] = read.map(({ ours, woven }) => (whole ? woven : woven.slice(ours.length)) as never[]);
+  const whole = read.some(({ ours, merged }) => ours.some((item, i) => item !== merged[i]));
+  const [messages, ...parts] = read.map(({ ours, merged }) => (whole ? merged : merged.slice(ours.length)) as never[]);
   const body = taken ? { ...head.body, status: copyJson(taken) } : head.body;
-  const counts = read.map(({ woven }) => woven.length);
+  const counts = read.map(({ merged }) => merged.length);
   const artifacts = headers
     .map((header, slot) => ({ slot, header, parts: parts[slot] as never[] }))
     .filter(({ slot, parts }) => whole || parts.length > 0 || !head.artifacts?.[slot]);
@@ -95,13 +95,19 @@ export function absorb(
   return [state, hasPending({ ...head, body }, state, counts) ? since : 0, news];
 }
 
-/** The same of an outgoing task: as the remote has it, in place of ours, unless ours has changes to push. */
-function takeWhole(head: TaskHead, rowId: string, task: Task, now: number, sent?: Sent): Note | undefined {
+/** The same for an outgoing task: the remote's replaces ours, unless ours has changes to push. */
+function reconcileOutgoing(
+  head: TaskHead,
+  rowId: string,
+  task: Task,
+  now: number,
+  sent?: Sent,
+): StateUpdate | undefined {
   const before = stateOf(head);
-  const status = markOf(task);
+  const status = digestOf(task);
   const state = { ...before, rowId, status, target: undefined, unsure: undefined };
   const { pendingSince = 0 } = head;
-  // Between the two lies the note of the target.
+  // Between the two, the target was written.
   if (sent)
     return [state, head.revision === sent.head.revision + 1 ? 0 : Math.max(pendingSince, Math.min(sent.at, now))];
   if (pendingSince || before.status === status) return undefined;
@@ -112,10 +118,10 @@ function takeWhole(head: TaskHead, rowId: string, task: Task, now: number, sent?
   return [state, 0, { body, whole: true, messages, artifacts: headed }];
 }
 
-const lost = 'the remote lost what it had taken';
+const lostMessage = 'the remote lost what it had taken';
 
 /** The remote's tails in the order of ours, new ones last; undefined: the remote has no such artifact. */
-function bySlot({ artifacts = [] }: TaskHead, task: Task) {
+function alignTails({ artifacts = [] }: TaskHead, task: Task) {
   // Our own header stays: of later chunks the remote may have kept nothing.
   const headers = artifacts.map(({ header }) => header);
   const theirs: (readonly object[] | undefined)[] = [task.history ?? [], ...headers.map(() => undefined)];
@@ -127,52 +133,52 @@ function bySlot({ artifacts = [] }: TaskHead, task: Task) {
 }
 
 /**
- * What stands in the remote's tail past what was known, and ours with what others wrote woven in: the acknowledged items,
- * then the remote's order, then what the remote has not got. Of a task that may be on the remote already (`start`), what is alike
- * is the same, without ops to tell.
+ * Merges the remote's items past the acknowledged ones into our tail: first the acknowledged, then the remote's order, then
+ * what the remote has not got. Of a task that may be on the remote already (`nothingAcked`), equal items count as the same,
+ * since they have no ops.
  */
-function readTail(
+function mergeTail(
   ours: readonly object[],
   items: readonly object[] | undefined,
-  from: Tail | null | undefined,
+  from: TailAck | null | undefined,
   prefix: string,
   was: string,
 ) {
-  const known = from ?? start;
+  const known = from ?? nothingAcked;
   const { remote } = known;
   let { local, own } = known;
   const there = items ?? [];
-  if (there.length < remote) throw conflict(lost);
-  const woven = ours.slice(0, local);
+  if (there.length < remote) throw conflict(lostMessage);
+  const merged = ours.slice(0, local);
   const others = new Set<string>();
   let next = local;
   for (const item of there.slice(remote)) {
-    const mark = from === start ? markOf(item) : '';
-    if (mark && ours[next] && mark === markOf(ours[next] as object)) {
-      woven.push(ours[next++] as object);
+    const mark = from === nothingAcked ? digestOf(item) : '';
+    if (mark && ours[next] && mark === digestOf(ours[next] as object)) {
+      merged.push(ours[next++] as object);
       local++;
       continue;
     }
     const op = `${tagOf(item).op}`;
     const isOwn = op.startsWith(prefix);
     const number = Number(op.slice(prefix.length));
-    if (isOwn && number > own) throw conflict(lost);
-    // One before was discarded here, arrived all the same, and stands in the acknowledged part of this side's tail.
+    if (isOwn && number > own) throw conflict(lostMessage);
+    // An op from before a discard that arrived after all; its item is in the acknowledged part of our tail.
     if ((isOwn && number < own) || op.startsWith(was)) continue;
     if (isOwn) {
-      woven.push(ours[next++] as object);
+      merged.push(ours[next++] as object);
       own++;
     } else {
-      woven.push(copyJson(item));
+      merged.push(copyJson(item));
       others.add(mark);
     }
     local++;
   }
-  // It would be doubled.
-  if (from === start && ours.slice(next).some((item) => others.has(markOf(item))))
+  // Else a duplicate.
+  if (from === nothingAcked && ours.slice(next).some((item) => others.has(digestOf(item))))
     throw conflict('the remote has another order');
   const tail = items || from ? { local, remote: there.length, own } : null;
-  return { ours, woven: [...woven, ...ours.slice(next)], tail, isForeign: others.size > 0 };
+  return { ours, merged: [...merged, ...ours.slice(next)], tail, isForeign: others.size > 0 };
 }
 
 type StatusNews = Pick<SyncState, 'status' | 'known'> & {
@@ -180,22 +186,22 @@ type StatusNews = Pick<SyncState, 'status' | 'known'> & {
   readonly taken?: TaskStatus | undefined;
 };
 
-/** `own`: so many messages of ours are there. */
-function settleStatus(
+/** `own`: how many of our messages it has. */
+function reconcileStatus(
   ours: TaskStatus,
   theirs: TaskStatus,
   { status, known = [] }: SyncState,
   own: number,
 ): StatusNews {
-  const print = printOf(theirs);
+  const print = fingerprintOf(theirs);
   // One with a message has arrived when its message has.
   const shown = known.findLast((known) => known.print === print && (known.own ?? -1) < own);
   if (shown) return { status: shown.mark, known };
-  const mine = markOf(ours);
-  const isSame = print === printOf(ours);
+  const mine = digestOf(ours);
+  const isSame = print === fingerprintOf(ours);
   const taken = !isSame && (status === mine || winsOver(theirs, ours)) ? theirs : undefined;
-  const mark = isSame ? mine : taken ? markOf(taken) : '';
-  return { status: mark, known: remember(known, { print, mark }), taken };
+  const mark = isSame ? mine : taken ? digestOf(taken) : '';
+  return { status: mark, known: rememberStatus(known, { print, mark }), taken };
 }
 
 /** Where both sides have changed the status: a finished one wins, then the later; the remote's of two that are alike. */

@@ -1,21 +1,21 @@
 import { TaskStoreError } from '../../core/errors.ts';
-import type { TaskName } from './journal-record.ts';
+import type { TaskRef } from './journal-record.ts';
 
 /** What a task remembers of the name it was given last. */
-export interface Named {
-  names: Names | undefined;
+export interface Numbered {
+  names: TaskNumbers | undefined;
   number: number;
 }
 
 /** Numbers for the tasks of one journal: keys may be long, and a streamed chunk is often shorter than one. */
-export class Names {
+export class TaskNumbers {
   given: number;
 
   constructor(given = 0) {
     this.given = given;
   }
 
-  of(task: Named, key: string): TaskName {
+  of(task: Numbered, key: string): TaskRef {
     if (task.names === this) return { task: task.number };
     task.names = this;
     task.number = ++this.given;
@@ -24,10 +24,10 @@ export class Names {
 }
 
 /** The names as a journal gives them, read back. */
-export class KnownNames {
+export class KeysByNumber {
   readonly #keys = new Map<number, string>();
 
-  keyOf({ key, task }: TaskName): string {
+  keyOf({ key, task }: TaskRef): string {
     if (key !== undefined) this.#keys.set(task, key);
     const known = this.#keys.get(task);
     if (known === undefined) throw new TaskStoreError('STORE_CORRUPT', `the journal names no task ${task}`);

@@ -37,17 +37,17 @@ const emptyArtifact = { metadata, name: '', description: '', extensions: emptyLi
 const emptyTask = { metadata };
 
 /** Fields of either side that do not pass. */
-const own = [
+const reservedKeys = [
   ...['a2a', 'kind', 'type', 'content', 'text', 'file', 'data', 'role', 'parts', 'index', 'append', 'lastChunk'],
   ...['id', 'sessionId', 'status', 'history', 'artifacts'],
 ];
-const ownOfFile = [...own, 'filename', 'mediaType'];
-const ownOfPart03 = ['a2a', 'kind', 'type'];
+const reservedKeysOfFile = [...reservedKeys, 'filename', 'mediaType'];
+const reservedKeysOfPart03 = ['a2a', 'kind', 'type'];
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 
 /** The fields that pass to the store; not those that it would refuse, and not those that are empty in 1.0. */
-function passing(fields: Fields, version: Version, empty: Readonly<Fields>, held = own): Fields {
+function passThroughToStore(fields: Fields, version: Version, empty: Readonly<Fields>, held = reservedKeys): Fields {
   const passes = ([key, value]: [string, unknown]) =>
     !held.includes(key) &&
     (key === 'metadata' ? isObject(value) : isText(value) || !/^(name|description|mimeType)$/.test(key)) &&
@@ -56,8 +56,13 @@ function passing(fields: Fields, version: Version, empty: Readonly<Fields>, held
   return Object.fromEntries(Object.entries(fields).filter(passes));
 }
 
-/** The way back of `passing`. */
-function passed(stored: Readonly<Fields>, version: Version, empty: Readonly<Fields>, held = own): Fields {
+/** The way back. */
+function passThroughFromStore(
+  stored: Readonly<Fields>,
+  version: Version,
+  empty: Readonly<Fields>,
+  held = reservedKeys,
+): Fields {
   return { ...(version === '1.0' && empty), ...without(stored, held) };
 }
 
@@ -66,15 +71,18 @@ function without(from: object, keys: readonly string[]): Fields {
 }
 
 /** What no part of the store can say; the residue says it. */
-const unsaid = { type: 'data', data: null } as const;
+const unmappablePart = { type: 'data', data: null } as const;
 
 export function partToStore(part: Fields, version: Version): Part {
   if (version === '0.3') {
-    const said = { type: part.kind, ...passing(part, version, {}, ownOfPart03) };
-    return isPart(said) ? said : unsaid;
+    const said = { type: part.kind, ...passThroughToStore(part, version, {}, reservedKeysOfPart03) };
+    return isPart(said) ? said : unmappablePart;
   }
   const said = contentToStore(part);
-  return { ...said, ...passing(part, version, emptyPart, said.type === 'file' ? ownOfFile : own) };
+  return {
+    ...said,
+    ...passThroughToStore(part, version, emptyPart, said.type === 'file' ? reservedKeysOfFile : reservedKeys),
+  };
 }
 
 /** A part of 0.3 is one of the store's but for one name, if it is well-formed. */
@@ -90,9 +98,9 @@ function contentToStore({ content, filename, mediaType }: Fields): Part {
   if ($case === 'text' && isText(value)) return { type: 'text', text: value };
   if ($case === 'data') return { type: 'data', data: isPlain(value) ? value : null };
   const isUrl = $case === 'url' && isText(value);
-  if (!isUrl && !($case === 'raw' && value instanceof Uint8Array)) return unsaid;
+  if (!isUrl && !($case === 'raw' && value instanceof Uint8Array)) return unmappablePart;
   const file: FilePart['file'] = {
-    ...passing({ name: filename, mimeType: mediaType }, '1.0', emptyFile),
+    ...passThroughToStore({ name: filename, mimeType: mediaType }, '1.0', emptyFile),
     ...(isUrl ? { uri: value } : { bytes: encodeBase64(value as Uint8Array) }),
   };
   return { type: 'file', file };
@@ -100,8 +108,8 @@ function contentToStore({ content, filename, mediaType }: Fields): Part {
 
 export function partFromStore(part: Part, version: Version): Fields {
   const { type } = part;
-  if (version === '0.3') return { kind: type, ...passed(part, version, {}, ownOfPart03) };
-  const given = passed(part, version, emptyPart);
+  if (version === '0.3') return { kind: type, ...passThroughFromStore(part, version, {}, reservedKeysOfPart03) };
+  const given = passThroughFromStore(part, version, emptyPart);
   if (type !== 'file') return { content: contentOf(type, part[type]), ...given };
   const { name = '', mimeType = '', bytes, uri } = part.file;
   const content = bytes === undefined ? contentOf('url', uri) : rawContent(bytes);
@@ -120,7 +128,11 @@ function rawContent(bytes: string): object {
 
 export function messageToStore(message: Fields, parts: readonly Part[], version: Version): Message {
   const isUser = message.role === (version === '1.0' ? 1 : 'user');
-  return { role: isUser ? 'user' : 'agent', parts: parts as Part[], ...passing(message, version, emptyMessage) };
+  return {
+    role: isUser ? 'user' : 'agent',
+    parts: parts as Part[],
+    ...passThroughToStore(message, version, emptyMessage),
+  };
 }
 
 /** `fallbackId`: for messages that others stored without an id. */
@@ -132,7 +144,7 @@ export function messageFromStore(
 ): Fields {
   const { role } = message;
   const said = version === '0.3' ? { kind: 'message', role } : { role: role === 'user' ? 1 : 2 };
-  return { ...said, messageId: fallbackId, parts, ...passed(message, version, emptyMessage) };
+  return { ...said, messageId: fallbackId, parts, ...passThroughFromStore(message, version, emptyMessage) };
 }
 
 /** A status of the store has a time always; `now` where this one has none that is a time. */
@@ -153,23 +165,23 @@ export function statusFromStore({ state, timestamp }: TaskStatus, message: unkno
 }
 
 export function artifactToStore(artifact: Fields, index: number, version: Version): ArtifactHead['header'] {
-  return { index, ...passing(artifact, version, emptyArtifact) };
+  return { index, ...passThroughToStore(artifact, version, emptyArtifact) };
 }
 
 export function artifactFromStore(header: ArtifactHead['header'], version: Version): Fields {
   const artifactId = `artifact-${header.index ?? 0}`;
-  return { artifactId, parts: emptyList, ...passed(header, version, emptyArtifact) };
+  return { artifactId, parts: emptyList, ...passThroughFromStore(header, version, emptyArtifact) };
 }
 
 export function bodyToStore(task: Fields, status: TaskStatus, version: Version): TaskBody {
   const { id, contextId } = task;
   const session = isText(contextId) && contextId && { sessionId: contextId };
-  return { id: id as string, ...session, status, ...passing(task, version, emptyTask) };
+  return { id: id as string, ...session, status, ...passThroughToStore(task, version, emptyTask) };
 }
 
 /** A task that others wrote has no lists where it has nothing in them; 1.0 has empty ones. */
 export function bodyFromStore(body: TaskBody, version: Version): Fields {
   const { id, sessionId = '' } = body;
   const said = version === '0.3' ? { kind: 'task' } : { history: emptyList, artifacts: emptyList };
-  return { ...said, id, contextId: sessionId, status: someStatus, ...passed(body, version, emptyTask) };
+  return { ...said, id, contextId: sessionId, status: someStatus, ...passThroughFromStore(body, version, emptyTask) };
 }

@@ -5,7 +5,7 @@ import { isObject } from '../../core/json.ts';
 const LONGEST = 32 * 1024;
 
 /** Where the items end, `limit` at the latest, that are made one text with the one at `start`. */
-export function endOfStretch(items: readonly unknown[], start: number, limit: number): number {
+export function endOfBatch(items: readonly unknown[], start: number, limit: number): number {
   let end = start + 1;
   for (let length = lengthOf(items[start]); end < limit; end++) {
     length += lengthOf(items[end]);
