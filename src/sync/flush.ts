@@ -20,7 +20,7 @@ export function flush(
   sync: { readonly status: SyncStatus; readonly ready: Promise<void> | undefined },
   nextChange: () => Promise<void>,
 ): Promise<void> {
-  const { backend, identity, later, now } = context;
+  const { now } = context;
   const { taskId, signal, timeoutMs = LONGEST_MS } = options;
   const key = taskId === undefined ? undefined : checkedKey(taskId, options);
   let since: number | undefined;
@@ -33,11 +33,11 @@ export function flush(
       if (state === 'stopped') throw syncEndedError();
       if (key || state !== 'pushing' || now() - lookedAt > LOOK_MS) {
         lookedAt = now();
-        const heads = key ? [await readHead(context, key)] : await backend.pending(1000);
+        const heads = key ? [await readHead(context, key)] : await context.backend.pending(1000);
         // What is pending already may bear a later time, of a clock that was set back.
         const until = (since ??= Math.max(now(), ...heads.map((head) => head?.pendingSince ?? 0)));
         const left = heads.filter((head) => (head?.pendingSince as number) <= until) as TaskHead[];
-        const errors = left.map((head) => blockingError(head, identity));
+        const errors = left.map((head) => blockingError(head, context.identity));
         if (errors.length === 0) return;
         // Tasks that were set aside keep nobody waiting while others are on their way.
         if (errors.every(Boolean)) throw errors[0];
@@ -48,7 +48,7 @@ export function flush(
   };
   const late = () =>
     new TaskStoreError('REMOTE_UNREACHABLE', 'not all reached the remote in time', { cause: sync.status.lastError });
-  return withDeadline(waitUntilPushed, timeoutMs, late, signal, later);
+  return withDeadline(waitUntilPushed, timeoutMs, late, signal, context.later);
 }
 
 /** Sync waits for a new key; `lastError` says so, and that it was the remote's word. */

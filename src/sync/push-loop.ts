@@ -207,7 +207,7 @@ export class PushLoop {
     // Set aside, the task stays whole as it is.
     const blocked = packError(error);
     await updateState(this.#context, task.key, ifMayWrite(this.#context, { blocked })).then(
-      ({ record }) => this.#refresh(task, record?.head),
+      (head) => this.#refresh(task, head),
       (cause) => this.failed(cause, task),
     );
   }

@@ -1,7 +1,7 @@
 /** One task on its way to the remote: plan, note the target, send, bring in the answer. */
 import { TaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
-import { type SelectRange, selectAll, selectNothing, type TaskRecord } from '../core/record.ts';
+import { selectAll, type TaskRecord } from '../core/record.ts';
 import { assertSendable, encodeId } from '../elkar/wire.ts';
 import type { WireRequest } from '../elkar/wire-request.ts';
 import { failureScope } from './backoff.ts';
@@ -71,22 +71,22 @@ async function pushNext(
   record: TaskRecord,
   at: number,
 ): Promise<TaskHead | undefined> {
-  const { identity, id, claimMs, term, newId } = context;
+  const { identity, term } = context;
   const { key, limit, maxBytes } = task;
   const { taskId } = key;
   const { head } = record;
   const state = stateOf(head);
-  const { uid = newId() } = state;
+  const { uid = context.newId() } = state;
   const next = plan(record, uid, callerOf(context, key), maxBytes);
   if (!next) {
     const clearTarget: DecideUpdate = (state, now) =>
       now.revision === head.revision && [{ ...state, target: undefined }, 0];
-    return (await compareAndSet(context, head, clearTarget))?.head;
+    return compareAndSet(context, head, clearTarget);
   }
   const { request, known, unseen, items = 1, bytes = 0 } = next;
   if (next.hasRoom) task.limit = Math.min(4096, limit * 8);
   assertSendable(request.body, taskId);
-  const target = { by: id, until: at + claimMs, unseen };
+  const target = { by: context.id, until: at + context.claimMs, unseen };
   const headWithTarget = await setFields(context, head, { target, known, uid, identity, term, replacedAt: undefined });
   if (!headWithTarget) return undefined;
   try {
@@ -128,27 +128,25 @@ async function sendAndReconcile(
   request: WireRequest,
   sent?: Sent,
 ): Promise<TaskHead | undefined> {
-  const { wire, signal, onAnswer, term } = context;
-  const remote = await wire.request({ ...request, signal });
+  const remote = await context.wire.request({ ...request, signal: context.signal });
   if (remote.task.id !== head.key.taskId) {
     // The others may well be answered rightly.
     throw new TaskStoreError('IO_ERROR', 'the answer is of another task');
   }
-  onAnswer();
+  context.onAnswer();
   for (let full: TaskRecord | undefined; ; ) {
     let news: StateUpdate | 'read' | undefined;
-    const decide: DecideUpdate = (_, now) => {
-      news = reconcile(now, remote, context.now(), sent, full, term === undefined);
+    const after = await compareAndSet(context, head, (_, now) => {
+      news = reconcile(now, remote, context.now(), sent, full, context.term === undefined);
       return news !== 'read' && news;
-    };
-    const select: SelectRange = (now) => (news === 'read' ? selectAll : selectNothing)(now);
-    full = await compareAndSet(context, head, decide, select);
-    if (news !== 'read') return full?.head;
+    });
+    if (news !== 'read') return after;
+    full = await context.backend.read(head.key, selectAll);
   }
 }
 
-async function setFields(context: SyncContext, head: TaskHead, fields: Partial<SyncState>) {
-  return (await compareAndSet(context, head, ifMayWrite(context, fields)))?.head;
+function setFields(context: SyncContext, head: TaskHead, fields: Partial<SyncState>) {
+  return compareAndSet(context, head, ifMayWrite(context, fields));
 }
 
 /** Sets these fields where no other context has the task. */
@@ -160,15 +158,15 @@ export function ifMayWrite(context: SyncContext, fields: Partial<SyncState>): De
 }
 
 /** Writes what `decide` answers, if sync's state of the task is still as in `head`, and the task the same; undefined: it is not. */
-async function compareAndSet(context: SyncContext, head: TaskHead, decide: DecideUpdate, select?: SelectRange) {
+async function compareAndSet(context: SyncContext, head: TaskHead, decide: DecideUpdate) {
   const before = stateOf(head);
   let isOurs = false;
   const decideOurs: DecideUpdate = (state, now) => {
     isOurs = state.seq === before.seq && state.replacedAt === before.replacedAt;
     return isOurs && decide(state, now);
   };
-  const { record } = await updateState(context, head.key, decideOurs, select);
-  return isOurs ? record : undefined;
+  const after = await updateState(context, head.key, decideOurs);
+  return isOurs ? after : undefined;
 }
 
 /**

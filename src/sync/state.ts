@@ -5,7 +5,7 @@
 import { TaskStoreError } from '../core/errors.ts';
 import { countsOf, type KeyOptions, keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { isObject } from '../core/json.ts';
-import { type SelectRange, selectNothing, type TaskRecord } from '../core/record.ts';
+import { selectNothing, type TaskRecord } from '../core/record.ts';
 import type { Command, PulledChange } from '../core/reduce.ts';
 import { check } from '../core/shape.ts';
 import type { TaskStatus } from '../core/task.ts';
@@ -192,20 +192,19 @@ export type StateUpdate = readonly [
 
 export type DecideUpdate = (state: SyncState, head: TaskHead) => StateUpdate | false | undefined;
 
-/** Writes what `decide` answers, in one transaction with its look at the task. */
-export function updateState(
+/** Writes what `decide` answers, in one transaction with its look at the task. Answers the head after it. */
+export async function updateState(
   { transact }: StorePort,
   key: TaskKey,
   decide: DecideUpdate,
-  select?: SelectRange,
-): ReturnType<StorePort['transact']> {
+): Promise<TaskHead | undefined> {
   const command = (head: TaskHead | undefined): Command | undefined => {
     const update = head && decide(stateOf(head), head);
     if (!update) return undefined;
     const [next, pendingSince = head.pendingSince, news] = update;
     return { type: 'note', sync: { ...next, seq: next.seq + 1 }, pendingSince: pendingSince || undefined, news };
   };
-  return transact(key, command, { select, source: 'remote' });
+  return (await transact(key, command, { source: 'remote' })).record?.head;
 }
 
 export function conflict(message: string, key?: TaskKey): TaskStoreError {

@@ -153,7 +153,7 @@ export class ElkarSync implements TaskSync {
   /** Lets a task go that was set aside. */
   #release(operation: string, how: typeof retry, taskId: string, options?: SyncTaskOptions): Promise<void> {
     return this.#call(operation, taskId, options, async (key) => {
-      requireFound((await how(this.#context, key)).record);
+      requireFound(await how(this.#context, key));
       this.#broadcast('hurry');
     });
   }

@@ -13,12 +13,12 @@ const limits: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'view.ts': {
     MAX_WEIGHT: '30_000',
     TASK_WEIGHT: '100',
-    SHORT: '{ records: 6, length: 6_000 }',
-    LONG: '{ records: 40, length: 100_000 }',
+    SOFT_LIMIT: '{ records: 6, length: 6_000 }',
+    HARD_LIMIT: '{ records: 40, length: 100_000 }',
   },
   'fold.ts': { SLICE: '2' },
   'replica.ts': { CALM_MS: '5', RECORD_LENGTH: '2_000', MAX_NAMES: '6' },
-  'write-queue.ts': { PAUSE_MS: '4', LONGEST_WAIT_MS: '60', TELL_MS: '3' },
+  'write-queue.ts': { IDLE_MS: '4', LONGEST_WAIT_MS: '60', TELL_MS: '3' },
   'known-task.ts': {
     INLINE_ITEMS: '3',
     SEGMENT_ITEMS: '8',

@@ -32,9 +32,6 @@ export function applyCommits(
   results: Map<Commit, Result>,
 ): Written | undefined {
   const found = view.known.get(name);
-  /** How much of the task is stored already. */
-  let counts = found?.counts ?? [];
-  let body = found?.head.body;
   let task = found ?? null;
   let head = task?.head;
   let isDirty = false;
@@ -52,11 +49,7 @@ export function applyCommits(
       head = undefined;
     } else if (decision) {
       head = decision.head;
-      if (!task || decision.reset) {
-        task = new KnownTask(head, isNew(view, name));
-        counts = [];
-        body = undefined;
-      }
+      if (!task || decision.reset) task = new KnownTask(head, isNew(view, name));
       task.append(decision);
     }
     isDirty ||= decision !== undefined;
@@ -68,6 +61,6 @@ export function applyCommits(
     });
   }
   if (!isDirty) return undefined;
-  const piece = task && head && task.pieceSince(counts, head, body);
+  const piece = task && head && task.pieceUntil(head, task === found);
   return { task, head, piece: piece ?? { key: name, id: 0, tails: [] } };
 }

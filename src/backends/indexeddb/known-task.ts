@@ -2,7 +2,7 @@
  * What a context knows of a task: the head, so that an append reads nothing, and the items it has seen, from some position
  * of each tail on.
  */
-import type { Change, TaskBody, TaskHead } from '../../core/head.ts';
+import type { Change, TaskHead } from '../../core/head.ts';
 import { countsOf, encodeKey, encodeScope } from '../../core/head.ts';
 import { copyJson } from '../../core/json.ts';
 import { type ListedHead, toListed } from '../../core/query.ts';
@@ -134,20 +134,17 @@ export class KnownTask {
     return this.#listed as ListedHead;
   }
 
-  /** How many items each tail has. */
-  get counts(): number[] {
-    return this.tails.map(({ end }) => end);
-  }
-
-  /** What it has got since there were so many items, and the body was `before`. */
-  pieceSince(counts: readonly number[], head: TaskHead, before?: TaskBody): Required<Piece> {
+  /** What it has got until `head`: all of it, or, where it is stored as in its own head, since then. */
+  pieceUntil(head: TaskHead, isStored: boolean): Required<Piece> {
+    const counts = isStored ? countsOf(this.head) : [];
     const tails: Run[] = [];
     this.tails.forEach((tail, number) => {
       const from = counts[number] ?? 0;
       if (from < tail.end) tails[number] = { from, items: tail.slice(from) };
     });
-    const news = head.body === before ? { ...head, body: undefined } : head;
-    return { key: encodeKey(head.key), id: this.id, head: JSON.stringify(news), tails };
+    const isLean = isStored && head.body === this.head.body;
+    const text = JSON.stringify(isLean ? { ...head, body: undefined } : head);
+    return { key: encodeKey(head.key), id: this.id, head: text, tails };
   }
 
   /** Where the inline tails have grown too long: what they hold, as segments to write; they are empty then. */

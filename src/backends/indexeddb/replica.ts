@@ -123,11 +123,10 @@ export class Replica {
     const written = this.givenUp.filter(([, owner]) => owner === last[1]);
     if (written.at(-1)?.[0] !== last[0]) return false;
     const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
-    const versionOf = ({ id, head }: Partial<Piece> = {}) => head && `${id} ${headOf({ head }).revision}`;
     const isInRow = async (piece: Piece) => {
       const row = await promisifyRequest<TaskRow | undefined>(tasks.get(piece.key));
       // Where it deleted the task and there is no row, that may be why.
-      return versionOf(row) === versionOf(piece);
+      return isWhole(piece) ? row?.id === piece.id && headOf(row).revision === headOf(piece).revision : !row;
     };
     const pieces = written.flatMap(([, , , , ...pieces]) => pieces);
     if ((await Promise.all(pieces.map(isInRow))).includes(true)) return false;
