@@ -10,6 +10,7 @@ export type {
   Decision,
   Durability,
   Notice,
+  NoticedParts,
 } from './backends/backend.ts';
 export { type FieldIssue, TaskStoreError, type TaskStoreErrorCode, type TaskStoreErrorDetails } from './core/errors.ts';
 export {
@@ -23,8 +24,18 @@ export {
   type TaskHead,
   type TaskKey,
 } from './core/head.ts';
-export { type HeadQuery, type Listed, type ListPosition, matcher, takePage, toListed } from './core/query.ts';
+export type { Listeners } from './core/listeners.ts';
+export {
+  type HeadQuery,
+  type Listed,
+  type ListedHead,
+  type ListPosition,
+  matcher,
+  takePage,
+  toListed,
+} from './core/query.ts';
 export type { SelectRange, TailRange, TaskRecord, TaskView } from './core/record.ts';
+export type { ArtifactExtension, Command, PulledChange } from './core/reduce.ts';
 export {
   type Artifact,
   type DataPart,
@@ -47,7 +58,7 @@ export type { Environment } from './environment.ts';
 export type { LocalTaskStore } from './local-task-store.ts';
 export type { OpenOptions, OpenTaskStore, SyncedTaskStore } from './open-task-store.ts';
 export * from './schemas.ts';
-export type { StorePort, SyncAdapter, TransactOptions } from './store-port.ts';
+export type { StorePort, SyncAdapter, Touched, TransactOptions } from './store-port.ts';
 export type {
   BlockedTask,
   CallOptions,

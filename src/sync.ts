@@ -5,8 +5,9 @@ import { identityOf } from './sync/identity.ts';
 import { optionsShape, type SyncOptions } from './sync/options.ts';
 import { ElkarSync } from './sync/sync.ts';
 
+export type { Later } from './core/deadline.ts';
 export type { SyncAdapter } from './store-port.ts';
-export type { Locks } from './sync/leader.ts';
+export type { LockRequest, Locks } from './sync/leader.ts';
 export type { Channel, SyncOptions, SyncPlatform } from './sync/options.ts';
 export type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync } from './task-store.ts';
 

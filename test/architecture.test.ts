@@ -3,7 +3,7 @@
  * that loading does nothing, and that the build offers what the sources do.
  */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -136,6 +136,20 @@ describe('the build', () => {
     const ofBuild = exportedNames(names.map((name) => `dist/${name}.d.ts`));
     expect([...ofSources.values()].every((exported) => exported.length > 0)).toBe(true);
     expect(named(names, [...ofBuild.values()])).toEqual(named(names, [...ofSources.values()]));
+  });
+
+  // Where it is not exported, TypeScript refuses to declare a user's function that returns it (TS2742, TS4023).
+  it('exports every interface and class that its types name', () => {
+    const files = entryNames.map((name) => `dist/${name}.d.ts`).filter((file) => existsSync(root + file));
+    const exported = new Set([...exportedNames(files).values()].flat());
+    const declared = readdirSync(`${root}dist`, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.d.ts'))
+      .flatMap((file) => [
+        ...readFileSync(`${root}dist/${file}`, 'utf8').matchAll(/^(?:interface|declare class) (\w+)/gm),
+      ])
+      .map(([, name = '']) => name);
+    expect(declared).toEqual(expect.arrayContaining(['TaskStore', 'OpenOptions', 'ElkarTransportOptions']));
+    expect(declared.filter((name) => !exported.has(name))).toEqual([]);
   });
 
   it('has what the benchmarks measure of its inside', async () => {

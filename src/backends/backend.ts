@@ -61,7 +61,7 @@ export interface Notice {
   readonly parts: readonly NoticedParts[];
 }
 
-interface NoticedParts {
+export interface NoticedParts {
   readonly slot: number;
   readonly from: number;
   readonly to: number;

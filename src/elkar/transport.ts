@@ -7,7 +7,7 @@ import { type ElkarTransportOptions, type RequestOptions, transportShape, WireRe
 
 export type { ApiKey, ElkarTransportOptions, RequestOptions } from './wire-request.ts';
 
-interface GetTaskQuery extends RequestOptions {
+export interface GetTaskQuery extends RequestOptions {
   readonly callerId: string;
   /** Elkar ignores it. */
   readonly historyLength?: number | undefined;

@@ -9,7 +9,7 @@ export interface Locks {
   request(name: string, options: LockRequest, hold: () => unknown): Promise<unknown>;
 }
 
-interface LockRequest {
+export interface LockRequest {
   readonly steal?: boolean;
   readonly signal?: AbortSignal;
 }
