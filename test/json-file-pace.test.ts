@@ -1,8 +1,8 @@
 /** When the journal is brought to the disk, and when it is folded into the file: often enough, and no more often. */
 import type { NoParamCallback } from 'node:fs';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
-import { documentIn, newFile, open, say } from './support/json-file.ts';
+import { documentIn, newFile, open, say, texts } from './support/json-file.ts';
 import { SimulatedDisk } from './support/json-file-disk.ts';
 
 const view = { historyLength: 0 };
@@ -106,6 +106,23 @@ it.each(['strict', 'relaxed'] as const)(
     await vi.waitFor(() => expect(lengthOf(path, 't')).toBe(52), patiently);
     expect(tried).toBe(2);
   },
+);
+
+it.each(['strict', 'relaxed'] as const)(
+  'goes on under the fake timers of a test: %s',
+  async (durability) => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const path = newFile();
+    const store = await open(path, { durability });
+    await store.upsertTask({ id: 't', message: say('a') });
+    await Promise.all(['b', 'c'].map((text) => store.updateTask('t', { newMessages: [say(text)] })));
+    await store.deleteTask('none');
+    await store.close();
+    await using again = await open(path, { durability });
+    expect(texts(await again.getTask('t'))).toEqual(['a', 'b', 'c']);
+  },
+  10_000,
 );
 
 describe('a change under relaxed', () => {

@@ -1,3 +1,5 @@
+// Not the global ones: a user's test may have put fake ones there, and a change would wait for ever.
+import { clearImmediate, setImmediate } from 'node:timers';
 import type { Durability } from '../backend.ts';
 import type { Journal } from './journal.ts';
 

@@ -1,6 +1,8 @@
 /** The few file operations that the backend needs, and how their failures are named. */
 import nodeFs, { type Stats } from 'node:fs';
 import path from 'node:path';
+import { setImmediate } from 'node:timers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TaskStoreError, toTaskStoreError } from '../../core/errors.ts';
 
 /** What is used of `node:fs`. Tests hand in one of their own, to fail writes and to cut the power. */
@@ -173,7 +175,7 @@ export async function renameWithPatience(fs: FileSystem, from: string, to: strin
     } catch (error) {
       const passing = process.platform === 'win32' && ['EPERM', 'EBUSY', 'EACCES'].includes(errorCode(error) ?? '');
       if (!passing || attempt === 20) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 10 * attempt));
+      await delay(10 * attempt);
     }
   }
 }

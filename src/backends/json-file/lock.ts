@@ -20,6 +20,7 @@ import {
 } from 'node:fs';
 import { hostname, uptime } from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TaskStoreError } from '../../core/errors.ts';
 import { errorCode } from './file-system.ts';
 import { bootId, identifyProcess, type ProcessIdentity, pidSpace, startOf } from './process-identity.ts';
@@ -62,7 +63,7 @@ export class FileLock {
         const first = others.every((other) => name < other.name);
         if (holder || attempt === ATTEMPTS) throw lockedBy(file, holder ?? (others[0] as Holder), folder);
         if (!first) withdraw(own);
-        await new Promise((resolve) => setTimeout(resolve, first ? 1 : 5 + Math.random() * 20));
+        await delay(first ? 1 : 5 + Math.random() * 20);
       }
     } catch (error) {
       // For as long as this process lives, what stays here keeps everybody out, itself too.
@@ -155,7 +156,7 @@ function isFromBeforeBoot(file: string): boolean {
 async function keepsTouching(file: string, silenceMs: number): Promise<boolean> {
   const before = touched(file);
   for (let waited = 0; waited < silenceMs; waited += silenceMs / 16) {
-    await new Promise((resolve) => setTimeout(resolve, silenceMs / 16));
+    await delay(silenceMs / 16);
     if (touched(file) !== before) return touched(file) !== undefined;
   }
   return false;
