@@ -92,8 +92,8 @@ export async function* linesOf(source: ImportSource): AsyncGenerator<string | St
     }
   };
   let rest = '';
-  // Bytes would come as numbers.
-  for await (const piece of source instanceof Uint8Array || typeof source === 'string' ? [source] : source) {
+  // Bytes would come as numbers. Those of a frame, or of Node under jsdom, are of another `Uint8Array`.
+  for await (const piece of ArrayBuffer.isView(source) || typeof source === 'string' ? [source] : source) {
     // What came before is not looked through again: a line may be long and come in many pieces.
     if (typeof piece === 'string') {
       const [end, ...lines] = piece.split('\n');
@@ -102,7 +102,7 @@ export async function* linesOf(source: ImportSource): AsyncGenerator<string | St
         yield rest;
         rest = line;
       }
-    } else if (piece instanceof Uint8Array) {
+    } else if (ArrayBuffer.isView(piece)) {
       let bytes = piece;
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE)) {
         yield rest + decode(bytes.subarray(0, end));

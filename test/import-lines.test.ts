@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { openTaskStore } from '../src/memory.ts';
 
@@ -26,6 +28,20 @@ test('a file read whole is taken as bytes, which are its text', async () => {
   for (const bytes of [Buffer.from(text), new TextEncoder().encode(text)]) {
     await using to = await openTaskStore();
     expect(await to.importTasks(bytes)).toEqual({ imported: 1, skipped: 0, failed: [] });
+    expect(await to.getTask('t1')).toEqual(await from.getTask('t1'));
+  }
+});
+
+test('bytes of another realm are bytes, as a frame has them, or Node under jsdom', async () => {
+  await using from = await openTaskStore();
+  await from.upsertTask({ id: 't1', message: { role: 'user', parts: [{ type: 'text', text: 'schön' }] } });
+  let text = '';
+  for await (const line of from.exportTasks()) text += line;
+  const bytes: Uint8Array = runInNewContext('Uint8Array.from(bytes)', { bytes: Buffer.from(text) });
+  expect(bytes).not.toBeInstanceOf(Uint8Array);
+  for (const source of [bytes, Readable.from([bytes.subarray(0, 9), bytes.subarray(9)])]) {
+    await using to = await openTaskStore();
+    expect(await to.importTasks(source)).toEqual({ imported: 1, skipped: 0, failed: [] });
     expect(await to.getTask('t1')).toEqual(await from.getTask('t1'));
   }
 });
