@@ -173,6 +173,21 @@ describe('the file', () => {
     await expect(open(join(path, 'below.json'))).rejects.toMatchObject({ code: 'IO_ERROR' });
     await expect(open(dirname(path))).rejects.toMatchObject({ code: 'IO_ERROR' });
   });
+
+  it.each(['EACCES', 'EPERM', 'EROFS', 'ERR_ACCESS_DENIED'])(
+    'where nobody may write is storage that is denied: %s',
+    async (code) => {
+      const path = newFile();
+      const openSync = ((file: string, flags: string) => {
+        if (file.includes('.journal.')) throw Object.assign(new Error('simulated'), { code });
+        return nodeFs.openSync(file, flags);
+      }) as FileSystem['openSync'];
+      const fs = { ...nodeFs, openSync };
+      await expect(open(path, { fs })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+      await using store = await open(path, { fs, fallback: 'memory' });
+      expect(store.backend).toMatchObject({ kind: 'memory', reason: expect.stringContaining('simulated') });
+    },
+  );
 });
 
 describe('a file edited by hand', () => {

@@ -1,12 +1,16 @@
 /** A JSON file as a store's ground; see `jsonFile`. */
+import { TaskStoreError } from '../core/errors.ts';
 import type { Backend, BackendContext, BackendFactory } from './backend.ts';
-import { type FileSystem, realFileSystem } from './json-file/file-system.ts';
+import { errorCode, type FileSystem, realFileSystem } from './json-file/file-system.ts';
 import { JsonFileBackend } from './json-file/json-file-backend.ts';
 import type { JsonFileSettings } from './json-file/open-file.ts';
 import { prepareFile } from './json-file/paths.ts';
 import { ReadOnlyJsonFile } from './json-file/read-only.ts';
 
 const MEBIBYTE = 1024 * 1024;
+
+/** How the system, and Node where it runs with `--permission`, say that something is not allowed. */
+const DENIALS = ['EACCES', 'EPERM', 'EROFS', 'ERR_ACCESS_DENIED'];
 
 export interface JsonFileOptions {
   /**
@@ -41,7 +45,7 @@ export function jsonFile(options: JsonFileOptions = {}): BackendFactory {
     kind: 'json-file',
     unsuitable,
     open: (context) =>
-      readOnly ? openReadOnly(fileOf(context), fs) : openForWriting(context, { fs, foldFrom, foldAt }),
+      unlessDenied(readOnly ? openReadOnly(fileOf(context), fs) : openForWriting(context, { fs, foldFrom, foldAt })),
   };
 }
 
@@ -59,6 +63,17 @@ async function openForWriting(
 ): Promise<Backend> {
   const file = prepareFile(fileOf(context), true);
   return JsonFileBackend.open(file, { durability: context.durability ?? 'strict', ...internals });
+}
+
+/** A place that may not be used, or that nobody may write to, is storage that is denied; the disk has not failed. */
+async function unlessDenied(opening: Promise<Backend>): Promise<Backend> {
+  try {
+    return await opening;
+  } catch (error) {
+    const { code, message, cause } = error as TaskStoreError;
+    if (code !== 'IO_ERROR' || !DENIALS.includes(errorCode(cause) ?? '')) throw error;
+    throw new TaskStoreError('STORE_UNAVAILABLE', message, { cause });
+  }
 }
 
 function unsuitable(): string | undefined {
