@@ -125,6 +125,21 @@ it.each(['strict', 'relaxed'] as const)(
   10_000,
 );
 
+it('goes on where timers are numbers, as those of jsdom', async () => {
+  const { setInterval, setTimeout } = globalThis;
+  vi.stubGlobal('setInterval', (then: () => void, ms: number) => +setInterval(then, ms));
+  vi.stubGlobal('setTimeout', (then: () => void, ms: number) => +setTimeout(then, ms));
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const path = newFile();
+  for (const durability of ['strict', 'relaxed'] as const) {
+    const store = await open(path, { durability });
+    await store.upsertTask({ id: 't', message: say(durability) });
+    await store.close();
+  }
+  await using again = await open(path);
+  expect(texts(await again.getTask('t'))).toEqual(['strict', 'relaxed']);
+});
+
 describe('a change under relaxed', () => {
   afterEach(() => void vi.useRealTimers());
 

@@ -1,5 +1,6 @@
 // Not the global ones: a user's test may have put fake ones there, and a change would wait for ever.
 import { clearImmediate, setImmediate } from 'node:timers';
+import { later } from '../../core/deadline.ts';
 import type { Durability } from '../backend.ts';
 import type { Journal } from './journal.ts';
 
@@ -53,7 +54,8 @@ export class ChangeLog {
   #quiet: (() => void)[] = [];
   /** Told whenever a batch is settled. */
   #waiting: (() => void)[] = [];
-  #syncTimer: NodeJS.Timeout | undefined;
+  /** Takes back the next sync. */
+  #forgoSync: (() => void) | undefined;
   #syncing: Promise<void> | undefined;
 
   constructor(journal: Journal, durability: Durability) {
@@ -64,7 +66,7 @@ export class ChangeLog {
   /** Writes a change before it is made. Throws `IO_ERROR`, and then nothing was written. */
   writeNow(record: string): void {
     this.journal.write([record]);
-    this.#syncTimer ??= setTimeout(() => this.#syncLater(), RELAXED_SYNC_MS).unref();
+    this.#forgoSync ??= later(RELAXED_SYNC_MS, () => this.#syncLater());
   }
 
   /** Whether the change with this number is among those that the next one would share a write with. */
@@ -110,7 +112,7 @@ export class ChangeLog {
     await this.whenSettled();
     // Its end may set the timer again.
     await this.#syncing;
-    clearTimeout(this.#syncTimer);
+    this.#forgoSync?.();
   }
 
   /** A failed sync is no reason to stop: it marks the journal as broken, and memory has everything that was acknowledged. */
@@ -222,9 +224,9 @@ export class ChangeLog {
       .sync()
       .catch(() => {})
       .finally(() => {
-        this.#syncTimer = this.#syncing = undefined;
+        this.#forgoSync = this.#syncing = undefined;
         if (this.journal.synced < this.journal.end && !this.journal.broken) {
-          this.#syncTimer = setTimeout(() => this.#syncLater(), RELAXED_SYNC_MS).unref();
+          this.#forgoSync = later(RELAXED_SYNC_MS, () => this.#syncLater());
         }
       });
   }

@@ -38,11 +38,13 @@ interface Holder extends ProcessIdentity {
 
 export class FileLock {
   readonly #own: string;
-  readonly #heartbeat: NodeJS.Timeout;
+  readonly #heartbeat: ReturnType<typeof setInterval>;
 
   private constructor(own: string) {
     this.#own = own;
-    this.#heartbeat = setInterval(() => touch(own), HEARTBEAT_MS).unref();
+    this.#heartbeat = setInterval(() => touch(own), HEARTBEAT_MS);
+    // Under jsdom it is a number.
+    this.#heartbeat.unref?.();
   }
 
   /** Rejects with `STORE_LOCKED` where a living process, this one included, has it. */
