@@ -24,7 +24,6 @@ export {
   type TaskHead,
   type TaskKey,
 } from './core/head.ts';
-export type { Listeners } from './core/listeners.ts';
 export {
   type HeadQuery,
   type Listed,

@@ -4,7 +4,6 @@
  */
 import type { Backend, Committed } from './backends/backend.ts';
 import { encodeKey, type TaskHead, type TaskKey } from './core/head.ts';
-import type { Listeners } from './core/listeners.ts';
 import { type HeadQuery, positionOf } from './core/query.ts';
 import type { SelectRange } from './core/record.ts';
 import type { Command } from './core/reduce.ts';
@@ -39,7 +38,7 @@ export interface StorePort extends Environment {
    */
   run<T>(operation: string, taskId: string | undefined, call: () => Promise<T>, options?: CallOptions): Promise<T>;
   /** Told of every commit to a task with something pending, before or after it: of this context's at once, of others' when noticed. */
-  readonly pending: Pick<Listeners<Touched>, 'add'>;
+  readonly pending: { add(listener: (touched: Touched) => void): () => void };
 }
 
 /** The name under which a store remembers that it was opened with sync, and whose its changes are (a `Tracking`) from then on. */
