@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inCall, TaskStoreError } from '../../core/errors.ts';
 import { type Change, encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
@@ -19,6 +20,9 @@ import type { TaskTable } from './task-table.ts';
 /** While the file is rewritten, so many relaxed changes may come before it gets its turn; fewer when much has come already. */
 const CHANGES_PER_TURN = 1_024;
 const FEWER_CHANGES = 64;
+
+/** A change's longest text in the journal, in bytes; the line that it makes up alone takes nothing more of it. */
+const LONGEST = constants.MAX_STRING_LENGTH;
 
 /** How long a change waits, in ms, when very much has come. */
 const LONGEST_WAIT_MS = 20;
@@ -186,7 +190,10 @@ export class JsonFileBackend implements Backend {
 
   #toText(entry: Entry, name: string, before: TaskHead | undefined, decision: Change | 'remove'): string {
     try {
-      return JSON.stringify(toRecord(this.#log.journal.refOf(entry, name), before, decision));
+      const text = JSON.stringify(toRecord(this.#log.journal.refOf(entry, name), before, decision));
+      // What is read back is made a text of so many bytes at the most, though the text may have fewer characters.
+      if (text.length > LONGEST / 3 && Buffer.byteLength(text) > LONGEST) throw new RangeError('Invalid string length');
+      return text;
     } catch (error) {
       // Longer than a text may be. The name it was given is not in the journal.
       entry.names = undefined;
