@@ -1,5 +1,6 @@
 /** What a text of the engine can hold is the limit of what a JSON file reads back; here it is a small one. */
 import { expect, test, vi } from 'vitest';
+import { indexOfByte } from '../src/backends/json-file/json-bytes.ts';
 import { crashCopy, newFile, open, say, texts } from './support/json-file.ts';
 
 vi.mock('node:buffer', async (original) => {
@@ -25,3 +26,14 @@ test.each(['strict', 'relaxed'] as const)(
     expect(texts(await again.getTask('t')).map((text) => String(text).length)).toEqual([5, 9_000, 29_000]);
   },
 );
+
+test('bytes are found in more of them than Node looks through', () => {
+  const bytes = Buffer.alloc(2 ** 31 + 100);
+  const places = [2 ** 31 - 1, 2 ** 31, 2 ** 31 + 50];
+  for (const place of places) bytes[place] = 34;
+  expect(indexOfByte(bytes, 34, 2 ** 31 - 10)).toBe(places[0]);
+  expect(indexOfByte(bytes, 34, 2 ** 31)).toBe(places[1]);
+  expect(indexOfByte(bytes, 34, 2 ** 31 + 1)).toBe(places[2]);
+  expect(indexOfByte(bytes, 34, 2 ** 31 + 51)).toBe(-1);
+  expect(indexOfByte(bytes, 0, bytes.length)).toBe(-1);
+});

@@ -1,6 +1,6 @@
 /** Tasks whose tails are long: nothing reads or writes them whole but who wants to see them whole. */
 import nodeFs, { fstatSync, readFileSync, readSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { FileSystem } from '../src/backends/json-file/file-system.ts';
 import type { UpdateTaskParams } from '../src/core/task.ts';
 import type { LocalTaskStore } from '../src/local-task-store.ts';
@@ -218,6 +218,54 @@ describe('a long task', () => {
     expect(numbers).toEqual([...Array(LENGTH + 1).keys()]);
     expect(documentIn(path).tasks.at(-1)?.task.history).toHaveLength(LENGTH + 1);
     for (let n = 0; n < 60; n++) expect(String(texts(await again.getTask(`t${n}`)))).toMatch(`${n} x`);
+  });
+
+  it('is never one text, however long its messages are: a text of all of them may be longer than texts can be', async () => {
+    const path = newFile();
+    const first = await open(path, { durability: 'relaxed' });
+    await first.upsertTask({ id: 'long', message: say('0') });
+    const long = (n: number) => say(`${n} `.padEnd(300_000, '"\\'));
+    for (let n = 1; n < 70; n++) {
+      const { parts } = long(n);
+      await first.updateTask('long', { newMessages: [long(n)], artifactsUpdates: [{ index: n % 3, parts }] }, view);
+    }
+    await first.close();
+    for (const index of ['as it was', 'lost']) {
+      if (index === 'lost') nodeFs.rmSync(`${path}.index`);
+      const parse = vi.spyOn(JSON, 'parse');
+      const store = await open(path);
+      const stored = await store.getTask('long');
+      expect(texts(stored).map((text) => Number.parseInt(String(text), 10))).toEqual([...Array(70).keys()]);
+      expect(stored?.task.artifacts?.map(({ parts }) => parts.length)).toEqual([23, 23, 23]);
+      const last = await store.getTask('long', { historyLength: 2, includeArtifacts: false });
+      expect(last?.task.history).toEqual([long(68), long(69)]);
+      await store.close();
+      const lengths = parse.mock.calls.map(([text]) => text.length);
+      parse.mockRestore();
+      expect(Math.max(...lengths)).toBeLessThan(17_000_000);
+    }
+  });
+
+  it.each(['message', 'part'])('with a bad %s is refused, though it is read bit by bit', async (kind) => {
+    const path = newFile();
+    const first = await open(path, { durability: 'relaxed' });
+    await first.upsertTask({ id: 'long', message: say('0') });
+    for (let n = 1; n < 20; n++) {
+      const message = say(`${n} `.padEnd(900_000, 'x'));
+      await first.updateTask(
+        'long',
+        { newMessages: [message], artifactsUpdates: [{ index: 0, parts: message.parts }] },
+        view,
+      );
+    }
+    await first.close();
+    const text = readFileSync(path, 'utf8');
+    const at = text.lastIndexOf(kind === 'part' ? '"text":"' : '"role":"agent"');
+    nodeFs.writeFileSync(path, text.slice(0, at) + text.slice(at).replace(/"(text|agent)"/, '"none"'));
+    await expect(open(path)).rejects.toMatchObject({
+      code: 'STORE_CORRUPT',
+      message: expect.stringContaining('line 2'),
+    });
   });
 
   it('that is replaced starts anew', async () => {

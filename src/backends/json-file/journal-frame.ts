@@ -15,6 +15,7 @@
  * - Anything else was written whole and has changed since: corruption, never cut.
  */
 import { crc32 } from './crc32.ts';
+import { indexOfByte } from './json-bytes.ts';
 
 const NEWLINE = 10;
 const SPACE = 32;
@@ -85,7 +86,7 @@ export function readFrame(bytes: Buffer, start: number): Frame | undefined {
 
 /** A NUL ends a line, too: it stands where a newline did not reach the disk. */
 function endOfLine(bytes: Buffer, start: number): number {
-  const newline = bytes.indexOf(NEWLINE, start);
+  const newline = indexOfByte(bytes, NEWLINE, start);
   const end = newline < 0 ? bytes.length : newline;
   const hole = bytes.subarray(start, end).indexOf(0);
   return hole < 0 ? end : start + hole;
@@ -140,8 +141,8 @@ function nextFrame(bytes: Buffer, from: number): { start: number; synced: number
 
 /** Lines begin after a newline, or after a hole whose end swallowed the newline. */
 function nextStart(bytes: Buffer, at: number): number {
-  const newline = bytes.indexOf(NEWLINE, at);
-  const hole = bytes.indexOf(0, at);
+  const newline = indexOfByte(bytes, NEWLINE, at);
+  const hole = indexOfByte(bytes, 0, at);
   if (hole >= 0 && (newline < 0 || hole < newline)) {
     let end = hole;
     while (bytes[end] === 0) end++;

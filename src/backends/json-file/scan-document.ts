@@ -4,13 +4,18 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { TaskStoreError } from '../../core/errors.ts';
-import { encodeKey } from '../../core/head.ts';
+import { encodeKey, type TaskHead } from '../../core/head.ts';
 import { compareNewest } from '../../core/query.ts';
+import { check } from '../../core/shape.ts';
+import { taskShape } from '../../core/task-shapes.ts';
 import { crc32 } from './crc32.ts';
 import { nextTurn } from './file-system.ts';
 import { toRow } from './fold.ts';
 import { IndexBuilder } from './index-builder.ts';
-import { parseForeignLine } from './stored-line.ts';
+import { endOfValue, indexOfByte, isSpace } from './json-bytes.ts';
+import { layoutOf } from './line-layout.ts';
+import { BYTES_AT_ONCE, chunks, parseItems, type Section } from './section.ts';
+import { type Layout, parseForeignLine, parseHead } from './stored-line.ts';
 import { hashText, type IndexHeader, type IndexRow, type TaskIndex } from './task-index.ts';
 
 interface ScannedFile {
@@ -32,6 +37,8 @@ export async function scanDocument({ bytes, seed, fileSize, fileTime }: ScannedF
   for (const { row } of inOrder) builder.add(row);
   return builder.finish(header);
 }
+
+const NEWLINE = 10;
 
 class Scan {
   readonly tasks: { readonly key: string; readonly updatedAt: string; readonly row: IndexRow }[] = [];
@@ -98,14 +105,14 @@ class Scan {
   #task(): void {
     const start = this.#at;
     const end = this.#skipValue();
-    const parsed = this.#parse(start, end, parseForeignLine);
-    const key = encodeKey(parsed.head.key);
-    if (this.#keys.has(key))
-      throw this.#broken(`task ${JSON.stringify(parsed.head.key.taskId)} stands here twice`, start);
+    const length = end - start;
+    const { head, layout } = this.#parse(start, end, length > BYTES_AT_ONCE ? parseLongLine : parseShortLine);
+    const key = encodeKey(head.key);
+    if (this.#keys.has(key)) throw this.#broken(`task ${JSON.stringify(head.key.taskId)} stands here twice`, start);
     this.#keys.add(key);
     this.#checkLayout(start, end);
-    const row = toRow(parsed.head, this.#hashes, start, end - start);
-    this.tasks.push({ key, updatedAt: parsed.head.updatedAt, row: { ...row, layout: '' } });
+    const row = toRow(head, this.#hashes, start, length);
+    this.tasks.push({ key, updatedAt: head.updatedAt, row: { ...row, layout: layout ? JSON.stringify(layout) : '' } });
     this.#at = this.#lastEnd = end;
   }
 
@@ -113,7 +120,7 @@ class Scan {
   #checkLayout(start: number, end: number): void {
     if (!this.native) return;
     const separated = this.tasks.length === 0 || start === this.#lastEnd + 2;
-    const newline = this.#bytes.indexOf(10, start);
+    const newline = indexOfByte(this.#bytes, NEWLINE, start);
     this.native = separated && this.#bytes[start - 1] === 10 && (newline < 0 || newline >= end);
   }
 
@@ -121,12 +128,12 @@ class Scan {
     this.#peek();
     const start = this.#at;
     this.#at = this.#skipValue();
-    return this.#parse(start, this.#at, JSON.parse);
+    return this.#parse(start, this.#at, (bytes) => JSON.parse(bytes.toString()));
   }
 
-  #parse<T>(start: number, end: number, parse: (text: string) => T): T {
+  #parse<T>(start: number, end: number, parse: (bytes: Buffer) => T): T {
     try {
-      return parse(this.#bytes.toString('utf8', start, end));
+      return parse(this.#bytes.subarray(start, end));
     } catch (error) {
       throw this.#broken((error as Error).message, start, error);
     }
@@ -152,48 +159,48 @@ class Scan {
     if (this.#peek() === closing) throw this.#broken(`expected something between , and ${closing}`);
   }
 
-  /** Where the value that begins here ends; whether it is JSON is the parser's to say. */
   #skipValue(): number {
-    const bytes = this.#bytes;
-    let depth = 0;
-    for (let at = this.#at; at < bytes.length; at++) {
-      const byte = bytes[at] as number;
-      if (byte === QUOTE) at = this.#stringEnd(at);
-      else if (byte === 0x7b || byte === 0x5b) depth++;
-      else if (byte === 0x7d || byte === 0x5d) depth--;
-      else if (byte !== COMMA && byte !== COLON && !isSpace(byte)) continue;
-      if (depth > 0) continue;
-      // A closing bracket or a separator that is not this value's own ends a number or a word.
-      return depth < 0 || byte === COMMA || byte === COLON || isSpace(byte) ? at : at + 1;
-    }
-    throw this.#broken('the file ends in the middle of a value');
-  }
-
-  #stringEnd(start: number): number {
-    for (let at = start + 1; ; at++) {
-      at = this.#bytes.indexOf(QUOTE, at);
-      if (at < 0) throw this.#broken('a text has no end');
-      let slashes = 0;
-      while (this.#bytes[at - 1 - slashes] === BACKSLASH) slashes++;
-      if (slashes % 2 === 0) return at;
-    }
+    const end = endOfValue(this.#bytes, this.#at);
+    if (end === undefined) throw this.#broken('the file ends in the middle of a value');
+    return end;
   }
 
   #broken(message: string, at = this.#at, cause?: unknown): TaskStoreError {
     let line = 1;
-    for (let found = this.#bytes.indexOf(10); found >= 0 && found < at; found = this.#bytes.indexOf(10, found + 1))
-      line++;
+    for (let found = -1; ; line++) {
+      found = indexOfByte(this.#bytes, NEWLINE, found + 1);
+      if (found < 0 || found >= at) break;
+    }
     return new TaskStoreError('STORE_CORRUPT', `line ${line}: ${message}`, cause === undefined ? {} : { cause });
   }
 }
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const COLON = 0x3a;
+interface ScannedLine {
+  readonly head: TaskHead;
+  readonly layout?: Layout | undefined;
+}
 
-function isSpace(byte: number | undefined): boolean {
-  return byte === 32 || byte === 10 || byte === 13 || byte === 9;
+function parseShortLine(line: Buffer): ScannedLine {
+  return parseForeignLine(line.toString());
+}
+
+/** Where all of it would be a longer text than there may be, its items are looked at chunk by chunk. */
+function parseLongLine(line: Buffer): ScannedLine {
+  const layout = layoutOf(line);
+  if (!layout) return parseShortLine(line);
+  const prefix = line.toString('utf8', 0, layout.headLength);
+  parseForeignLine(`${prefix}}}`);
+  const head = parseHead(prefix, layout);
+  const { body } = head;
+  const items = function* (section: Section) {
+    for (const [start, end] of chunks(section, 0, section.count)) yield parseItems(line.subarray(start, end));
+  };
+  if (layout.history) for (const history of items(layout.history)) check(taskShape, { ...body, history });
+  for (const { header, section } of layout.artifacts ?? []) {
+    check(taskShape, { ...body, artifacts: [{ ...header, parts: [] }] });
+    for (const parts of items(section)) check(taskShape, { ...body, artifacts: [{ parts }] });
+  }
+  return { head, layout };
 }
 
 function corrupt(message: string): TaskStoreError {

@@ -24,12 +24,12 @@ export class Snapshot {
     const { offset, length } = this.#line(row);
     const layout = this.index.layout(row);
     if (layout) {
-      const head = file.parse(offset, layout.headLength, (text) => parseHead(text, layout));
+      const head = file.parse(offset, layout.headLength, (bytes) => parseHead(bytes.toString(), layout));
       const entry = new CleanEntry(head, row, 0);
       entry.base = file.tail({ offset, length }, layout, countsOf(head));
       return entry;
     }
-    const parsed = file.parse(offset, length, parseLine);
+    const parsed = file.parse(offset, length, (bytes) => parseLine(bytes.toString()));
     const entry = new CleanEntry(parsed.head, row, length);
     entry.messages = parsed.messages as typeof entry.messages;
     entry.parts = parsed.parts as typeof entry.parts;

@@ -9,15 +9,7 @@ import { isoTime } from '../../core/reduce.ts';
 import type { Message, Part, StoredTask } from '../../core/task.ts';
 import { checkStoredTask } from '../../core/task-shapes.ts';
 import { freezeJson } from './freeze.ts';
-
-/** Where the items of one tail lie: bytes from the line's start, without the brackets. */
-export interface Section {
-  readonly start: number;
-  readonly end: number;
-  readonly count: number;
-  /** Where every `MARK_STEP`th item begins, in bytes from `start`. */
-  readonly marks: readonly number[];
-}
+import type { Section } from './section.ts';
 
 /** Kept, in the index, for lines that are long. */
 export interface Layout {
@@ -26,8 +18,6 @@ export interface Layout {
   readonly history?: Section;
   readonly artifacts?: readonly { readonly header: ArtifactHead['header']; readonly section: Section }[];
 }
-
-export const MARK_STEP = 64;
 
 /** A whole line, parsed. */
 export interface ParsedTask {

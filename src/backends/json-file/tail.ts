@@ -3,7 +3,8 @@ import { TaskStoreError } from '../../core/errors.ts';
 import type { Message, Part } from '../../core/task.ts';
 import { closeLater, type FileSystem, ioError, named, readFully, readFullyAsync } from './file-system.ts';
 import { freezeJson } from './freeze.ts';
-import { type Layout, MARK_STEP, type ParsedTask, parseLine, type Section } from './stored-line.ts';
+import { chunks, MARK_STEP, parseItems, type Section } from './section.ts';
+import { type Layout, type ParsedTask, parseLine } from './stored-line.ts';
 
 /** Never changes: whoever holds one reads the same items for as long as it likes, each time in an array of their own. */
 export interface Tail {
@@ -12,9 +13,6 @@ export interface Tail {
   messages(from: number, to: number): Message[];
   parts(slot: number, from: number, to: number): Part[];
 }
-
-/** So many items of a long tail are parsed at a time. */
-const ITEMS_AT_ONCE = 128 * MARK_STEP;
 
 /**
  * One generation of the file, open for reading. Readers may look at a task long after the store moved on to the next
@@ -43,10 +41,10 @@ export class SnapshotFile {
   }
 
   /** Reads and parses these bytes. Throws `STORE_CORRUPT` where another program has written over them. */
-  parse<T>(start: number, length: number, parse: (text: string) => T): T {
-    const text = this.#read(start, length).toString();
+  parse<T>(start: number, length: number, parse: (bytes: Buffer) => T): T {
+    const bytes = this.#read(start, length);
     try {
-      return parse(text);
+      return parse(bytes);
     } catch (error) {
       const message = `${this.#name}: another program has written over it: no task can be read at byte ${start}`;
       throw new TaskStoreError('STORE_CORRUPT', message, { cause: error });
@@ -134,7 +132,7 @@ export class StoredTail implements Tail, LineRange {
   whole(): ParsedTask {
     let parsed = this.#parsed?.deref();
     if (!parsed) {
-      parsed = this.file.parse(this.offset, this.length, parseLine);
+      parsed = this.file.parse(this.offset, this.length, (bytes) => parseLine(bytes.toString()));
       this.#parsed = new WeakRef(parsed);
     }
     return parsed;
@@ -143,20 +141,12 @@ export class StoredTail implements Tail, LineRange {
   #items<T>(section: Section | undefined, from: number, to: number): T[] {
     if (!section || from >= to) return [];
     const items: T[] = [];
-    for (let at = from - (from % MARK_STEP); at < to; at += ITEMS_AT_ONCE) {
-      for (const item of this.#parseItems<T>(section, at, Math.min(to, at + ITEMS_AT_ONCE))) items.push(item);
+    for (const [start, end] of chunks(section, from, to)) {
+      const read = this.file.parse(this.offset + start, end - start, (bytes) => freezeJson(parseItems(bytes)));
+      for (const item of read) items.push(item as T);
     }
     const skipped = from % MARK_STEP;
     return items.slice(skipped, skipped + to - from);
-  }
-
-  /** From a mark up to at least `to`. */
-  #parseItems<T>({ start, end, marks }: Section, from: number, to: number): T[] {
-    const first = start + (marks[from / MARK_STEP] as number);
-    const next = marks[Math.ceil(to / MARK_STEP)];
-    // The next item's mark stands behind the comma that ends this stretch.
-    const last = next === undefined ? end : start + next - 1;
-    return this.file.parse(this.offset + first, last - first, (text) => freezeJson(JSON.parse(`[${text}]`)));
   }
 }
 
