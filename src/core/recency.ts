@@ -57,10 +57,18 @@ export class RecencyList<E extends ListPosition> {
     this.#nodes.delete(key);
   }
 
-  /** Entries from the newest (or the oldest) on. Ends when the list changes under it; take what is wanted at once. */
-  entries(order: 'newest' | 'oldest'): IterableIterator<E> {
+  /**
+   * Entries from the newest (or the oldest) on, at the latest from behind `after` on: who goes through them page by page does not
+   * pass over all before each time. Ends when the list changes under it; take what is wanted at once.
+   */
+  entries(order: 'newest' | 'oldest', after?: ListPosition): IterableIterator<E> {
     if (!this.#sorted) this.#sort();
-    return new Walk(order === 'newest' ? this.#newest : this.#oldest, order);
+    const [first, last] = order === 'newest' ? [this.#newest, this.#oldest] : [this.#oldest, this.#newest];
+    if (!after || !last) return new Walk(first, order);
+    const there = this.#nodes.get(after.key);
+    if (there && compareNewest(there.entry, after) === 0) return new Walk(there, order);
+    const isBehind = compareNewest(last.entry, after) > 0 === (order === 'newest');
+    return new Walk(isBehind ? first : undefined, order);
   }
 
   #link(node: Node<E>, newer: Node<E> | undefined, older: Node<E> | undefined): void {

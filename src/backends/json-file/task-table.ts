@@ -87,8 +87,8 @@ export class TaskTable {
   list(query: HeadQuery): TaskHead[] {
     const { changed, folding } = this;
     const sources: Iterable<Entry>[] = [];
-    if (changed.recency.size > 0) sources.push(changed.recency.entries(query.order));
-    if (folding) sources.push(without(folding.recency.entries(query.order), changed.entries));
+    if (changed.recency.size > 0) sources.push(changed.recency.entries(query.order, query.after));
+    if (folding) sources.push(without(folding.recency.entries(query.order, query.after), changed.entries));
     if (this.snapshot.index.size > 0) sources.push(this.#stored(query));
     const [only = []] = sources;
     const page = takePage(sources.length > 1 ? merge(sources, query.order) : only, query);
