@@ -1,5 +1,5 @@
 /** Reads of parts of a tail, as sync makes them, leave later reads whole. */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { SelectRange } from '../src/core/record.ts';
 import { openTaskStore } from '../src/indexeddb.ts';
 
@@ -43,4 +43,18 @@ it('many reads of one task at once', async () => {
   await store.port.backend.read(key, range(99, 100));
   const records = await Promise.all(ranges.map(([from, to]) => store.port.backend.read(key, range(from, to))));
   expect(records.map((record) => record?.messages())).toEqual(ranges.map(([from, to]) => expected(from, to)));
+});
+
+it('a task whose messages together are longer than a text may be', async () => {
+  await using store = await longTask('longer-than-a-text', 100);
+  const parse = JSON.parse;
+  const limited = vi.spyOn(JSON, 'parse').mockImplementation((text, ...rest) => {
+    if (text.length > 2_000) throw new RangeError('Invalid string length');
+    return parse(text, ...rest);
+  });
+  try {
+    expect((await store.getTask('t'))?.task.history).toEqual(expected(0, 100));
+  } finally {
+    limited.mockRestore();
+  }
 });

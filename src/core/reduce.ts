@@ -99,7 +99,7 @@ export function reduce(head: TaskHead | undefined, command: Command, context: Re
 
 /** What was found of a task that must be there. */
 export function requireFound<T>(found: T | undefined): T {
-  if (!found) throw new TaskStoreError('TASK_NOT_FOUND', 'there is no such task for this caller');
+  if (!found) throw new TaskStoreError('TASK_NOT_FOUND', 'this caller has no such task');
   return found;
 }
 

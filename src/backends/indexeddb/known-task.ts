@@ -222,7 +222,15 @@ export class KnownTask {
   /** What a caller gets. The tails are looked into when it asks for items; by then they hold the range. */
   toRecord(head: TaskHead, range: TailRange): TaskRecord {
     const { id, tails } = this;
-    const items = (number: number) => JSON.parse(`[${tails[number]?.slice(...wanted(range, number)) ?? ''}]`);
+    const items = (number: number) => {
+      const texts = tails[number]?.slice(...wanted(range, number)) ?? [];
+      try {
+        return JSON.parse(`[${texts}]`);
+      } catch {
+        // Together they are longer than a text may be.
+        return texts.map((text) => JSON.parse(text));
+      }
+    };
     return { head, id, messages: () => items(0), parts: (slot) => items(slot + 1) };
   }
 }
