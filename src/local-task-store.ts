@@ -221,7 +221,7 @@ export class LocalTaskStore implements TaskStore {
       const { signal, until } = options;
       const remote = until === 'remote' && this.sync;
       if (remote === undefined) {
-        throw new TaskStoreError('UNSUPPORTED', "until: 'remote' needs a store opened with sync");
+        throw new TaskStoreError('UNSUPPORTED', "until: 'remote' needs sync");
       }
       const committed = this.#transact(key, () => command, { select: selectView(view) });
       return remote ? committed.then((result) => remote.flush({ ...key, signal }).then(() => result)) : committed;

@@ -105,6 +105,6 @@ function candidatesFor(
   if (found.length > 0) return found;
   throw new TaskStoreError(
     'STORE_UNAVAILABLE',
-    `no backend "${backend}" in this build, which has ${factories.map(({ kind }) => kind)}`,
+    `no backend "${backend}" in this build, only ${factories.map(({ kind }) => kind)}`,
   );
 }

@@ -80,24 +80,25 @@ const NEWLINE = 10;
 
 /**
  * Lines of text, however they were cut; what comes as an object is handed on. A decoder alone would put readable characters
- * in the place of bytes that are not UTF-8; here their line gets one that JSON does not allow, so that it is refused.
+ * in the place of bytes that are not UTF-8; here their line gets one that JSON does not allow, so that it is refused, and so does
+ * a line that is longer than a text may be.
  */
 export async function* linesOf(source: ImportSource): AsyncGenerator<string | StoredTask> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  const decode = (bytes?: Uint8Array, options?: TextDecodeOptions) => {
+  let rest = '';
+  const add = (piece?: string | Uint8Array, options?: TextDecodeOptions) => {
     try {
-      return decoder.decode(bytes, options);
+      rest += typeof piece === 'string' ? piece : decoder.decode(piece, options);
     } catch {
-      return '\0';
+      rest = '\0';
     }
   };
-  let rest = '';
   // Bytes would come as numbers. Those of a frame, or of Node under jsdom, are of another `Uint8Array`.
   for await (const piece of ArrayBuffer.isView(source) || typeof source === 'string' ? [source] : source) {
     // What came before is not looked through again: a line may be long and come in many pieces.
     if (typeof piece === 'string') {
       const [end, ...lines] = piece.split('\n');
-      rest += end;
+      add(end);
       for (const line of lines) {
         yield rest;
         rest = line;
@@ -105,14 +106,15 @@ export async function* linesOf(source: ImportSource): AsyncGenerator<string | St
     } else if (ArrayBuffer.isView(piece)) {
       let bytes = piece;
       for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE)) {
-        yield rest + decode(bytes.subarray(0, end));
+        add(bytes.subarray(0, end));
+        yield rest;
         rest = '';
         bytes = bytes.subarray(end + 1);
       }
-      rest += decode(bytes, { stream: true });
+      add(bytes, { stream: true });
     } else yield piece;
   }
-  rest += decode();
+  add();
   if (rest) yield rest;
 }
 

@@ -116,3 +116,24 @@ test('an import that was given up takes nothing more in when its source ends', a
   await new Promise(setImmediate);
   expect((await store.listTasks()).tasks).toEqual([]);
 });
+
+test('a line longer than a text may be is refused, and the others are taken', async () => {
+  await using from = await openTaskStore();
+  for (const id of ['1', '2'])
+    await from.upsertTask({ id, message: { role: 'user', parts: [{ type: 'text', text: id }] } });
+  const lines: string[] = [];
+  for await (const line of from.exportTasks()) lines.push(line);
+  const [first = '', second = ''] = lines;
+  // All of it the same text, so that it takes no memory.
+  const piece = 'z'.repeat(2 ** 22);
+  await using to = await openTaskStore();
+  const pieces = async function* () {
+    yield first;
+    yield '{"id":"';
+    for (let n = 0; n < 2 ** 7 + 2; n++) yield piece;
+    yield '"}\n';
+    yield second;
+  };
+  const refused = { line: 2, error: { code: 'INVALID_ARGUMENT', operation: 'importTasks' } };
+  expect(await to.importTasks(pieces())).toMatchObject({ imported: 2, failed: [refused] });
+});
