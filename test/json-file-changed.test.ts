@@ -280,6 +280,16 @@ it.each([1, 300_000])(
   },
 );
 
+it('who closes a store whose folder was deleted is not told that its changes are in the journal', async () => {
+  const path = newFile();
+  const store = await open(path);
+  await store.upsertTask({ id: 't', message: say('first') });
+  rmSync(dirname(path), { recursive: true });
+  const closing = store.close();
+  await expect(closing).rejects.toMatchObject({ code: 'IO_ERROR', message: expect.stringContaining('journal') });
+  await expect(closing).rejects.toThrow(/its journal with the changes since then is gone/);
+});
+
 it('a journal that is removed as soon as it is there costs no change', async () => {
   const passes = vi.spyOn(performance, 'now').mockReturnValue(0);
   onTestFinished(() => void passes.mockRestore());

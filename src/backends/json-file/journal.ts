@@ -123,7 +123,7 @@ export class Journal {
     const space = frameSpace(records);
     // Node writes no text into a buffer of more than 2 GiB, and says nothing.
     if (space > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(space > LARGE ? space : 2 * space);
-    if (this.#reserves && this.end + space > this.#reserved) this.broken ||= this.#isGone();
+    if (this.#reserves && this.end + space > this.#reserved) this.broken ||= this.isGone();
     const length = putFrame(this.#buffer, records, this.synced === this.#saidSynced ? undefined : this.synced);
     this.#saidSynced = this.synced;
     const written = this.#fs.writeSync(this.#fd, this.#buffer, 0, length, this.end);
@@ -136,12 +136,13 @@ export class Journal {
     const now = performance.now();
     if (!this.broken && now >= this.#lookAt) {
       this.#lookAt = now + LOOK_MS;
-      this.broken = this.#isGone();
+      this.broken = this.isGone();
     }
     return this.broken;
   }
 
-  #isGone(): boolean {
+  /** Whether another program has removed it, or cut it off. */
+  isGone(): boolean {
     try {
       const { nlink, size } = this.#fs.fstatSync(this.#fd);
       return nlink < this.#links || size < Math.max(this.#reserved, this.end);
@@ -210,7 +211,7 @@ export class Journal {
 
   #reserve(): void {
     const from = Math.max(this.#reserved, this.end);
-    this.broken ||= this.#isGone();
+    this.broken ||= this.isGone();
     try {
       this.#reserved = from + this.#fs.writeSync(this.#fd, zeros, 0, zeros.length, from);
     } catch {

@@ -154,9 +154,12 @@ export class JsonFileBackend implements Backend {
       if (this.#needsFolding()) await this.#fold(true);
       for (const journal of journals.splice(0)) await journal.remove();
     } catch (error) {
+      const fate = journals.some((journal) => journal.isGone())
+        ? 'its journal with the changes since then is gone'
+        : 'every change is kept in the journal, for the next opening';
       for (const journal of journals) journal.close();
-      const why = reworded(error, (message) => `${message}; every change is kept in the journal, for the next opening`);
-      throw inCall(ioError(why, `every change is kept in the journal, but ${file} could not be written anew`), 'close');
+      const why = reworded(error, (message) => `${message}; ${fate}`);
+      throw inCall(ioError(why, `${file} could not be written anew; ${fate}`), 'close');
     } finally {
       this.#table.snapshot.retire();
       lock.release();
