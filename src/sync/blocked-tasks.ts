@@ -32,22 +32,18 @@ export function discard(context: SyncContext, key: TaskKey): ReturnType<typeof u
   return updateState(context, key, (state, head) => {
     const { identity } = context;
     if (!blockingError(head, identity)) return undefined;
-    const { identity: owner = identity, rowId, replacedAt, uid, blocked } = state;
+    const { identity: owner = identity, rowId, replacedAt, uid = state.was, blocked } = state;
     // One that cannot be combined with what the remote has was compared with it, though its row is not known here.
     if (owner !== identity || !(rowId ?? blocked?.code === 'CONFLICT')) return [anew(state), 0];
-    const given = { ...state, target: undefined, blocked: undefined, replacedAt: undefined };
+    const given = { ...state, was: uid, target: undefined, blocked: undefined, replacedAt: undefined };
     // What the remote has of it whole is what was taken last.
     if (key.taskType === 'outgoing') return [given, 0];
     const status = digestOf(head.body.status);
-    const tails = countsOf(head).map((count, n) => {
-      const { remote, own } = state.tails[n] ?? nothingAcked;
-      // Past op numbers that may be in flight.
-      return { local: count, remote, own: own + count };
-    });
+    const tails = countsOf(head).map((local, n) => ({ ...(state.tails[n] ?? nothingAcked), local }));
     const known = state.known?.map(({ print }) => ({ print, mark: status }));
-    // What was sent before a replacement does not count as ours any more; how much its artifacts hold, the remote says.
-    const isOther = (replacedAt || !rowId) && { was: uid, uid: undefined, unsure: true };
-    return [{ ...given, tails, status: rowId && status, known, unseen: unseenOf(head), ...isOther }, 0];
+    // After a replacement the remote says how much its artifacts hold.
+    const unsure = replacedAt || !rowId ? true : undefined;
+    return [{ ...given, tails, status: rowId && status, known, unseen: unseenOf(head), unsure }, 0];
   });
 }
 

@@ -118,7 +118,7 @@ function reconcileOutgoing(
   return [state, 0, { body, whole: true, messages, artifacts: headed }];
 }
 
-const lostMessage = 'the remote lost what it had taken';
+const lostMessage = 'the remote lost what it had';
 
 /** The remote's tails in the order of ours, new ones last; undefined: the remote has no such artifact. */
 function alignTails({ artifacts = [] }: TaskHead, task: Task) {
@@ -145,30 +145,22 @@ function mergeTail(
   was: string,
 ) {
   const known = from ?? nothingAcked;
-  const { remote } = known;
   let { local, own } = known;
   const there = items ?? [];
-  if (there.length < remote) throw conflict(lostMessage);
+  if (there.length < known.remote) throw conflict(lostMessage);
   const merged = ours.slice(0, local);
   const others = new Set<string>();
   let next = local;
-  for (const item of there.slice(remote)) {
+  for (const item of there.slice(known.remote)) {
     const mark = from === nothingAcked ? digestOf(item) : '';
-    if (mark && ours[next] && mark === digestOf(ours[next] as object)) {
-      merged.push(ours[next++] as object);
-      local++;
-      continue;
-    }
+    const isAlike = mark && mark === digestOf(ours[next] ?? {});
     const op = `${tagOf(item).op}`;
     const isOwn = op.startsWith(prefix);
-    const number = Number(op.slice(prefix.length));
-    if (isOwn && number > own) throw conflict(lostMessage);
+    if (isOwn && op !== prefix + own++) throw conflict(lostMessage);
     // An op from before a discard that arrived after all; its item is in the acknowledged part of our tail.
-    if ((isOwn && number < own) || op.startsWith(was)) continue;
-    if (isOwn) {
-      merged.push(ours[next++] as object);
-      own++;
-    } else {
+    if (!isAlike && op.startsWith(was)) continue;
+    if (isAlike || isOwn) merged.push(ours[next++] as object);
+    else {
       merged.push(copyJson(item));
       others.add(mark);
     }

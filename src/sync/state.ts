@@ -50,9 +50,9 @@ export interface SyncState {
   readonly term?: number | undefined;
   /** Whose changes these are: under another identity they are never pushed. */
   readonly identity?: string | undefined;
-  /** Names this side in the ops of its items. Made before the first push. */
+  /** Names this side in the ops of its items. Made before a push, and kept until all has arrived. */
   readonly uid?: string | undefined;
-  /** The same before the task was replaced and given up. */
+  /** The same before something was discarded. */
   readonly was?: string | undefined;
   /** Of the remote's row; absent: the remote is not known to have the task. */
   readonly rowId?: string | undefined;
@@ -201,8 +201,11 @@ export async function updateState(
   const command = (head: TaskHead | undefined): Command | undefined => {
     const update = head && decide(stateOf(head), head);
     if (!update) return undefined;
-    const [next, pendingSince = head.pendingSince, news] = update;
-    return { type: 'note', sync: { ...next, seq: next.seq + 1 }, pendingSince: pendingSince || undefined, news };
+    const [next, since = head.pendingSince, news] = update;
+    const pendingSince = since || undefined;
+    // A new one once all has arrived, so that no two copies of a store give their items the same ops.
+    const uid = pendingSince && next.uid;
+    return { type: 'note', sync: { ...next, uid, seq: next.seq + 1 }, pendingSince, news };
   };
   return (await transact(key, command, { source: 'remote' })).record?.head;
 }
