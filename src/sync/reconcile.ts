@@ -188,17 +188,16 @@ function reconcileStatus(
   const print = fingerprintOf(theirs);
   // One with a message has arrived when its message has.
   const shown = known.findLast((known) => known.print === print && (known.own ?? -1) < own);
-  if (shown) return { status: shown.mark, known };
   const mine = digestOf(ours);
+  const isSettled = status === mine;
+  const lead = Date.parse(theirs.timestamp as string) - Date.parse(ours.timestamp as string);
+  // Where both sides have changed it: a finished one wins, then the later; the remote's of two that are alike.
+  const isFinished = finishedStates.has(theirs.state);
+  const isWinner = isFinished === finishedStates.has(ours.state) ? lead >= 0 : isFinished;
+  // Another device may go back to a status that was there before: unlike a late duplicate it is later than ours.
+  if (shown && !(isSettled && lead + Number(isWinner) > 0)) return { status: shown.mark, known };
   const isSame = print === fingerprintOf(ours);
-  const taken = !isSame && (status === mine || winsOver(theirs, ours)) ? theirs : undefined;
+  const taken = !isSame && (isSettled || isWinner) ? theirs : undefined;
   const mark = isSame ? mine : taken ? digestOf(taken) : '';
   return { status: mark, known: rememberStatus(known, { print, mark }), taken };
-}
-
-/** Where both sides have changed the status: a finished one wins, then the later; the remote's of two that are alike. */
-function winsOver(theirs: TaskStatus, ours: TaskStatus): boolean {
-  const isFinished = finishedStates.has(theirs.state);
-  if (isFinished !== finishedStates.has(ours.state)) return isFinished;
-  return Date.parse(theirs.timestamp ?? '') >= Date.parse(ours.timestamp ?? '');
 }
