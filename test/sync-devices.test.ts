@@ -6,6 +6,8 @@ import { remotes, says } from './support/sync-play.ts';
 
 const polling = { pollMs: 8000, maxBackoffMs: 10_000 };
 
+const part = (text: string) => ({ type: 'text' as const, text });
+
 async function worldOf(remote: string): Promise<DevicesWorld> {
   return new DevicesWorld(await (remotes[remote] as () => Promise<Handle>)());
 }
@@ -76,5 +78,21 @@ describe.each(Object.keys(remotes))('two devices against %s', (remote) => {
     await world.runFor(60_000);
     expect(world.changes).toEqual([]);
     expect(await stateIn(a)).toBe(await stateIn(b));
+  });
+
+  test('see that an artifact of the other is complete', async () => {
+    const { world, a, b } = await pair(remote);
+    await a.store.upsertTask({ id: 't', message: says('a') });
+    await world.runFor(1000);
+    await b.store.importTasks(await exported(a));
+    for (const n of [1, 2, 3]) {
+      const artifact = { index: 0, name: 'report', parts: [part(`${n}`)], lastChunk: n === 3 };
+      await a.store.updateTask('t', { artifactsUpdates: [artifact] });
+      await world.runFor(20_000);
+    }
+    const [artifact] = (await b.store.getTask('t'))?.task.artifacts ?? [];
+    expect(artifact).toMatchObject({ parts: [{ text: '1' }, { text: '2' }, { text: '3' }], lastChunk: true });
+    const more = b.store.updateTask('t', { artifactsUpdates: [{ index: 0, parts: [part('4')] }] });
+    await expect(more).rejects.toMatchObject({ code: 'ARTIFACT_CLOSED' });
   });
 });

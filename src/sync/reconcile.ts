@@ -122,12 +122,14 @@ const lostMessage = 'the remote lost what it had';
 
 /** The remote's tails in the order of ours, new ones last; undefined: the remote has no such artifact. */
 function alignTails({ artifacts = [] }: TaskHead, task: Task) {
-  // Our own header stays: of later chunks the remote may have kept nothing.
+  // Our own header stays, since of later chunks the remote may have kept nothing; but what others closed is closed.
   const headers = artifacts.map(({ header }) => header);
   const theirs: (readonly object[] | undefined)[] = [task.history ?? [], ...headers.map(() => undefined)];
   for (const { parts, index = 0, ...header } of task.artifacts ?? []) {
     const slot = headers.findIndex((header) => header.index === index);
-    theirs[slot < 0 ? headers.push({ ...copyJson(header), index }) : slot + 1] = parts;
+    theirs[slot + 1 || headers.push({ ...copyJson(header), index })] = parts;
+    const known = headers[slot];
+    if (known && header.lastChunk) headers[slot] = { ...known, lastChunk: true };
   }
   return { headers, theirs };
 }
