@@ -178,7 +178,7 @@ export function fileRows({ quick }) {
           name,
           () =>
             withStore(name, { filled }, (store) =>
-              rate((/SDK/.test(name) ? 20 : 2_000) * n, () => store.newest('completed')),
+              rate((/SDK/.test(name) ? 200 : 20_000) * n, () => store.newest('completed')),
             ),
         ]),
       ),
