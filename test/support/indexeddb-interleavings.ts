@@ -710,6 +710,40 @@ export function testInterleavings(): void {
     await expect.poll(() => texts(other)).toBe(undefined);
   });
 
+  it('a task taken out on a full disk while another appends to it stays out, and spoils no list', async () => {
+    const name = newName();
+    const first = await open(name);
+    await first.upsertTask({ id: 't', message: say('first') });
+    await first.close();
+    const [one, other] = [await open(name), await open(name)];
+    await texts(other);
+    // The other may write without a look.
+    await other.upsertTask({ id: 'u', message: say('first') });
+    const restore = fillDisk();
+    let late: Promise<unknown> | undefined;
+    let writes = 0;
+    const end = onWrite(() => {
+      // The record was refused; with room again, and before it hears of it, the other writes behind this.
+      if (++writes < 2) return;
+      end();
+      restore();
+      queueMicrotask(() => {
+        late = append(other, 'late');
+      });
+    });
+    expect(await one.deleteTask('t')).toBe(true);
+    await late;
+    const third = await open(name);
+    for (const store of [one, other, third]) {
+      await expect.poll(() => texts(store)).toBe(undefined);
+      expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['u']);
+    }
+    for (const store of [other, third]) await store.close();
+    expect(await contentOfJournal(name)).toEqual([]);
+    await one.upsertTask({ id: 't', message: say('anew') });
+    expect(await texts(await open(name))).toEqual(['anew']);
+  });
+
   it('a task taken out on a full disk is found gone by a page that was put away, and is shown again', async () => {
     const name = newName();
     const [one, other] = [await open(name), await open(name)];

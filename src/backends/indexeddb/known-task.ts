@@ -87,11 +87,11 @@ export class KnownTask {
   }
 
   /** Takes in what another context wrote of this task. */
-  merge(piece: Required<Piece>): void {
-    const news: Partial<TaskHead> = headOf(piece);
-    const head = copyJson({ body: this.head.body, ...news }) as TaskHead;
+  merge(piece: Required<Piece>): this {
+    const head = { body: this.head.body, ...copyJson<Partial<TaskHead>>(headOf(piece)) } as TaskHead;
     this.#take(head, piece);
     if (head.revision > this.head.revision) this.head = head;
+    return this;
   }
 
   #take(head: TaskHead, { tails }: Piece): void {
@@ -142,9 +142,8 @@ export class KnownTask {
       const from = counts[number] ?? 0;
       if (from < tail.end) tails[number] = { from, items: tail.slice(from) };
     });
-    const isLean = isStored && head.body === this.head.body;
-    const text = JSON.stringify(isLean ? { ...head, body: undefined } : head);
-    return { key: encodeKey(head.key), id: this.id, head: text, tails };
+    const body = isStored && head.body === this.head.body ? undefined : head.body;
+    return { key: encodeKey(head.key), id: this.id, head: JSON.stringify({ ...head, body }), tails };
   }
 
   /** Where the inline tails have grown too long: what they hold, as segments to write; they are empty then. */

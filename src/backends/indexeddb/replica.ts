@@ -215,9 +215,9 @@ function taskAfter(piece: Piece, known: KnownTask | null | undefined, own: Writt
     return own.task;
   }
   if (!isWhole(piece)) return null;
-  if (known?.id !== piece.id) return KnownTask.of(piece);
-  known.merge(piece);
-  return known;
+  const task = known?.id === piece.id ? known.merge(piece) : KnownTask.of(piece);
+  // What it was built on was erased meanwhile.
+  return task.head.body ? task : null;
 }
 
 function keep(view: View, name: string, task: KnownTask | null, length: number): void {
