@@ -770,6 +770,43 @@ export function testInterleavings(): void {
     expect(looks()).toBeGreaterThan(0);
   });
 
+  /** More than memory may hold, and one that knows nothing of it yet. */
+  async function longMetadata() {
+    const name = newName();
+    const writer = await open(name);
+    const metadata = { text: 'x'.repeat(2_000_000) };
+    const ids = Array.from({ length: 40 }, (_, i) => `t${i}`);
+    for (const id of ids) await writer.upsertTask({ id, message: say('first'), metadata });
+    await writer.close();
+    return { name, ids, one: await open(name) };
+  }
+
+  it('tasks of a long metadata that are not folded yet are not read again for each change and each read', async () => {
+    const { name, ids, one } = await longMetadata();
+    for (const id of ids) await one.updateTask(id, { newMessages: [say('second')] });
+    const other = await open(name);
+    const looks = countLooks('i:t0');
+    for (let i = 0; i < 10; i++) {
+      await one.updateTask('t1', { newMessages: [say('third')] });
+      await other.getTask('t1', { historyLength: 1 });
+    }
+    // Each of the two may have forgotten it once.
+    expect(looks()).toBeLessThan(4);
+  });
+
+  it('memory has its limit while others change tasks of a long metadata', async () => {
+    const { name, ids, one } = await longMetadata();
+    const other = await open(name);
+    const looks = countLooks('i:t0');
+    await other.getTask('t0');
+    for (const id of ids.slice(1)) {
+      await one.updateTask(id, { newMessages: [say('second')] });
+      await other.getTask('none');
+    }
+    await other.getTask('t0');
+    expect(looks()).toBe(2);
+  });
+
   it.each(['history', 'metadata'] as const)('memory has its limit while tasks of a long %s are read', async (what) => {
     const name = newName();
     const writer = await open(name);

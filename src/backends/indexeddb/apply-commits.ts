@@ -61,6 +61,6 @@ export function applyCommits(
     });
   }
   if (!isDirty) return undefined;
-  const piece = task && head && task.pieceUntil(head, task === found);
+  const piece = task?.pieceUntil(head as TaskHead, task === found);
   return { task, head, piece: piece ?? { key: name, id: 0, tails: [] } };
 }

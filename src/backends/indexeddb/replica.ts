@@ -101,7 +101,9 @@ export class Replica {
       .filter((piece) => !view.known.has(piece.key) && isWhole(piece) && !headOf(piece).body);
     const wanted = new Set([...names, ...lean.map(({ key }) => key)]);
     if (wanted.size > names.length) return this.catchUp(tx, [...wanted]);
-    for (const row of rows) if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), sizeOf(row));
+    // What is learned first would be learned again at once, were it forgotten: it does not count as what can be.
+    for (const row of rows)
+      if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), from && sizeOf(row));
     for (const record of found) this.#applyRecord(view, record);
     if (isWriting && (await this.#rollBackGivenUp(tx, view))) return this.catchUp(tx, names);
     if (all) view.names = all.length > MAX_NAMES ? null : new Set([...(all as string[]), ...view.known.keys()]);
@@ -211,7 +213,7 @@ export class Replica {
 /** What a record makes of a task that is known, or not; `own` is what this context had in mind when it wrote it. */
 function taskAfter(piece: Piece, known: KnownTask | null | undefined, own: Written | undefined): KnownTask | null {
   if (own) {
-    if (own.task && own.head) own.task.head = own.head;
+    if (own.task) own.task.head = own.head as TaskHead;
     return own.task;
   }
   if (!isWhole(piece)) return null;
