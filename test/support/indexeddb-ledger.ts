@@ -1,6 +1,6 @@
 /** What was written to the tails of a task, the history and each artifact's parts, by which what is read of it is judged. */
 import { expect } from 'vitest';
-import type { StoredTask } from '../../src/core/task.ts';
+import type { Message, StoredTask, TaskStatus } from '../../src/core/task.ts';
 
 /** Each item is a text of its own, `writer:number`, and every writer counts up. */
 export class Ledger {
@@ -88,8 +88,21 @@ export class TaskLedger {
     return (found) => {
       judgeHistory(messagesOf(found));
       for (const [index, judge] of judgeParts.entries()) judge(partsOf(found, index));
+      if (historyLength === undefined) judgeStatus(found);
     };
   }
+}
+
+/** A status whose message, which goes into the history, too, is told there from those of no status. */
+export function statusOf(message: Message): TaskStatus {
+  return { state: 'working', message: { ...message, metadata: { isStatus: true } } };
+}
+
+/** It changes with the history: whoever sees the one has to see the other. */
+function judgeStatus(found: StoredTask | undefined): void {
+  const { history = [], status } = found?.task ?? {};
+  const last = history.findLast(({ metadata }) => metadata?.isStatus) ?? history[0];
+  expect(status?.message, 'the status is that of the last message that set one').toEqual(last);
 }
 
 export function messagesOf(found: StoredTask | undefined): string[] {

@@ -3,12 +3,12 @@
  * is judged by what was acknowledged. A seed repeats what is done; in which order the database gets to it, it does not.
  */
 import { expect } from 'vitest';
-import { openTaskStore, type TaskStore, TaskStoreError } from '../../src/index.browser.ts';
+import { type Message, openTaskStore, type TaskStore, TaskStoreError } from '../../src/index.browser.ts';
 import { failureOf, insisted, pause, say, within } from './indexeddb-calls.ts';
 import { contentsOf } from './indexeddb-contents.ts';
 import { Fates } from './indexeddb-fates.ts';
 import { type Draw, type Fault, FaultyIndexedDb } from './indexeddb-faults.ts';
-import { type Ledger, messagesOf, TaskLedger } from './indexeddb-ledger.ts';
+import { type Ledger, messagesOf, statusOf, TaskLedger } from './indexeddb-ledger.ts';
 import { contentOfJournal } from './indexeddb-tools.ts';
 import { randomOf } from './long.ts';
 
@@ -125,9 +125,10 @@ class Round {
     const [id, { history }] = this.#anyLedger();
     const items = Array.from({ length: 1 + this.#draw(3) }, () => this.#newItem(who));
     const newMessages = items.map((item) => say(item, this.#draw(6) === 0 ? this.#draw(3_000) : 0));
+    const status = this.#draw(3) === 0 ? statusOf(newMessages.shift() as Message) : undefined;
     const options = this.#draw(2) === 0 ? {} : { historyLength: items.length + this.#draw(12) };
     await this.#write(history, items, async (signal) => {
-      const answer = await this.#store(who).updateTask(id, { newMessages }, { ...options, signal });
+      const answer = await this.#store(who).updateTask(id, { status, newMessages }, { ...options, signal });
       expect(messagesOf(answer).slice(-items.length)).toEqual(items);
     });
   }
