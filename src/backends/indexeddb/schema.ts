@@ -106,7 +106,7 @@ export const TASK_STORES = ['journal', 'tasks', 'segments'];
 
 /**
  * Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal; in version 2 every record
- * had the body. `taken` is called when another context wants to upgrade or delete, and waits for this connection to be
+ * had the body. `onLost` is called when another context wants to upgrade or delete, and waits for this connection to be
  * closed, and when the browser has closed it, as it does where the user clears the site's data.
  */
 export function openDatabase(name: string, onLost: () => void): Promise<IDBPDatabase<Schema>> {
