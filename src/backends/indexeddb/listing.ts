@@ -75,8 +75,8 @@ async function rowsOf(tasks: IDBObjectStore, query: HeadQuery): Promise<TaskRow[
   // A session has few tasks.
   if (query.sessionId !== undefined) return [await promisifyRequest(tasks.index('session').getAll(query.sessionId))];
   const place = tasks.index('place');
-  const stretches = await prefixesOf(place, query);
-  return Promise.all(stretches.map((stretch) => pageOf(place, stretch, query)));
+  const prefixes = await prefixesOf(place, query);
+  return Promise.all(prefixes.map((prefix) => pageOf(place, prefix, query)));
 }
 
 /** What there is of the scopes and states asked for: a leap each, from the first entry of one to that of the next. */
@@ -93,19 +93,19 @@ async function prefixesOf(place: IDBIndex, { scope, states }: HeadQuery): Promis
   return found;
 }
 
-async function pageOf(place: IDBIndex, stretch: IndexPrefix, query: HeadQuery): Promise<TaskRow[]> {
+async function pageOf(place: IDBIndex, prefix: IndexPrefix, query: HeadQuery): Promise<TaskRow[]> {
   const { order, limit, after, updatedAfter } = query;
-  let lower: IDBValidKey = [...stretch];
-  let upper: IDBValidKey = [...stretch, updatedAfter === undefined ? END : -Date.parse(updatedAfter)];
+  let lower: IDBValidKey = [...prefix];
+  let upper: IDBValidKey = [...prefix, updatedAfter === undefined ? END : -Date.parse(updatedAfter)];
   if (after) {
-    const position = [...stretch, -Date.parse(after.updatedAt), after.key];
+    const position = [...prefix, -Date.parse(after.updatedAt), after.key];
     if (order === 'newest') lower = [...position, END];
     else if (indexedDB.cmp(position, upper) < 0) upper = position;
   }
   if (indexedDB.cmp(lower, upper) >= 0) return [];
   const all = IDBKeyRange.bound(lower, upper, true, true);
   if (order === 'newest') return promisifyRequest<TaskRow[]>(place.getAll(all, limit));
-  // The last rows of a stretch cannot be asked for; where they begin is found by one leap from the end.
+  // The last rows of a prefix cannot be asked for; where they begin is found by one leap from the end.
   const request = place.openKeyCursor(all, 'prev');
   let cursor = await promisifyRequest(request);
   if (cursor && limit > 1) {

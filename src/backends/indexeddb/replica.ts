@@ -14,9 +14,9 @@ import { promisifyRequest } from './connection.ts';
 import { KnownTask } from './known-task.ts';
 import {
   FOLDED,
+  hasHead,
   headOf,
   isFence,
-  isWhole,
   type JournalRecord,
   NOTHING,
   type Piece,
@@ -98,7 +98,7 @@ export class Replica {
     // Bodies that are left out of all that is here are in the rows.
     const lean = found
       .flatMap(([, , , , ...pieces]) => pieces)
-      .filter((piece) => !view.known.has(piece.key) && isWhole(piece) && !headOf(piece).body);
+      .filter((piece) => !view.known.has(piece.key) && hasHead(piece) && !headOf(piece).body);
     const wanted = new Set([...names, ...lean.map(({ key }) => key)]);
     if (wanted.size > names.length) return this.catchUp(tx, [...wanted]);
     // What is learned first would be learned again at once, were it forgotten: it does not count as what can be.
@@ -128,7 +128,7 @@ export class Replica {
     const isInRow = async (piece: Piece) => {
       const row = await promisifyRequest<TaskRow | undefined>(tasks.get(piece.key));
       // Where it deleted the task and there is no row, that may be why.
-      return isWhole(piece) ? row?.id === piece.id && headOf(row).revision === headOf(piece).revision : !row;
+      return hasHead(piece) ? row?.id === piece.id && headOf(row).revision === headOf(piece).revision : !row;
     };
     const pieces = written.flatMap(([, , , , ...pieces]) => pieces);
     if ((await Promise.all(pieces.map(isInRow))).includes(true)) return false;
@@ -216,7 +216,7 @@ function taskAfter(piece: Piece, known: KnownTask | null | undefined, own: Writt
     if (own.task) own.task.head = own.head as TaskHead;
     return own.task;
   }
-  if (!isWhole(piece)) return null;
+  if (!hasHead(piece)) return null;
   const task = known?.id === piece.id ? known.merge(piece) : KnownTask.of(piece);
   // What it was built on was erased meanwhile.
   return task.head.body ? task : null;

@@ -63,7 +63,7 @@ export type RecordHeader = [
 /** Of one that was folded or taken back only the header is left. */
 export type JournalRecord = [...RecordHeader, ...Piece[]];
 
-export function isWhole(piece: Piece): piece is Required<Piece> {
+export function hasHead(piece: Piece): piece is Required<Piece> {
   return piece.head !== undefined;
 }
 

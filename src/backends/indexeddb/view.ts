@@ -26,7 +26,7 @@ interface Overlay {
   readonly newestFirst: readonly ListedHead[];
 }
 
-/** Rows of several stretches of an index; what lists need of them. */
+/** Rows of several prefixes of an index; what lists need of them. */
 export type Pages = readonly (readonly Pick<TaskRow, 'key' | 'head'>[])[];
 
 /** A new one takes its place when nothing can be built on it any more; a transaction that has the old one may go on with it. */
