@@ -39,11 +39,16 @@ export function discard(context: SyncContext, key: TaskKey): ReturnType<typeof u
     // What the remote has of it whole is what was taken last.
     if (key.taskType === 'outgoing') return [given, 0];
     const status = digestOf(head.body.status);
-    const tails = countsOf(head).map((local, n) => ({ ...(state.tails[n] ?? nothingAcked), local }));
-    const known = state.known?.map(({ print }) => ({ print, mark: status }));
-    // After a replacement the remote says how much its artifacts hold.
-    const unsure = replacedAt || !rowId ? true : undefined;
-    return [{ ...given, tails, status: rowId && status, known, unseen: unseenOf(head), unsure }, 0];
+    const next: SyncState = {
+      ...given,
+      tails: countsOf(head).map((local, n) => ({ ...nothingAcked, ...state.tails[n], local })),
+      status: rowId && status,
+      known: state.known?.map(({ print }) => ({ print, mark: status })),
+      unseen: unseenOf(head),
+      // After a replacement the remote says how much its artifacts hold.
+      unsure: replacedAt || !rowId ? true : undefined,
+    };
+    return [next, 0];
   });
 }
 

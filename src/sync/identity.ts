@@ -38,8 +38,7 @@ export async function beginTerm(context: SyncContext, isElected: boolean): Promi
   const keys: TaskKey[] = [];
   const adoptBatch = () => Promise.all(keys.splice(0).map((key) => updateState(context, key, adopt)));
   for await (const { key } of oldestFirst(backend, {})) {
-    keys.push(key);
-    if (keys.length === BATCH) await adoptBatch();
+    if (keys.push(key) === BATCH) await adoptBatch();
   }
   await adoptBatch();
   await backend.setMeta(SYNC_META, { identity, term, isAdopted: true });

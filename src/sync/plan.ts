@@ -62,9 +62,7 @@ export function plan(record: TaskRecord, uid: string, callerId: string, maxBytes
   const state = stateOf(head);
   if (head.key.taskType === 'outgoing') return planOutgoing(record, callerId);
   if (!hasPending(head, state)) return undefined;
-  return state.rowId === undefined
-    ? planCreate(record, uid, callerId)
-    : planUpdate(record, state, uid, callerId, maxBytes);
+  return state.rowId ? planUpdate(record, state, uid, callerId, maxBytes) : planCreate(record, uid, callerId);
 }
 
 /** May be repeated without harm. */

@@ -8,6 +8,6 @@ import { stateOf } from './state.ts';
 export async function pullUnfinished({ backend }: StorePort, pull: (key: TaskKey) => Promise<boolean>): Promise<void> {
   const states = taskStates.filter((state) => !finishedStates.has(state));
   for await (const head of oldestFirst(backend, { states })) {
-    if (stateOf(head).rowId !== undefined && !(await pull(head.key))) return;
+    if (stateOf(head).rowId && !(await pull(head.key))) return;
   }
 }

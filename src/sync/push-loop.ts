@@ -64,7 +64,7 @@ export class PushLoop {
 
   /** A task has something pending. */
   touch({ key, revision, type }: Touched): void {
-    const task = this.#track(key, this.#now());
+    const task = this.#track(key, this.#context.now());
     // One that was made anew counts from 1 again, and is newer than all that is known of it.
     task.revision = Math.max(task.revision, revision > 1 ? revision : 1e16);
     // It may be gone, or taken up again.
@@ -75,7 +75,7 @@ export class PushLoop {
   succeeded(): void {
     this.#remote.failures = 0;
     this.#lastError = undefined;
-    this.#lastSuccessAt = this.#now();
+    this.#lastSuccessAt = this.#context.now();
   }
 
   /**
@@ -124,10 +124,6 @@ export class PushLoop {
   /** Resolves when nothing is under way any more; the signal has ended the requests. */
   async stop(): Promise<void> {
     for (const { work } of [...this.#tasks.values()]) await work;
-  }
-
-  #now(): number {
-    return this.#context.now();
   }
 
   /** In turns, so that tasks that always have more do not hold up the others. */

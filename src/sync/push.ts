@@ -58,7 +58,7 @@ export async function pullTask(context: SyncContext, head: TaskHead): Promise<Ta
       query: `?caller_id=${encodeId(callerOf(context, head.key))}`,
     });
   } catch (error) {
-    if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId !== undefined) throw error;
+    if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId) throw error;
     // Even after a discard, all is sent.
     const none = { target: undefined, unsure: undefined, tails: [] };
     return context.term === undefined ? head : setFields(context, head, none);
@@ -72,20 +72,19 @@ async function pushNext(
   at: number,
 ): Promise<TaskHead | undefined> {
   const { identity, term } = context;
-  const { key, limit, maxBytes } = task;
-  const { taskId } = key;
   const { head } = record;
+  const { key } = head;
   const state = stateOf(head);
   const { uid = context.newId() } = state;
-  const next = plan(record, uid, callerOf(context, key), maxBytes);
+  const next = plan(record, uid, callerOf(context, key), task.maxBytes);
   if (!next) {
     const clearTarget: DecideUpdate = (state, now) =>
       now.revision === head.revision && [{ ...state, target: undefined }, 0];
     return compareAndSet(context, head, clearTarget);
   }
   const { request, known, unseen, items = 1, bytes = 0 } = next;
-  if (next.hasRoom) task.limit = Math.min(4096, limit * 8);
-  assertSendable(request.body, taskId);
+  if (next.hasRoom) task.limit = Math.min(4096, task.limit * 8);
+  assertSendable(request.body, key.taskId);
   const target = { by: context.id, until: at + context.claimMs, unseen };
   const headWithTarget = await setFields(context, head, { target, known, uid, identity, term, replacedAt: undefined });
   if (!headWithTarget) return undefined;
@@ -161,11 +160,10 @@ export function ifMayWrite(context: SyncContext, fields: Partial<SyncState>): De
 async function compareAndSet(context: SyncContext, head: TaskHead, decide: DecideUpdate) {
   const before = stateOf(head);
   let isOurs = false;
-  const decideOurs: DecideUpdate = (state, now) => {
+  const after = await updateState(context, head.key, (state, now) => {
     isOurs = state.seq === before.seq && state.replacedAt === before.replacedAt;
     return isOurs && decide(state, now);
-  };
-  const after = await updateState(context, head.key, decideOurs);
+  });
   return isOurs ? after : undefined;
 }
 

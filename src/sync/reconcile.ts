@@ -169,8 +169,7 @@ function mergeTail(
     local++;
   }
   // Else a duplicate.
-  if (from === nothingAcked && ours.slice(next).some((item) => others.has(digestOf(item))))
-    throw conflict('the remote has another order');
+  if (ours.slice(next).some((item) => others.has(digestOf(item)))) throw conflict('the remote has another order');
   const tail = items || from ? { local, remote: there.length, own } : null;
   return { ours, merged: [...merged, ...ours.slice(next)], tail, isForeign: others.size > 0 };
 }
