@@ -103,6 +103,21 @@ describe.each(Object.keys(remotes))('two devices against %s', (remote) => {
   });
 });
 
+test('a pull tells that an artifact was closed by a chunk without parts', async () => {
+  const { world, a } = await pair('our endpoint');
+  await a.store.upsertTask({ id: 't', message: says('a') });
+  await a.store.updateTask('t', { artifactsUpdates: [1, 2].map((index) => ({ index, parts: [part('1')] })) });
+  await world.runFor(1000);
+  const closing = { index: 2, parts: [], last_chunk: true };
+  await world.send('PUT', '/tasks/t', { caller_id: 'holdfast', artifacts_updates: [closing] });
+  await a.sync.pull('t');
+  const { artifacts } = (await a.store.getTask('t'))?.task ?? {};
+  expect(artifacts).toEqual([
+    { index: 1, parts: [part('1')] },
+    { index: 2, parts: [part('1')], lastChunk: true },
+  ]);
+});
+
 // The model.
 
 const states = ['working', 'input-required', 'completed', 'failed', 'submitted'] as const;

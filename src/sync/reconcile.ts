@@ -4,7 +4,7 @@
  * Evidence, not trust: an item is acknowledged when the remote shows its op at its place. So it does not matter which
  * request an item came with, nor whether the answer is that of a push, or of a GET after a lost one.
  */
-import { countsOf, type TaskHead } from '../core/head.ts';
+import type { TaskHead } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
 import type { TaskRecord } from '../core/record.ts';
 import { finishedStates, type Task, type TaskStatus } from '../core/task.ts';
@@ -76,8 +76,8 @@ export function reconcile(
   if (sent && progressOf(state) === progressOf(before)) throw conflict(lostMessage);
 
   const { pendingSince: since = now } = head;
-  const isForeign = read.length > countsOf(head).length || read.some(({ isForeign }) => isForeign);
-  if (!taken && !isForeign) {
+  const isNews = (header: object, slot: number) => header !== head.artifacts?.[slot]?.header;
+  if (!taken && !headers.some(isNews) && !read.some(({ isForeign }) => isForeign)) {
     if (!sent && JSON.stringify(state) === JSON.stringify(before)) return undefined;
     const left = sent && !hasPending(sent.head, state) ? Math.max(since, Math.min(sent.at, now)) : since;
     return [state, hasPending(head, state) ? left : 0];
@@ -90,7 +90,7 @@ export function reconcile(
   const counts = read.map(({ merged }) => merged.length);
   const artifacts = headers
     .map((header, slot) => ({ slot, header, parts: parts[slot] as never[] }))
-    .filter(({ slot, parts }) => whole || parts.length > 0 || !head.artifacts?.[slot]);
+    .filter(({ slot, header, parts }) => whole || parts.length > 0 || isNews(header, slot));
   const news = { body, whole, messages: messages as never[], artifacts };
   return [state, hasPending({ ...head, body }, state, counts) ? since : 0, news];
 }
@@ -129,7 +129,7 @@ function alignTails({ artifacts = [] }: TaskHead, task: Task) {
     const slot = headers.findIndex((header) => header.index === index);
     theirs[slot + 1 || headers.push({ ...copyJson(header), index })] = parts;
     const known = headers[slot];
-    if (known && header.lastChunk) headers[slot] = { ...known, lastChunk: true };
+    if (known && header.lastChunk && !known.lastChunk) headers[slot] = { ...known, lastChunk: true };
   }
   return { headers, theirs };
 }
