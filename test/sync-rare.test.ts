@@ -1,5 +1,5 @@
 /** Where two rare things meet in sync. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { TaskStoreError } from '../src/core/errors.ts';
 import type { Message } from '../src/core/task.ts';
 import type { SyncOptions } from '../src/sync.ts';
@@ -107,6 +107,23 @@ describe('a task that is deleted and made anew', () => {
     expect(isDone).toBe(true);
     expect(sync.status.pendingTasks).toBe(1);
     expect(elkar.rows).toHaveLength(0);
+  });
+
+  test('in the moment its push begins', async () => {
+    const { world, store, sync } = await opened();
+    await store.upsertTask({ id: 'a', message: says('1') });
+    const { backend } = store.port;
+    const read = backend.read.bind(backend);
+    vi.spyOn(backend, 'read').mockImplementationOnce(async (...args) => {
+      const record = await read(...args);
+      world.tick(1);
+      await store.deleteTask('a');
+      await store.upsertTask({ id: 'a', message: says('2') });
+      return record;
+    });
+    await world.run();
+    expect((await world.remoteTask('a'))?.task.history?.map(textOf)).toEqual(['2']);
+    expect(sync.status).toMatchObject({ state: 'idle', pendingTasks: 0 });
   });
 
   test('in the moment its push ends', async () => {

@@ -161,7 +161,7 @@ async function compareAndSet(context: SyncContext, head: TaskHead, decide: Decid
   const before = stateOf(head);
   let isOurs = false;
   const after = await updateState(context, head.key, (state, now) => {
-    isOurs = state.seq === before.seq && state.replacedAt === before.replacedAt;
+    isOurs = state.seq === before.seq && state.replacedAt === before.replacedAt && now.createdAt === head.createdAt;
     return isOurs && decide(state, now);
   });
   return isOurs ? after : undefined;
