@@ -241,6 +241,29 @@ describe('a clock that is turned back', () => {
   });
 });
 
+test('what is said here while the task is read, to bring in what others wrote, stands after it', async () => {
+  const { world, store, sync } = await opened();
+  await store.upsertTask({ id: 'a', message: says('1') });
+  await world.run();
+  await world.send('PUT', '/tasks/a', { caller_id: 'holdfast', new_messages: [says('theirs')] });
+  const { backend } = store.port;
+  const read = backend.read.bind(backend);
+  let isSaid = false;
+  vi.spyOn(backend, 'read').mockImplementation(async (...args) => {
+    const record = await read(...args);
+    if (!isSaid && record?.messages().length) {
+      isSaid = true;
+      await store.upsertTask({ id: 'a', message: says('2') });
+    }
+    return record;
+  });
+  await sync.pull('a');
+  expect(isSaid).toBe(true);
+  expect((await store.getTask('a'))?.task.history?.map(textOf)).toEqual(['1', 'theirs', '2']);
+  await world.run();
+  expect((await world.remoteTask('a'))?.task.history?.map(textOf)).toEqual(['1', 'theirs', '2']);
+});
+
 test('a pull of a task that is pushed all the time ends, with what others wrote', async () => {
   const { world, store, sync } = await opened();
   await store.upsertTask({ id: 'a', message: says('1') });

@@ -43,6 +43,8 @@ export class SyncPlay<W extends RemoteWorld> {
   readonly parts = new Map<string, string[]>();
   /** The same of what others wrote. */
   readonly foreign = new Map<string, string[]>();
+  /** The state that was set here last, by task. */
+  readonly #states = new Map<string, string>();
   /** Tasks whose status others have set. */
   readonly #contested = new Set<string>();
   #n = 0;
@@ -85,6 +87,7 @@ export class SyncPlay<W extends RemoteWorld> {
       ...(parts.length > 0 && { artifactsUpdates: [artifact] }),
     };
     if (!(await isStored(store.updateTask(id, params)))) return;
+    if (status) this.#states.set(id, states[state] as string);
     this.note(this.said, id, texts);
     this.note(this.parts, `${id}/${slot}`, parts);
   }
@@ -129,6 +132,7 @@ export class SyncPlay<W extends RemoteWorld> {
       delete status.message;
     }
     expect(remoteStatus).toEqual(status);
+    if (!this.#contested.has(id)) expect(status.state).toBe(this.#states.get(id) ?? 'submitted');
     // When a task was created is each side's own to say.
     if (status.state !== 'submitted') expect(Date.parse(theirs)).toBe(Date.parse(ours));
     for (const artifact of local?.task.artifacts ?? []) {
