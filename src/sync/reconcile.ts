@@ -127,7 +127,7 @@ function alignTails({ artifacts = [] }: TaskHead, task: Task) {
   const theirs: (readonly object[] | undefined)[] = [task.history ?? [], ...headers.map(() => undefined)];
   for (const { parts, index = 0, ...header } of task.artifacts ?? []) {
     const slot = headers.findIndex((header) => header.index === index);
-    theirs[slot + 1 || headers.push({ ...copyJson(header), index })] = parts;
+    theirs[slot < 0 ? headers.push({ ...copyJson(header), index }) : slot + 1] = parts;
     const known = headers[slot];
     if (known && header.lastChunk && !known.lastChunk) headers[slot] = { ...known, lastChunk: true };
   }
