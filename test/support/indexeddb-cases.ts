@@ -676,6 +676,17 @@ export function testIndexedDbCases(): void {
     expect(asked).toBe(0);
   });
 
+  it('what waits is folded though the clock is a coarse one, and the timer early by what it leaves out', async () => {
+    let now = 1_000;
+    patch(performance, 'now', () => () => now);
+    const store = await open();
+    for (let i = 0; i < 70; i++) await create(store, `${i}`);
+    // The last use is over by then.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    now += 99;
+    await expect.poll(async () => (await contentOfJournal(store.name)).length).toBeLessThan(64);
+  });
+
   it('a change does not wait until very many tasks are folded', async () => {
     const store = await open();
     const ids = Array.from({ length: 500 }, (_, i) => `${i}`);

@@ -119,7 +119,7 @@ export class WriteQueue {
   async #foldAll(): Promise<void> {
     await null;
     // Whoever uses the store meanwhile begins the wait anew.
-    while (this.#needsFold() && this.#queue.length === 0 && this.#left() < 1 && (await this.#fold()));
+    while (this.#needsFold() && this.#queue.length === 0 && this.#left() <= 1 && (await this.#fold()));
     this.#draining = this.#queue.length > 0 ? this.#run() : undefined;
   }
 
