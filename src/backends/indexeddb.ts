@@ -73,11 +73,11 @@ class IndexedDbBackend implements Backend {
   }
 
   list(query: HeadQuery): Promise<readonly TaskHead[]> {
-    return this.#readList((look) => listHeads(look, query));
+    return this.#readList((context) => listHeads(context, query));
   }
 
   pending(limit: number): Promise<readonly TaskHead[]> {
-    return this.#readList((look) => pendingHeads(look, limit));
+    return this.#readList((context) => pendingHeads(context, limit));
   }
 
   getMeta(name: string): Promise<unknown> {
@@ -114,7 +114,7 @@ class IndexedDbBackend implements Backend {
     await this.#connection.close();
   }
 
-  #readList<T>(body: (look: ListContext) => Promise<T>): Promise<T> {
+  #readList<T>(body: (context: ListContext) => Promise<T>): Promise<T> {
     return this.#connection.transact('readonly', async (tx) => {
       const { pages } = this.#replica.view;
       const view = this.#replica.catchUp(tx);

@@ -14,7 +14,7 @@ type IndexPrefix = readonly [scope: string, state: string];
 /** Sorts after every number and text, and so ends what begins with the same fields. */
 const END: IDBValidKey = [];
 
-/** A look at the database: rows are asked for at once, while it is learned which of them are out of date. */
+/** What a list works with: rows are asked for at once, while it is learned which of them are out of date. */
 export interface ListContext {
   readonly tx: IDBTransaction;
   /** As they were when it began. */
@@ -23,21 +23,21 @@ export interface ListContext {
   readonly view: Promise<View>;
 }
 
-export async function listHeads(look: ListContext, query: HeadQuery): Promise<TaskHead[]> {
-  const heads = await currentHeads(look, query.limit, (limit) => recall(look, { ...query, limit }));
+export async function listHeads(context: ListContext, query: HeadQuery): Promise<TaskHead[]> {
+  const heads = await currentHeads(context, query.limit, (limit) => recall(context, { ...query, limit }));
   // There may be far more of them than are asked for.
-  const unfolded = takeHeads(overlayOf(await look.view).newestFirst, query);
+  const unfolded = takeHeads(overlayOf(await context.view).newestFirst, query);
   const listed = [...heads.map(toListed), ...unfolded].sort(compareNewest);
   return takeHeads(listed, query).map(({ head }) => head);
 }
 
 /** Those with something pending, the oldest first. */
-export async function pendingHeads(look: ListContext, limit: number): Promise<TaskHead[]> {
-  const index = look.tx.objectStore('tasks').index('pending');
-  const heads = await currentHeads(look, limit, async (limit) => [
+export async function pendingHeads(context: ListContext, limit: number): Promise<TaskHead[]> {
+  const index = context.tx.objectStore('tasks').index('pending');
+  const heads = await currentHeads(context, limit, async (limit) => [
     await promisifyRequest<TaskRow[]>(index.getAll(null, limit)),
   ]);
-  return takePending([...heads, ...overlayOf(await look.view).newestFirst.map(({ head }) => head)], limit);
+  return takePending([...heads, ...overlayOf(await context.view).newestFirst.map(({ head }) => head)], limit);
 }
 
 /** The heads of the first rows, but for those that are out of date; more are asked for where too many are. */

@@ -28,7 +28,7 @@ export class Entry implements Listed, Numbered {
   nextRow = -1;
   /** The number of the last change, to tell whether it is on the disk yet. */
   change = 0;
-  names: TaskNumbers | undefined;
+  numbers: TaskNumbers | undefined;
   number = 0;
 
   constructor(key: string, head: TaskHead, row: number, base?: Tail) {

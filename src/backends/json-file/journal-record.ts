@@ -56,15 +56,15 @@ interface TaskDelta extends TaskRef {
 
 const settable = ['createdAt', 'isStreaming', 'pushNotification', 'agentUrl', 'pendingSince', 'sync'] as const;
 
-export function toRecord(name: TaskRef, before: TaskHead | undefined, decision: Change | 'remove'): JournalRecord {
-  if (decision === 'remove') return { ...name, removed: true };
-  return before && !decision.reset ? toDelta(name, before, decision) : toWhole(name, decision);
+export function toRecord(ref: TaskRef, before: TaskHead | undefined, decision: Change | 'remove'): JournalRecord {
+  if (decision === 'remove') return { ...ref, removed: true };
+  return before && !decision.reset ? toDelta(ref, before, decision) : toWhole(ref, decision);
 }
 
-function toWhole(name: TaskRef, { head, messages, parts }: Change): WholeTask {
+function toWhole(ref: TaskRef, { head, messages, parts }: Change): WholeTask {
   const { key: _, messageCount, artifacts, ...rest } = head;
   return {
-    ...name,
+    ...ref,
     head: rest,
     ...(messageCount !== undefined && { history: messages }),
     ...(artifacts && {
@@ -77,8 +77,8 @@ function toWhole(name: TaskRef, { head, messages, parts }: Change): WholeTask {
 }
 
 /** The reducer shares what it leaves alone, so identity tells what changed. */
-function toDelta(name: TaskRef, before: TaskHead, { head, messages, parts }: Change): TaskDelta {
-  const delta: { -readonly [K in keyof TaskDelta]: TaskDelta[K] } = name;
+function toDelta(ref: TaskRef, before: TaskHead, { head, messages, parts }: Change): TaskDelta {
+  const delta: { -readonly [K in keyof TaskDelta]: TaskDelta[K] } = ref;
   if (head.revision !== before.revision + 1) delta.revision = head.revision;
   if (head.updatedAt !== before.updatedAt) delta.at = Date.parse(head.updatedAt);
   for (const field of settable) if (head[field] !== before[field]) (delta.set ??= {})[field] = head[field] ?? null;

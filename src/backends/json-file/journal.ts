@@ -48,7 +48,7 @@ export class Journal {
   #lookAt = performance.now() + LOOK_MS;
   #reserved: number;
   #saidSynced = -1;
-  #names = new TaskNumbers();
+  #numbers = new TaskNumbers();
   #buffer = Buffer.allocUnsafe(64 * 1024);
 
   constructor(fs: FileSystem, fd: number, file: string, generation: number, end: number, reserves: boolean) {
@@ -185,14 +185,14 @@ export class Journal {
 
   /** What the journal calls a task: its key and a number at first, from then on the number alone. */
   refOf(task: Numbered, key: string): TaskRef {
-    return this.#names.of(task, key);
+    return this.#numbers.of(task, key);
   }
 
-  /** Forgets what was written behind `end`, and every name that may have been given there. */
+  /** Forgets what was written behind `end`, and every number that may have been given there. */
   cutTo(end: number): void {
     this.end = end;
     this.#saidSynced = -1;
-    this.#names = new TaskNumbers(this.#names.given);
+    this.#numbers = new TaskNumbers(this.#numbers.given);
     try {
       this.#fs.ftruncateSync(this.#fd, end);
       this.#reserved = end;

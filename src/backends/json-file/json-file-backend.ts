@@ -42,13 +42,13 @@ export class JsonFileBackend implements Backend {
   #metaChanged: boolean;
   #closed = false;
 
-  private constructor(parts: OpenFile) {
-    this.#metaChanged = parts.metaChanged;
-    const { file, durability, table, journals, foldFrom } = parts;
+  private constructor(opened: OpenFile) {
+    this.#metaChanged = opened.metaChanged;
+    const { file, durability, table, journals, foldFrom } = opened;
     this.#foldFrom = foldFrom;
     this.#strict = durability === 'strict';
     this.info = { kind: 'json-file', survives: this.#strict ? 'power-cut' : 'process', location: file };
-    this.#opened = parts;
+    this.#opened = opened;
     this.#table = table;
     this.#log = new ChangeLog(journals.at(-1) as Journal, durability);
   }
@@ -198,8 +198,8 @@ export class JsonFileBackend implements Backend {
       if (text.length > LONGEST / 3 && Buffer.byteLength(text) > LONGEST) throw new RangeError('Invalid string length');
       return text;
     } catch (error) {
-      // Longer than a text may be. The name it was given is not in the journal.
-      entry.names = undefined;
+      // Longer than a text may be. The number it was given is not in the journal.
+      entry.numbers = undefined;
       throw ioError(error, 'the change is too long');
     }
   }

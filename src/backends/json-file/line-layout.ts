@@ -1,3 +1,4 @@
+/** Where the head and the items lie in a line whose layout the index does not tell: found out without parsing all of it. */
 import { endOfValue, indexOfByte } from './json-bytes.ts';
 import { MARK_STEP, type Section } from './section.ts';
 import type { Layout } from './stored-line.ts';

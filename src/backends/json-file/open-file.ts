@@ -19,7 +19,7 @@ export interface JsonFileSettings {
   readonly foldAt: number;
 }
 
-/** The parts of an open file. */
+/** What an open file consists of. */
 export interface OpenFile extends JsonFileSettings {
   readonly file: string;
   readonly lock: FileLock;

@@ -42,7 +42,7 @@ export async function replay(
   const loaded = fresh.toReversed().map(({ journal }) => loadJournal(fs, journal));
   for (const { generation, journal } of fresh) {
     const bytes = loaded.pop() as Buffer;
-    const names = new KeysByNumber();
+    const keys = new KeysByNumber();
     const before = journals.at(-1);
     const expected = before ? before.generation + 1 : first;
     const fits = ({ of }: JournalHeader) =>
@@ -53,7 +53,7 @@ export async function replay(
         if (before?.cut) throw new TaskStoreError('STORE_CORRUPT', 'the journal before this one has lost its end');
         if (!fits(header)) throw foreign(first);
         metaChanged ||= 'meta' in record;
-        applyRecord(table, meta, names, record);
+        applyRecord(table, meta, keys, record);
       });
       // Whoever could not go on in one may have left it, and removed the one before.
       if (read && fits(read.header)) journals.push({ generation, ...read });
@@ -74,13 +74,13 @@ function foreign(generation: number): TaskStoreError {
   );
 }
 
-function applyRecord(table: TaskTable, meta: Map<string, unknown>, names: KeysByNumber, record: JournalRecord): void {
+function applyRecord(table: TaskTable, meta: Map<string, unknown>, keys: KeysByNumber, record: JournalRecord): void {
   if ('meta' in record) {
     setMeta(meta, record.meta, freezeJson(record.value));
     return;
   }
   if ('journal' in record) throw new TaskStoreError('STORE_CORRUPT', 'the journal has two beginnings');
-  const name = names.keyOf(record);
+  const name = keys.keyOf(record);
   const found = table.find(name);
   if ('removed' in record) {
     if (found) table.apply(table.writableEntry(found), 'remove');

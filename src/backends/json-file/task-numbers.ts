@@ -1,9 +1,9 @@
 import { TaskStoreError } from '../../core/errors.ts';
 import type { TaskRef } from './journal-record.ts';
 
-/** What a task remembers of the name it was given last. */
+/** What a task remembers of the number it was given last. */
 export interface Numbered {
-  names: TaskNumbers | undefined;
+  numbers: TaskNumbers | undefined;
   number: number;
 }
 
@@ -16,14 +16,14 @@ export class TaskNumbers {
   }
 
   of(task: Numbered, key: string): TaskRef {
-    if (task.names === this) return { task: task.number };
-    task.names = this;
+    if (task.numbers === this) return { task: task.number };
+    task.numbers = this;
     task.number = ++this.given;
     return { key, task: task.number };
   }
 }
 
-/** The names as a journal gives them, read back. */
+/** The keys behind the numbers of a journal, as it is read back. */
 export class KeysByNumber {
   readonly #keys = new Map<number, string>();
 
