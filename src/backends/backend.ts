@@ -29,6 +29,11 @@ export interface BackendInfo {
   readonly location: string;
   /** Nothing can be changed here, and what others change is not seen until it is opened anew. @default false */
   readonly isReadOnly?: boolean;
+  /**
+   * Chromium alone: it found the origin's databases damaged when this one was opened, and deleted them; its reason, for
+   * people. Only the first to open a database of the origin is told.
+   */
+  readonly dataLoss?: string | undefined;
 }
 
 /** What `decide` answers: a change, `'remove'` to delete the task with all it holds, or nothing to do. */

@@ -45,7 +45,7 @@ export function indexedDb(): BackendFactory {
 }
 
 class IndexedDbBackend implements Backend {
-  declare readonly info: BackendInfo;
+  readonly #info: BackendInfo;
   readonly #connection: Connection;
   readonly #replica = new Replica();
   readonly #writes: WriteQueue;
@@ -53,7 +53,7 @@ class IndexedDbBackend implements Backend {
   #channel: BroadcastChannel | undefined;
 
   constructor({ name, durability }: BackendContext, connection: Connection) {
-    this.info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
+    this.#info = { kind: 'indexeddb', survives: durability === 'strict' ? 'power-cut' : 'process', location: name };
     this.#connection = connection;
     this.#writes = new WriteQueue(connection, this.#replica, (committed) => this.#announce(committed));
     this.#reads = new ReadQueue(connection, this.#replica, () => this.#writes.touch());
@@ -62,6 +62,10 @@ class IndexedDbBackend implements Backend {
     } catch {
       // There is none, or storage is denied; of that, opening tells why.
     }
+  }
+
+  get info(): BackendInfo {
+    return { ...this.#info, dataLoss: this.#connection.dataLoss };
   }
 
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {

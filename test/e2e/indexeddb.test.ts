@@ -1,8 +1,10 @@
 /** IndexedDB where pages, workers and the browser itself come and go. */
+import { existsSync } from 'node:fs';
 import type { BrowserContext, Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type * as Entry from '../../src/index.browser.ts';
 import { closePages, openPage, type Site, startBrowser, startSite } from '../support/indexeddb-site.ts';
+import { damageLogs, leaveHalfARecord } from '../support/leveldb.ts';
 import { scaled, seededRandom } from '../support/long.ts';
 import { newFolder } from '../support/places.ts';
 
@@ -56,6 +58,14 @@ function textsIn(page: Page, name = 'site'): Promise<string[]> {
     const stored = await store.getTask('t');
     return (stored?.task.history ?? []).map(({ parts }) => String(parts[0]?.text));
   }, name);
+}
+
+/** Ends the whole browser at once. */
+async function crash(context: BrowserContext): Promise<void> {
+  const browser = await context.newCDPSession(context.pages()[0] as Page);
+  const gone = new Promise((resolve) => context.once('close', resolve));
+  browser.send('Browser.crash').catch(() => {});
+  await gone;
 }
 
 function expectAll(texts: string[], who: string, count: number): void {
@@ -267,12 +277,41 @@ describe('what was acknowledged', () => {
       );
       writing.catch(() => {});
       await new Promise((resolve) => setTimeout(resolve, 400 + random() * 400));
-      const browser = await context.newCDPSession(page);
-      const gone = new Promise((resolve) => context.once('close', resolve));
-      browser.send('Browser.crash').catch(() => {});
-      await gone;
+      await crash(context);
     }
     expect(expected.length).toBeGreaterThan(20);
+  });
+
+  it('is there after Chromium left half a record behind when it was killed, and was killed again', async () => {
+    const own = newFolder();
+    const before = await startBrowser(own);
+    await appendFromPage(await openPage(before, site.url), 'a', 50);
+    await crash(before);
+    const logs = leaveHalfARecord(own);
+    expect(logs).toHaveLength(1);
+    const between = await startBrowser(own);
+    await appendFromPage(await openPage(between, site.url), 'b', 50);
+    await expect.poll(() => logs.some(existsSync)).toBe(false);
+    await crash(between);
+    const after = await startBrowser(own);
+    const texts = await textsIn(await openPage(after, site.url));
+    await after.close();
+    expectAll(texts, 'a', 50);
+    expectAll(texts, 'b', 50);
+  });
+
+  it('is told to be gone where Chromium found it damaged and deleted it', async () => {
+    const own = newFolder();
+    const found: unknown[] = [];
+    for (let round = 0; round < 3; round++) {
+      const context = await startBrowser(own);
+      const page = await openPage(context, site.url);
+      found.push(await page.evaluate(async () => (await Holdfast.openTaskStore({ name: 'site' })).backend.dataLoss));
+      await appendFromPage(page, `${round}.`, 1);
+      await context.close();
+      if (round === 0) expect(damageLogs(own)).toHaveLength(1);
+    }
+    expect(found).toEqual([undefined, expect.stringContaining('corrupt'), undefined]);
   });
 
   it('is there after the browser was restarted', async () => {

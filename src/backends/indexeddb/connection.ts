@@ -5,8 +5,9 @@
 import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode, toTaskStoreError } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
+import { beginNewLog } from './begin-new-log.ts';
 import { createDeadline, type WithDeadline } from './deadline.ts';
-import { openDatabase, TASK_STORES } from './schema.ts';
+import { openDatabase, TASK_STORES, type TaskRow } from './schema.ts';
 
 const ATTEMPTS = 4;
 
@@ -16,6 +17,8 @@ const cutOff = ['AbortError', 'InvalidStateError', 'TimeoutError', 'TransactionI
 export class Connection {
   /** Called when the database is deleted or its version raised, or the site's data cleared: whoever asks again finds out. */
   declare onLost?: () => void;
+  /** See `BackendInfo`. */
+  declare dataLoss?: string;
   readonly #name: string;
   readonly #withDeadline: WithDeadline;
   readonly #durability: IDBTransactionDurability;
@@ -39,12 +42,21 @@ export class Connection {
   /** Async, since a browser that denies storage throws at once. */
   async #connect(): Promise<IDBDatabase> {
     if (this.#isClosed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
-    const opening = openDatabase(this.#name, () => {
-      close();
-      this.onLost?.();
-    });
+    const opening = openDatabase(
+      this.#name,
+      () => {
+        close();
+        this.onLost?.();
+      },
+      (reason) => {
+        this.dataLoss = reason;
+      },
+    );
     const close = () => opening.then((db) => db.close()).catch(() => {});
-    return unwrap(await this.#withDeadline(opening, close)) as IDBDatabase;
+    const db = unwrap(await this.#withDeadline(opening, close)) as IDBDatabase;
+    // After the first answers.
+    setTimeout(beginNewLog, 20);
+    return db;
   }
 
   /** Lets go of the connection for good: what is still to come, such as a call that was given up, finds nothing to open. */
@@ -132,6 +144,10 @@ export function promisifyRequest<T>(request: IDBRequest<T>): Promise<T> {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
+}
+
+export function getRow(tx: IDBTransaction, name: string): Promise<TaskRow | undefined> {
+  return promisifyRequest(tx.objectStore('tasks').get(name));
 }
 
 function toStoreError(error: unknown, code: TaskStoreErrorCode, message: string): TaskStoreError {

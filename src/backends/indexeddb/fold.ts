@@ -3,7 +3,7 @@
  * records are deleted. Where a crash, or another context, leaves a row that is ahead of the journal, what is in both is the
  * same, so nothing is doubled.
  */
-import { promisifyRequest } from './connection.ts';
+import { getRow, promisifyRequest } from './connection.ts';
 import type { KnownTask } from './known-task.ts';
 import { FOLDED, isFence, NOTHING, type RecordHeader, type TaskRow } from './schema.ts';
 import type { Unfolded, View } from './view.ts';
@@ -37,7 +37,7 @@ export async function fold(tx: IDBTransaction, view: View): Promise<readonly Unf
     // All that stands in the log is known.
     const task = known.get(name) as KnownTask | null;
     if (!task?.isRowKnown) {
-      const row = await promisifyRequest<TaskRow | undefined>(tasks.get(name));
+      const row = await getRow(tx, name);
       if (row && row.id !== task?.id) deleteSegments(tx, row);
       task?.setRow(row);
     }
@@ -69,7 +69,7 @@ export async function erase(tx: IDBTransaction, { log, last }: View, name: strin
     names.length > 1 || header[3] > 0 || header[0] === last[0] || header[0] <= done;
   if (records.some(mustStay)) return false;
   const tasks = tx.objectStore('tasks');
-  const row = await promisifyRequest<TaskRow | undefined>(tasks.get(name));
+  const row = await getRow(tx, name);
   if (row) deleteSegments(tx, row);
   tasks.delete(name);
   for (const { header } of records) tx.objectStore('journal').delete(header[0]);

@@ -7,7 +7,7 @@ import { countsOf, encodeKey, encodeScope } from '../../core/head.ts';
 import { copyJson } from '../../core/json.ts';
 import { type ListedHead, toListed } from '../../core/query.ts';
 import type { TailRange, TaskRecord } from '../../core/record.ts';
-import { promisifyRequest } from './connection.ts';
+import { getRow, promisifyRequest } from './connection.ts';
 import { headOf, type Item, lengthOf, type Piece, type Run, type TaskRow } from './schema.ts';
 import type { View } from './view.ts';
 
@@ -185,7 +185,7 @@ export class KnownTask {
   /** Gets the items of this range that it lacks, by requests of this transaction. */
   async load(tx: IDBTransaction, range: TailRange, view: View): Promise<void> {
     if (!this.isRowKnown) {
-      this.setRow(await promisifyRequest<TaskRow | undefined>(tx.objectStore('tasks').get(encodeKey(this.head.key))));
+      this.setRow(await getRow(tx, encodeKey(this.head.key)));
     }
     await Promise.all(this.tails.map((tail, number) => this.#fill(tx, view, number, tail, wanted(range, number))));
   }

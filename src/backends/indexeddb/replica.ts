@@ -10,7 +10,7 @@
  */
 import { TaskStoreError } from '../../core/errors.ts';
 import type { TaskHead } from '../../core/head.ts';
-import { promisifyRequest } from './connection.ts';
+import { getRow, promisifyRequest } from './connection.ts';
 import { KnownTask } from './known-task.ts';
 import {
   FOLDED,
@@ -22,7 +22,6 @@ import {
   type Piece,
   type RecordHeader,
   sizeOf,
-  type TaskRow,
 } from './schema.ts';
 import { isFull, isNew, TASK_WEIGHT, type Unfolded, type View } from './view.ts';
 
@@ -77,16 +76,15 @@ export class Replica {
     if (tx.db !== this.view.db || isFull(this.view)) this.forget(tx.db);
     const { view } = this;
     const [from] = view.last;
-    const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
     const isWriting = tx.mode === 'readwrite';
     const unknown = names.filter((name) => !view.known.has(name));
     const [found, all, rows] = await Promise.all([
-      recordsAfter(journal, from),
+      recordsAfter(tx.objectStore('journal'), from),
       isWriting &&
         view.names === undefined &&
         unknown.length > 0 &&
-        promisifyRequest(tasks.getAllKeys(null, MAX_NAMES + 1)),
-      Promise.all(unknown.map((name) => promisifyRequest<TaskRow | undefined>(tasks.get(name)))),
+        promisifyRequest(tx.objectStore('tasks').getAllKeys(null, MAX_NAMES + 1)),
+      Promise.all(unknown.map((name) => getRow(tx, name))),
     ]);
     // Where only the header of one is left, what it said, and those before it, is in rows, which are to be read again.
     // By now more may be known than when that was asked.
@@ -124,14 +122,14 @@ export class Replica {
   async #rollBackGivenUp(tx: IDBTransaction, { last }: View): Promise<boolean> {
     const written = this.givenUp.filter(([, owner]) => owner === last[1]);
     if (written.at(-1)?.[0] !== last[0]) return false;
-    const [journal, tasks] = [tx.objectStore('journal'), tx.objectStore('tasks')];
     const isInRow = async (piece: Piece) => {
-      const row = await promisifyRequest<TaskRow | undefined>(tasks.get(piece.key));
+      const row = await getRow(tx, piece.key);
       // Where it deleted the task and there is no row, that may be why.
       return hasHead(piece) ? row?.id === piece.id && headOf(row).revision === headOf(piece).revision : !row;
     };
     const pieces = written.flatMap(([, , , , ...pieces]) => pieces);
     if ((await Promise.all(pieces.map(isInRow))).includes(true)) return false;
+    const journal = tx.objectStore('journal');
     const next = last[0] + 1;
     // The first may be a fence.
     for (const record of written) journal.put(record.slice(0, 4), record[0]);
