@@ -5,7 +5,7 @@
 import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode, toTaskStoreError } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
-import { beginNewLog } from './begin-new-log.ts';
+import { beginNewLogs } from './begin-new-logs.ts';
 import { createDeadline, type WithDeadline } from './deadline.ts';
 import { openDatabase, TASK_STORES, type TaskRow } from './schema.ts';
 
@@ -54,8 +54,7 @@ export class Connection {
     );
     const close = () => opening.then((db) => db.close()).catch(() => {});
     const db = unwrap(await this.#withDeadline(opening, close)) as IDBDatabase;
-    // After the first answers.
-    setTimeout(beginNewLog, 20);
+    beginNewLogs();
     return db;
   }
 

@@ -2,13 +2,19 @@
 
 const NAME = 'holdfast:begin-new-log';
 
+/** When to do so, in ms: after the first answers, and once more, since one time in fifty Chromium goes on in the old one. */
+const AFTER_MS = [20, 200];
+
 /**
  * Chromium keeps the databases of an origin in one LevelDB, whose newest changes lie in a log. Killed in the middle of a
  * write it leaves half a record at the log's end, goes on behind it the next time, and the time after that finds the log
  * damaged and deletes every database of the origin (google/leveldb#1287). When a database is deleted, it begins a new log.
  */
-export function beginNewLog(): void {
-  if (!/Chrome/.test(globalThis.navigator?.userAgent)) return;
+export function beginNewLogs(): void {
+  if (/Chrome/.test(globalThis.navigator?.userAgent)) for (const ms of AFTER_MS) setTimeout(beginNewLog, ms);
+}
+
+function beginNewLog(): void {
   const request = indexedDB.open(NAME);
   request.onsuccess = () => {
     request.result.close();
