@@ -1,5 +1,4 @@
 import { constants } from 'node:buffer';
-import { setTimeout as delay } from 'node:timers/promises';
 import { inCall, TaskStoreError } from '../../core/errors.ts';
 import { type Change, encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
@@ -7,25 +6,17 @@ import type { SelectRange, TaskRecord } from '../../core/record.ts';
 import type { Backend, BackendInfo, Committed, Decide, Decision } from '../backend.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Entry } from './entry.ts';
-import { ioError, nextTurn, reworded } from './file-system.ts';
-import { Fold } from './fold.ts';
+import { ioError, reworded } from './file-system.ts';
+import { Folding } from './folding.ts';
 import { freezeJson } from './freeze.ts';
-import { Journal } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { toRecord } from './journal-record.ts';
 import { type JsonFileSettings, type OpenFile, openFile } from './open-file.ts';
 import { setMeta } from './replay.ts';
-import type { Snapshot } from './snapshot.ts';
 import type { TaskTable } from './task-table.ts';
-
-/** While the file is rewritten, so many relaxed changes may come before it gets its turn; fewer when much has come already. */
-const CHANGES_PER_TURN = 1_024;
-const FEWER_CHANGES = 64;
 
 /** A change's longest text in the journal, in bytes; the line that it makes up alone takes nothing more of it. */
 const LONGEST = constants.MAX_STRING_LENGTH;
-
-/** How long a change waits, in ms, when very much has come. */
-const LONGEST_WAIT_MS = 20;
 
 export class JsonFileBackend implements Backend {
   readonly info: BackendInfo;
@@ -33,24 +24,17 @@ export class JsonFileBackend implements Backend {
   readonly #table: TaskTable;
   readonly #log: ChangeLog;
   readonly #strict: boolean;
-  #folding: Promise<void> | undefined;
-  #foldFrom: number;
-  #sinceTurn = 0;
-  /** Whether the last fold failed, and that was told. */
-  #warned = false;
-  /** Whether the values beside the tasks differ from the file's. */
-  #metaChanged: boolean;
+  readonly #folding: Folding;
   #closed = false;
 
   private constructor(opened: OpenFile) {
-    this.#metaChanged = opened.metaChanged;
-    const { file, durability, table, journals, foldFrom } = opened;
-    this.#foldFrom = foldFrom;
+    const { file, durability, table, journals } = opened;
     this.#strict = durability === 'strict';
     this.info = { kind: 'json-file', survives: this.#strict ? 'power-cut' : 'process', location: file };
     this.#opened = opened;
     this.#table = table;
     this.#log = new ChangeLog(journals.at(-1) as Journal, durability);
+    this.#folding = new Folding(opened, this.#log);
   }
 
   static async open(file: string, settings: JsonFileSettings): Promise<JsonFileBackend> {
@@ -93,8 +77,8 @@ export class JsonFileBackend implements Backend {
       entry.change = this.#log.submitted;
       await saved;
     }
-    if (this.#log.journal.end >= this.#foldFrom) this.#foldWhenDue();
-    if (this.#folding) await this.#applyBackpressure(this.#folding);
+    const pressure = this.#folding.afterChange();
+    if (pressure) await pressure;
     return answer;
   }
 
@@ -136,7 +120,7 @@ export class JsonFileBackend implements Backend {
     if (!this.#strict) this.#log.writeNow(record);
     const before = meta.get(name);
     setMeta(meta, name, kept);
-    this.#metaChanged = true;
+    this.#folding.isMetaChanged = true;
     if (this.#strict) await this.#log.submit(record, () => setMeta(meta, name, before));
   }
 
@@ -150,8 +134,7 @@ export class JsonFileBackend implements Backend {
     this.#closed = true;
     try {
       await this.#log.close();
-      await this.#folding?.catch(() => {});
-      if (this.#needsFolding()) await this.#fold(true);
+      await this.#folding.finish();
       for (const journal of journals.splice(0)) await journal.remove();
     } catch (error) {
       const fate = journals.some((journal) => journal.isGone())
@@ -171,8 +154,13 @@ export class JsonFileBackend implements Backend {
     if (this.#closed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
   }
 
-  #needsFolding(): boolean {
-    return this.#table.changed.entries.size > 0 || this.#metaChanged || !this.#table.snapshot.file;
+  /** Where the journal is not to be relied on any more, everything is written anew from memory. */
+  async #renew(): Promise<void> {
+    // What is written anew already may go on in the journal that failed meanwhile.
+    await this.#folding.whenIdle();
+    this.#refuseWhenClosed();
+    await this.#folding.renew();
+    this.#refuseWhenClosed();
   }
 
   /** Answers what `look` sees now, once it is on the disk; looks again where it turned out not to get there. */
@@ -211,109 +199,5 @@ export class JsonFileBackend implements Backend {
       restore();
       this.#table.place(entry);
     };
-  }
-
-  async #applyBackpressure(folding: Promise<void>): Promise<void> {
-    const { end } = this.#log.journal;
-    const { foldFrom, foldAt } = this.#opened;
-    if (end >= foldAt) {
-      // As much has come again as is being folded, and memory must not grow with the file.
-      await Promise.race([folding.catch(() => {}), delay(LONGEST_WAIT_MS, undefined, { ref: false })]);
-    } else if (!this.#strict && ++this.#sinceTurn >= (end < foldFrom ? CHANGES_PER_TURN : FEWER_CHANGES)) {
-      // A caller who awaits one relaxed change after the other lets nothing but microtasks run: nothing would ever be folded.
-      this.#sinceTurn = 0;
-      await nextTurn();
-    }
-  }
-
-  #foldWhenDue(): void {
-    const { end } = this.#log.journal;
-    if (this.#folding || (end < this.#table.snapshot.index.header.fileSize && end < this.#opened.foldAt)) return;
-    this.#folding = this.#fold(false)
-      .catch((error) => {
-        this.#warn(error);
-        // Nothing is lost, the journals just go on. Tried again when much more has come.
-        this.#foldFrom = this.#log.journal.end + this.#opened.foldFrom;
-      })
-      .finally(() => {
-        this.#folding = undefined;
-      });
-  }
-
-  /** While folds fail, journals and memory grow, and nobody may call `close` for weeks. */
-  #warn(error: unknown): void {
-    if (this.#warned) return;
-    this.#warned = true;
-    const { file } = this.#opened;
-    const why = ioError(error, `${file} could not be written anew`);
-    const message = `${why.message}; changes go on in its journal, which grows until the file can be written again`;
-    process.emitWarning(message, { type: 'TaskStoreWarning', code: why.code });
-  }
-
-  /** Nothing that the journal holds is relied on any more: everything is written anew from memory. */
-  async #renew(): Promise<void> {
-    const { file } = this.#opened;
-    // What is written anew already may go on in the journal that failed meanwhile.
-    await this.#folding?.catch(() => {});
-    this.#refuseWhenClosed();
-    try {
-      if (this.#log.journal.broken)
-        await (this.#folding ??= this.#fold(false).finally(() => {
-          this.#folding = undefined;
-        }));
-    } catch (error) {
-      throw ioError(error, `the journal failed, and ${file} could not be written anew`);
-    }
-    if (this.#log.journal.broken)
-      throw new TaskStoreError('IO_ERROR', `the journal of ${file} failed again; nothing was changed`);
-    this.#refuseWhenClosed();
-  }
-
-  /**
-   * Writes the next generation of the file, while changes go on in a journal of their own. Whatever moment it is cut off at,
-   * the file that is there and the journals from its generation on hold everything.
-   */
-  async #fold(last: boolean): Promise<void> {
-    const { fs, file, durability, journals, writers, db, meta } = this.#opened;
-    const table = this.#table;
-    const generation = (journals.at(-1) as Journal).generation + 1;
-    const writer = writers.at(-1);
-    const next = last
-      ? undefined
-      : await Journal.create(fs, file, { generation, writer, of: writer }, durability === 'strict');
-    const goOn = () => {
-      if (next && this.#log.journal !== next) journals.push((this.#log.journal = next));
-    };
-    const fold = await this.#log.atQuietPoint(() => {
-      // A broken journal may hold anything: no other is written after it until the new file holds all changes.
-      if (!this.#log.journal.broken) goOn();
-      this.#metaChanged = false;
-      const { other } = table.snapshot.index.header;
-      return new Fold(table.snapshot, table.beginFolding(), {
-        generation,
-        writers,
-        meta: Object.fromEntries(meta),
-        other,
-      });
-    });
-    db.data = fold;
-    try {
-      await db.write();
-      await db.read();
-    } catch (error) {
-      await this.#log.atQuietPoint(() => table.cancelFolding());
-      this.#metaChanged = true;
-      if (this.#log.journal !== next) await next?.remove();
-      throw error;
-    }
-    await this.#log.atQuietPoint(() => {
-      goOn();
-      const before = table.snapshot;
-      table.finishFolding(db.data as Snapshot, (entry) => fold.rowOf(entry));
-      before.retire();
-    });
-    this.#foldFrom = this.#opened.foldFrom;
-    this.#warned = false;
-    for (const journal of journals.splice(0, next ? journals.length - 1 : journals.length)) await journal.remove();
   }
 }
