@@ -5,10 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium } from 'playwright';
 import { launchOptions } from '../../scripts/find-browser.mjs';
+import { keptByName } from './killed.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
-async function servePage() {
+async function bundlePage() {
   const { outputFiles } = await build({
     entryPoints: [`${here}page.js`],
     bundle: true,
@@ -20,17 +21,22 @@ async function servePage() {
     define: { global: 'globalThis', 'process.env.NODE_ENV': '"production"' },
     alias: { holdfast: fileURLToPath(new URL('../../dist/index.browser.js', import.meta.url)) },
   });
+  return outputFiles[0].text;
+}
+
+async function servePage(script) {
   const server = createServer((request, response) => {
     const isScript = request.url === '/page.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? outputFiles[0].text : '<!doctype html><script type="module" src="/page.js"></script>');
+    response.end(isScript ? script : '<!doctype html><script type="module" src="/page.js"></script>');
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
 }
 
 export async function suite({ quick }) {
-  const { url, close } = await servePage();
+  const script = await bundlePage();
+  const { url, close } = await servePage(script);
   const profile = fileURLToPath(new URL(`../results/tmp/profile-${process.pid}`, import.meta.url));
   mkdirSync(profile, { recursive: true });
   const context = await chromium.launchPersistentContext(profile, await launchOptions());
@@ -44,7 +50,7 @@ export async function suite({ quick }) {
       Chromium: context.browser()?.version() ?? (await page.evaluate(() => navigator.userAgent)),
       ...dependencies,
     },
-    rows: rows(page, quick),
+    rows: [...rows(page, quick), killedRow(() => servePage(script), `${profile}-killed`)],
     close: async () => {
       await context.close();
       close();
@@ -66,6 +72,27 @@ const whole = [
 ];
 const smallRows = ['bare small row', 'bare small row, ended at once'];
 const inMemory = 'all tasks in memory';
+
+function killedRow(serve, profile) {
+  const names = ['Holdfast', ...whole];
+  let kept;
+  return {
+    id: 'idb-killed',
+    title: 'Left after Chromium was killed in the middle of a write and started twice',
+    unit: '%',
+    rounds: 1,
+    contestants: Object.fromEntries(
+      names.map((name) => [
+        name,
+        async () => {
+          kept ??= keptByName(names, serve, profile);
+          return (await kept).get(name);
+        },
+      ]),
+    ),
+    goals: [{ of: 'Holdfast', atLeast: 100 }],
+  };
+}
 
 function rows(page, quick) {
   const n = quick ? 0.2 : 1;

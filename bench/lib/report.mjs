@@ -68,10 +68,10 @@ const escapeXml = (text) => text.replace(/[&<>]/g, (sign) => ({ '&': '&amp;', '<
 
 /** Bars; on a logarithmic scale where the figures differ a hundredfold, and said so. */
 function chart({ title, unit, results }) {
-  const shown = results.filter(({ median }) => median > 0);
+  const shown = results.filter(({ median }) => median >= 0);
   const values = shown.map(({ median }) => median);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const logarithmic = high / low > 100;
+  const logarithmic = low > 0 && high / low > 100;
   const share = (value) => (logarithmic ? Math.log10((value / low) * 2) / Math.log10((high / low) * 2) : value / high);
   const height = 44 + shown.length * 26;
   const bars = shown.map(({ name, median }, i) => {

@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import type { BrowserContext, Page } from 'playwright';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { appendToLogs, HEADER } from '../../scripts/half-a-record.mjs';
 import type * as Entry from '../../src/index.browser.ts';
 import { closePages, openPage, type Site, startBrowser, startSite } from '../support/indexeddb-site.ts';
-import { damageLogs, leaveHalfARecord } from '../support/leveldb.ts';
 import { scaled, seededRandom } from '../support/long.ts';
 import { newFolder } from '../support/places.ts';
 
@@ -287,7 +287,7 @@ describe('what was acknowledged', () => {
     const before = await startBrowser(own);
     await appendFromPage(await openPage(before, site.url), 'a', 50);
     await crash(before);
-    const logs = leaveHalfARecord(own);
+    const logs = appendToLogs(own);
     expect(logs).toHaveLength(1);
     const between = await startBrowser(own);
     await appendFromPage(await openPage(between, site.url), 'b', 50);
@@ -309,7 +309,7 @@ describe('what was acknowledged', () => {
       found.push(await page.evaluate(async () => (await Holdfast.openTaskStore({ name: 'site' })).backend.dataLoss));
       await appendFromPage(page, `${round}.`, 1);
       await context.close();
-      if (round === 0) expect(damageLogs(own)).toHaveLength(1);
+      if (round === 0) expect(appendToLogs(own, Uint8Array.of(...HEADER, ...new Uint8Array(125)))).toHaveLength(1);
     }
     expect(found).toEqual([undefined, expect.stringContaining('corrupt'), undefined]);
   });
