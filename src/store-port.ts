@@ -54,20 +54,16 @@ export interface SyncAdapter {
 /** So many heads are fetched at a time. */
 const PAGE = 500;
 
-/** Heads from the oldest change on, each once: one that changes meanwhile moves to the end, and is left out there. */
+/** Heads from the oldest change on, by pages, each once: one that changes meanwhile moves to the end, and is left out there. */
 export async function* oldestFirst(
   backend: Pick<Backend, 'list'>,
   query: Pick<HeadQuery, 'states'>,
-): AsyncGenerator<TaskHead> {
+): AsyncGenerator<TaskHead[]> {
   const seen = new Set<string>();
   let after: HeadQuery['after'];
   for (;;) {
     const heads = await backend.list({ ...query, order: 'oldest', limit: PAGE, after });
-    for (const head of heads) {
-      const name = encodeKey(head.key);
-      if (!seen.has(name)) yield head;
-      seen.add(name);
-    }
+    yield heads.filter(({ key }) => seen.size < seen.add(encodeKey(key)).size);
     // What a page not full leaves out has changed since: tasks that change all the time must not make this endless.
     if (heads.length < PAGE) return;
     after = positionOf(heads.at(-1) as TaskHead);

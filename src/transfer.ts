@@ -15,10 +15,12 @@ const BATCH = 500;
 export async function* exportTasks(port: StorePort, { callerId, ...options }: ExportOptions): AsyncGenerator<string> {
   const list: StorePort['backend']['list'] = (query) =>
     port.run('exportTasks', undefined, () => port.backend.list(query), options);
-  for await (const { key } of oldestFirst({ list }, {})) {
-    if (callerId !== undefined && key.callerId !== callerId) continue;
-    const record = await port.run('exportTasks', key.taskId, () => port.backend.read(key, selectAll), options);
-    if (record) yield `${JSON.stringify(toStoredTask(record, {}))}\n`;
+  for await (const heads of oldestFirst({ list }, {})) {
+    for (const { key } of heads) {
+      if (callerId !== undefined && key.callerId !== callerId) continue;
+      const record = await port.run('exportTasks', key.taskId, () => port.backend.read(key, selectAll), options);
+      if (record) yield `${JSON.stringify(toStoredTask(record, {}))}\n`;
+    }
   }
 }
 
@@ -51,9 +53,7 @@ export async function importTasks(
   const flush = async () => {
     // Who has given it up is not to find more of it later.
     signal?.throwIfAborted();
-    // All of them have ended when one's failure is told: nothing is changed behind the caller's back.
-    const results = await Promise.allSettled(batch.splice(0).map(take));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    await together(batch.splice(0), take);
   };
   for await (const item of linesOf(source)) {
     signal?.throwIfAborted();
@@ -129,15 +129,27 @@ export async function prune(port: StorePort, options: PruneOptions): Promise<num
   // As a number: after the year 9999 the order of texts is not that of times.
   const limit = +new Date(olderThan);
   const prunable = [...finishedStates].filter((state) => !states || states.includes(state));
-  const isPrunable = ({ updatedAt, pendingSince, body }: TaskHead) =>
-    Date.parse(updatedAt) < limit && pendingSince === undefined && prunable.includes(body.status.state);
+  const isOld = ({ updatedAt }: TaskHead) => Date.parse(updatedAt) < limit;
+  const isPrunable = (head: TaskHead) =>
+    isOld(head) && head.pendingSince === undefined && prunable.includes(head.body.status.state);
 
   let pruned = 0;
-  for await (const { key, updatedAt } of oldestFirst(port.backend, { states: prunable })) {
+  for await (const heads of oldestFirst(port.backend, { states: prunable })) {
     signal?.throwIfAborted();
-    if (Date.parse(updatedAt) >= limit) break;
-    const { decision } = await port.transact(key, (head) => (head && isPrunable(head) ? 'remove' : undefined));
-    if (decision) pruned++;
+    await together(heads.filter(isPrunable), async ({ key }) => {
+      const { decision } = await port.transact(key, (head) => (head && isPrunable(head) ? 'remove' : undefined));
+      if (decision) pruned++;
+    });
+    if (!heads.every(isOld)) break;
   }
   return pruned;
+}
+
+/**
+ * Begun together, they share transactions. All of them have ended when one's failure is told: nothing is changed behind the
+ * caller's back.
+ */
+async function together<T>(items: readonly T[], take: (item: T) => Promise<void>): Promise<void> {
+  const results = await Promise.allSettled(items.map(take));
+  for (const result of results) if ('reason' in result) throw result.reason;
 }

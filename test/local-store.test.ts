@@ -400,32 +400,62 @@ describe('pruning', () => {
 
   it('spares a task that has changed since it was found', async () => {
     let time = Date.parse('2026-01-01');
-    await using store = await openTaskStore({ environment: { now: () => time } });
+    let touch = async () => {};
+    const backend = backendWith((backend) => {
+      const list = backend.list.bind(backend);
+      return {
+        list: async (query) => {
+          const heads = await list(query);
+          await touch();
+          return heads;
+        },
+      };
+    });
+    await using store = await openTaskStore({ backend, environment: { now: () => time } });
     for (const id of ['first', 'second', 'third']) {
       await store.upsertTask({ id, message: say('x') });
       await store.updateTask(id, { status: { state: 'completed' } });
     }
     time = Date.parse('2026-02-01');
-    const touching: Promise<unknown>[] = [];
-    store.subscribe(({ taskId }) => {
-      if (taskId === 'third') touching.push(store.updateTask('second', { metadata: { seen: true } }));
-    });
+    touch = async () => void (await store.updateTask('second', { metadata: { seen: true } }));
     expect(await store.prune({ olderThan: '2026-01-15' })).toBe(2);
-    await Promise.all(touching);
     expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['second']);
   });
 
   it('ends with its signal, half way', async () => {
     await using store = await openTaskStore();
-    for (const id of ['first', 'second', 'third']) {
-      await store.upsertTask({ id, message: say('x') });
-      await store.updateTask(id, { status: { state: 'completed' } });
+    for (let i = 0; i < 1_100; i++) {
+      await store.upsertTask({ id: `t${i}`, message: say('x') });
+      await store.updateTask(`t${i}`, { status: { state: 'completed' } });
     }
     const end = new AbortController();
     store.subscribe(() => end.abort(new Error('enough')));
     await expect(store.prune({ olderThan: new Date(8.64e15), signal: end.signal })).rejects.toThrow('enough');
     await new Promise((resolve) => setImmediate(resolve));
-    expect((await store.listTasks()).tasks).toHaveLength(2);
+    // What was begun together ends; there is no more.
+    expect((await store.listTasks({ limit: 2_000 })).tasks).toHaveLength(600);
+  });
+
+  it('has ended with all it began when one failure is told', async () => {
+    let breaks = false;
+    const backend = backendWith((backend) => {
+      const commit = backend.commit.bind(backend);
+      return {
+        commit: async (key, ...rest) => {
+          if (breaks && key.taskId === 't1') throw new Error('broken');
+          await new Promise((resolve) => setImmediate(resolve));
+          return commit(key, ...rest);
+        },
+      };
+    });
+    await using store = await openTaskStore({ backend });
+    for (const id of ['t0', 't1', 't2']) {
+      await store.upsertTask({ id, message: say('x') });
+      await store.updateTask(id, { status: { state: 'completed' } });
+    }
+    breaks = true;
+    await expect(store.prune({ olderThan: new Date(8.64e15) })).rejects.toThrow('broken');
+    expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['t1']);
   });
 });
 

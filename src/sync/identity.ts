@@ -1,5 +1,4 @@
 /** Whose changes a store holds, and which of its tasks are from a time before sync. Determined anew by every leader. */
-import type { TaskKey } from '../core/head.ts';
 import type { Tracking } from '../core/reduce.ts';
 import { oldestFirst, SYNC_META } from '../store-port.ts';
 import type { SyncContext } from './context.ts';
@@ -12,9 +11,6 @@ interface Meta extends Tracking {
   /** The tasks that were here before sync are marked as pending. */
   readonly isAdopted: boolean;
 }
-
-/** So many tasks are written at a time. */
-const BATCH = 500;
 
 export function identityOf({ baseUrl, identity = '' }: SyncOptions): string {
   return `${new URL(baseUrl).href.replace(/\/+$/, '')}#${identity}`;
@@ -34,13 +30,9 @@ export async function beginTerm(context: SyncContext, isElected: boolean): Promi
 
   const adopt: DecideUpdate = (state, { sync, pendingSince }) =>
     !sync && pendingSince === undefined && [{ ...state, identity, unsure: true }, now()];
-  // Gathered first and noted together, so that a failure is heard at once.
-  const keys: TaskKey[] = [];
-  const adoptBatch = () => Promise.all(keys.splice(0).map((key) => updateState(context, key, adopt)));
-  for await (const { key } of oldestFirst(backend, {})) {
-    if (keys.push(key) === BATCH) await adoptBatch();
+  for await (const heads of oldestFirst(backend, {})) {
+    await Promise.all(heads.map(({ key }) => updateState(context, key, adopt)));
   }
-  await adoptBatch();
   await backend.setMeta(SYNC_META, { identity, term, isAdopted: true });
   return term;
 }

@@ -7,7 +7,7 @@ import { stateOf } from './state.ts';
 /** `pull` answers false where it is to go no further. */
 export async function pullUnfinished({ backend }: StorePort, pull: (key: TaskKey) => Promise<boolean>): Promise<void> {
   const states = taskStates.filter((state) => !finishedStates.has(state));
-  for await (const head of oldestFirst(backend, { states })) {
-    if (stateOf(head).rowId && !(await pull(head.key))) return;
+  for await (const heads of oldestFirst(backend, { states })) {
+    for (const head of heads) if (stateOf(head).rowId && !(await pull(head.key))) return;
   }
 }

@@ -497,6 +497,22 @@ export function testIndexedDbCases(): void {
       expect(answers.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))).toEqual([50]);
       expect(await texts(store, 't')).toHaveLength(100);
     });
+
+    it('is shared by all that is pruned', async () => {
+      const store = await open();
+      await Promise.all(Array.from({ length: 100 }, (_, i) => create(store, `t${i}`)));
+      await Promise.all(
+        Array.from({ length: 99 }, (_, i) => store.updateTask(`t${i}`, { status: { state: 'completed' } })),
+      );
+      let transactions = 0;
+      onWrite(() => {
+        transactions++;
+      });
+      expect(await store.prune({ olderThan: new Date(8.64e15) })).toBe(99);
+      // One more where some of it is folded meanwhile.
+      expect(transactions).toBeLessThan(10);
+      expect((await store.listTasks()).tasks.map(({ id }) => id)).toEqual(['t99']);
+    });
   });
 
   it('a database of version 1 is taken over with all it holds', async () => {
