@@ -9,8 +9,9 @@ import { checkStoredTask, stateShape } from './core/task-shapes.ts';
 import { oldestFirst, type StorePort } from './store-port.ts';
 import type { ExportOptions, ImportOptions, ImportResult, ImportSource, PruneOptions } from './task-store.ts';
 
-/** So many imports are under way at a time. */
-const BATCH = 500;
+/** Lines of so many characters are imported at a time; each task counts a little itself. */
+const BATCH_LENGTH = 4_000_000;
+const TASK_LENGTH = 4_000;
 
 export async function* exportTasks(port: StorePort, { callerId, ...options }: ExportOptions): AsyncGenerator<string> {
   const list: StorePort['backend']['list'] = (query) =>
@@ -50,9 +51,11 @@ export async function importTasks(
 
   // Gathered first and begun together: a failure is heard at once, however long the source takes over what comes next.
   const batch: StoredTask[] = [];
+  let length = 0;
   const flush = async () => {
     // Who has given it up is not to find more of it later.
     signal?.throwIfAborted();
+    length = 0;
     await together(batch.splice(0), take);
   };
   for await (const item of linesOf(source)) {
@@ -66,11 +69,12 @@ export async function importTasks(
       const stored: StoredTask = copyJson(typeof given === 'string' ? JSON.parse(given) : given);
       checkStoredTask(stored);
       batch.push(stored);
+      length += TASK_LENGTH + (typeof given === 'string' ? given.length : 0);
     } catch (error) {
       const why = toTaskStoreError(error, 'INVALID_ARGUMENT', `line ${line} is not JSON in UTF-8`);
       failed.push({ line, error: inCall(why, 'importTasks') as TaskStoreError });
     }
-    if (batch.length === BATCH) await flush();
+    if (length > BATCH_LENGTH) await flush();
   }
   await flush();
   return { imported, skipped, failed };

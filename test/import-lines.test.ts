@@ -137,3 +137,26 @@ test('a line longer than a text may be is refused, and the others are taken', as
   const refused = { line: 2, error: { code: 'INVALID_ARGUMENT', operation: 'importTasks' } };
   expect(await to.importTasks(pieces())).toMatchObject({ imported: 2, failed: [refused] });
 });
+
+test('long lines are imported few at a time, since each is held until it is taken', async () => {
+  const lineOf = (i: number) => {
+    const message = { role: 'user', parts: [{ type: 'text', text: `${i}`.padEnd(1_000_000, 'x') }] };
+    const status = { state: 'completed', timestamp: '2026-01-01T00:00:00.000Z' };
+    const task = { id: `t${i}`, status, history: [message] };
+    const [createdAt, updatedAt] = [status.timestamp, status.timestamp];
+    return `${JSON.stringify({ id: task.id, taskType: 'incoming', isStreaming: false, task, createdAt, updatedAt })}\n`;
+  };
+  let read = 0;
+  let held = 0;
+  await using store = await openTaskStore();
+  const taken = new Set<string>();
+  store.subscribe(({ taskId }) => taken.add(taskId));
+  const source = (function* () {
+    for (; read < 30; read++) {
+      held = Math.max(held, read - taken.size);
+      yield lineOf(read);
+    }
+  })();
+  expect(await store.importTasks(source)).toMatchObject({ imported: 30, failed: [] });
+  expect(held).toBeLessThan(10);
+});
