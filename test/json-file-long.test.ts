@@ -104,6 +104,28 @@ describe('a long task', () => {
     },
   );
 
+  it('is not read again while an answer is held: who watches it gets what was added, and the same messages as before', async () => {
+    const path = await withLongTask();
+    const { fs, bytes } = counting(path);
+    await using store = await open(path, { fs });
+    const watch = store.watch('long');
+    const { value: first } = await watch.next();
+    const before = bytes();
+    for (let n = LENGTH; n < LENGTH + 3; n++) {
+      await store.updateTask('long', { newMessages: [say(`long ${n}`)] }, view);
+      const { value: next } = await watch.next();
+      expect(next.task.history).toHaveLength(n + 1);
+      expect(next.task.history[n - 900]).toBe(first.task.history[n - 900]);
+    }
+    expect(bytes()).toBe(before);
+    // The lists are each one's own.
+    first.task.history.length = 0;
+    first.task.artifacts[0].parts.reverse();
+    const stored = await store.getTask('long');
+    expect(texts(stored).map((text) => Number(String(text).split(' ')[1]))).toEqual([...Array(LENGTH + 3).keys()]);
+    expect(stored?.task.artifacts?.[0]?.parts[0]).toEqual(say('part 1').parts[0]);
+  });
+
   it('is whole after it was folded into the file again and again', async () => {
     const path = await withLongTask();
     for (let round = 0; round < 4; round++) {

@@ -87,6 +87,9 @@ interface LineRange {
   readonly length: number;
 }
 
+/** The stretches that an answer's items come from, which stay in memory for as long as the answer does. */
+const stretchesOf = new WeakMap<readonly unknown[], readonly unknown[][]>();
+
 export class StoredTail implements Tail, LineRange {
   readonly file: SnapshotFile;
   readonly offset: number;
@@ -97,6 +100,8 @@ export class StoredTail implements Tail, LineRange {
   readonly #counts: readonly number[];
   /** The line as parsed before, for as long as somebody else keeps it alive. */
   #parsed: WeakRef<ParsedTask> | undefined;
+  /** Stretches of it as parsed before, by where they lie, for as long as an answer holds them: who watches reads all again and again. */
+  readonly #stretches = new Map<string, WeakRef<unknown[]>>();
 
   constructor(
     file: SnapshotFile,
@@ -140,13 +145,21 @@ export class StoredTail implements Tail, LineRange {
 
   #items<T>(section: Section | undefined, from: number, to: number): T[] {
     if (!section || from >= to) return [];
-    const items: T[] = [];
-    for (const [start, end] of chunks(section, from, to)) {
-      const read = this.file.parse(this.offset + start, end - start, (bytes) => freezeJson(parseItems(bytes)));
-      for (const item of read) items.push(item as T);
-    }
+    const stretches = Array.from(chunks(section, from, to), ([start, end]) => this.#stretch<T>(start, end));
     const skipped = from % MARK_STEP;
-    return items.slice(skipped, skipped + to - from);
+    const items = ([] as T[]).concat(...stretches).slice(skipped, skipped + to - from);
+    stretchesOf.set(items, stretches);
+    return items;
+  }
+
+  #stretch<T>(start: number, end: number): T[] {
+    const place = `${start}-${end}`;
+    let items = this.#stretches.get(place)?.deref() as T[] | undefined;
+    if (!items) {
+      items = this.file.parse(this.offset + start, end - start, (bytes) => freezeJson(parseItems(bytes))) as T[];
+      this.#stretches.set(place, new WeakRef(items));
+    }
+    return items;
   }
 }
 
@@ -181,6 +194,7 @@ function joinItems<T>(
   to: number,
 ): T[] {
   if (from >= storedCount) return appended.slice(from - storedCount, Math.max(0, to - storedCount));
-  if (to <= storedCount) return stored(from, to);
-  return stored(from, storedCount).concat(appended.slice(0, to - storedCount));
+  const items = stored(from, Math.min(to, storedCount));
+  for (const item of appended.slice(0, Math.max(0, to - storedCount))) items.push(item);
+  return items;
 }
