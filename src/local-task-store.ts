@@ -47,13 +47,13 @@ import { watchTask } from './watch.ts';
 const none = {};
 
 export class LocalTaskStore implements TaskStore {
-  declare readonly backend: TaskStore['backend'];
   declare readonly capabilities: TaskStoreCapabilities;
   declare readonly sync: TaskSync | undefined;
   /** For adapters; see `StorePort`. */
   declare readonly port: StorePort;
 
   readonly #backend: Backend;
+  readonly #reason: string;
   readonly #environment: Environment;
   readonly #hub = new ChangeHub();
   readonly #stopListening: () => void;
@@ -65,8 +65,8 @@ export class LocalTaskStore implements TaskStore {
 
   constructor(backend: Backend, reason: string, environment: Environment, sync?: SyncAdapter) {
     this.#backend = backend;
+    this.#reason = reason;
     this.#environment = environment;
-    this.backend = { ...backend.info, reason };
     const isLive = !backend.info.isReadOnly;
     this.capabilities = { list: true, delete: isLive, watch: isLive, transfer: true, lossless: true };
     if (sync) this.#tracking = Promise.resolve({ identity: sync.identity });
@@ -83,6 +83,11 @@ export class LocalTaskStore implements TaskStore {
       pending: this.#hub.pending,
     };
     this.sync = sync?.start(this.port);
+  }
+
+  /** Asked for anew, since it may say later that data was lost. */
+  get backend(): TaskStore['backend'] {
+    return { ...this.#backend.info, reason: this.#reason };
   }
 
   upsertTask(params: TaskSendParams, options: UpsertOptions = none): Promise<StoredTask> {

@@ -30,8 +30,8 @@ export interface BackendInfo {
   /** Nothing can be changed here, and what others change is not seen until it is opened anew. @default false */
   readonly isReadOnly?: boolean;
   /**
-   * Chromium alone: it found the origin's databases damaged when this one was opened, and deleted them; its reason, for
-   * people. Only the first to open a database of the origin is told.
+   * Chromium alone: it found the origin's databases damaged when this one was opened, or opened again since, and deleted
+   * them; its reason, for people. Only the first to open a database of the origin is told.
    */
   readonly dataLoss?: string | undefined;
 }

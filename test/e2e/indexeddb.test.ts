@@ -13,6 +13,9 @@ declare const Holdfast: typeof Entry;
 /** Of code that runs in pages. */
 declare const window: { acknowledge: (what: number | string) => void; store: Entry.TaskStore };
 
+/** A record that is not what its checksum says. */
+const damaged = Uint8Array.of(...HEADER, ...new Uint8Array(125));
+
 const profile = newFolder(afterAll);
 let context: BrowserContext;
 let site: Site;
@@ -309,9 +312,32 @@ describe('what was acknowledged', () => {
       found.push(await page.evaluate(async () => (await Holdfast.openTaskStore({ name: 'site' })).backend.dataLoss));
       await appendFromPage(page, `${round}.`, 1);
       await context.close();
-      if (round === 0) expect(appendToLogs(own, Uint8Array.of(...HEADER, ...new Uint8Array(125)))).toHaveLength(1);
+      if (round === 0) expect(appendToLogs(own, damaged)).toHaveLength(1);
     }
     expect(found).toEqual([undefined, expect.stringContaining('corrupt'), undefined]);
+  });
+
+  it('is told to be gone by a store that stays open, too', async () => {
+    const own = newFolder();
+    const context = await startBrowser(own);
+    const page = await openPage(context, site.url);
+    await page.evaluate(async () => {
+      window.store = await Holdfast.openTaskStore({ name: 'site' });
+      await window.store.upsertTask({ id: 't', message: { role: 'user', parts: [] } });
+      // Takes the connection from it, as a browser does on a full disk.
+      await new Promise<void>((resolve) => {
+        const request = indexedDB.open('site', 99);
+        request.onupgradeneeded = () => request.transaction?.abort();
+        request.onerror = () => resolve();
+      });
+    });
+    const lostOnes = () =>
+      page.evaluate(async () => [await window.store.getTask('t'), window.store.backend.dataLoss] as const);
+    // Chromium goes on keeping it open for a moment.
+    await page.waitForTimeout(5000);
+    expect(appendToLogs(own, damaged)).toHaveLength(1);
+    expect(await lostOnes()).toEqual([undefined, expect.stringContaining('corrupt')]);
+    await context.close();
   });
 
   it('is there after the browser was restarted', async () => {
