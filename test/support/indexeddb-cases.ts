@@ -113,7 +113,7 @@ export function testIndexedDbCases(): void {
       // So does WebKit on a full disk.
       await expect(append(store, 't', 'lost')).rejects.toMatchObject({
         code: 'IO_ERROR',
-        message: expect.stringMatching(/does not say why$/),
+        message: expect.stringMatching(/no reason given$/),
       });
       expect(tries).toBe(4);
       restore();

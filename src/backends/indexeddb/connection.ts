@@ -152,5 +152,9 @@ export function getRow(tx: IDBTransaction, name: string): Promise<TaskRow | unde
 function toStoreError(error: unknown, code: TaskStoreErrorCode, message: string): TaskStoreError {
   const { name = '', message: detail = '' } = (error ?? {}) as Partial<Error>;
   const isFull = name === 'QuotaExceededError';
-  return toTaskStoreError(error, isFull ? 'QUOTA_EXCEEDED' : code, `${message}: ${detail || name || 'the browser does not say why'}`);
+  return toTaskStoreError(
+    error,
+    isFull ? 'QUOTA_EXCEEDED' : code,
+    `${message}: ${detail || name || 'no reason given'}`,
+  );
 }
