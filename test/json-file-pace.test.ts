@@ -64,6 +64,32 @@ describe.each(['strict', 'relaxed'] as const)('a journal, %s', (durability) => {
     expect(seen.begun).toBe(1);
   });
 
+  it('that goes on growing while the file is rewritten holds up long changes, and short ones hardly', async () => {
+    const path = newFile();
+    const { fs } = new SimulatedDisk();
+    const held: (() => void)[] = [];
+    let holds = false;
+    const fsync = (fd: number, done: NoParamCallback) => {
+      if (holds) held.push(() => fs.fsync(fd, done));
+      else fs.fsync(fd, done);
+    };
+    const slow = { ...fs, fsync: fsync as typeof fs.fsync };
+    await using store = await open(path, { durability, fs: slow, foldFrom: 500, foldAt: 1000 });
+    holds = true;
+    for (let n = 0; n < 30; n++) await add(store, `t${n}`, 200);
+    let isDone = false;
+    const long = add(store, 'long', 500_000).then(() => {
+      isDone = true;
+    });
+    for (let n = 0; n < 3; n++) await add(store, 'short', 10);
+    const isHeldUp = !isDone;
+    holds = false;
+    for (const sync of held) sync();
+    await long;
+    expect(isHeldUp).toBe(true);
+    expect((await store.listTasks()).tasks).toHaveLength(32);
+  }, 10_000);
+
   it('that could not be folded is not tried again before much more has come', async () => {
     const path = newFile();
     const seen = countingDisk();

@@ -13,7 +13,11 @@ const CHANGES_PER_TURN = 1_024;
 const FEWER_CHANGES = 64;
 
 /** How long a change waits, in ms, when very much has come. */
-const LONGEST_WAIT_MS = 20;
+const WAIT_MS = 20;
+
+/** When so many times as much has come, long changes wait for longer, at so many characters a ms. */
+const IMMENSE = 4;
+const LENGTH_PER_MS = 16;
 
 /** Brings what the journals hold into the file, one fold at a time. */
 export class Folding {
@@ -35,10 +39,10 @@ export class Folding {
     this.#from = opened.foldFrom;
   }
 
-  /** To be called after each change: begins a fold where enough has come; answers what that change has to wait for. */
-  afterChange(): Promise<void> | undefined {
+  /** To be called after each change, with its length: begins a fold where enough has come; answers what it has to wait for. */
+  afterChange(length: number): Promise<void> | undefined {
     if (this.#log.journal.end >= this.#from) this.#beginWhenDue();
-    return this.#running && this.#backpressure(this.#running);
+    return this.#running && this.#backpressure(this.#running, length);
   }
 
   /** Resolves when none is under way. */
@@ -77,12 +81,14 @@ export class Folding {
     void this.#track(fold);
   }
 
-  async #backpressure(running: Promise<void>): Promise<void> {
+  async #backpressure(running: Promise<void>, length: number): Promise<void> {
     const { end } = this.#log.journal;
     const { durability, foldFrom, foldAt } = this.#opened;
     if (end >= foldAt) {
-      // As much has come again as is being folded, and memory must not grow with the file.
-      await Promise.race([running.catch(() => {}), delay(LONGEST_WAIT_MS, undefined, { ref: false })]);
+      // As much has come again as is being folded, and memory must not grow with the file. Where it goes on nevertheless, as an
+      // import does, which begins many changes at once, short changes need not wait as long as its own.
+      const ms = end < IMMENSE * foldAt ? WAIT_MS : Math.max(WAIT_MS, length / LENGTH_PER_MS);
+      await Promise.race([running.catch(() => {}), delay(ms, undefined, { ref: false })]);
     } else if (durability === 'relaxed' && ++this.#sinceTurn >= (end < foldFrom ? CHANGES_PER_TURN : FEWER_CHANGES)) {
       // A caller who awaits one relaxed change after the other lets nothing but microtasks run: nothing would ever be folded.
       this.#sinceTurn = 0;

@@ -77,7 +77,7 @@ export class JsonFileBackend implements Backend {
       entry.change = this.#log.submitted;
       await saved;
     }
-    const pressure = this.#folding.afterChange();
+    const pressure = this.#folding.afterChange(record.length);
     if (pressure) await pressure;
     return answer;
   }
