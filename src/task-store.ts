@@ -278,8 +278,10 @@ export interface TaskStore extends AsyncDisposable {
 
   /**
    * The task as it is, then each time it has changed, in this context or another; a slow reader gets the latest, not a
-   * backlog. Waits where there is no such task yet; ends when the task is deleted, the store closed, the signal aborted
-   * or the loop left. What a tab or worker did in the moment before it was killed may be seen with the next change only.
+   * backlog. Each is the whole task but for what the options leave out: of a long one that is streamed to, `historyLength` and
+   * `includeArtifacts` spare reading all of it for each chunk. Waits where there is no such task yet; ends when the task is
+   * deleted, the store closed, the signal aborted or the loop left. What a tab or worker did in the moment before it was killed
+   * may be seen with the next change only.
    */
   watch(taskId: string, options?: WatchOptions): AsyncIterableIterator<StoredTask>;
 
