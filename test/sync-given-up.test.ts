@@ -197,6 +197,22 @@ test('a task that was given up as another of the remote, which then has none, go
   expect([texts(there), there?.artifacts?.[0]?.parts]).toEqual([['one', '1', '2'], [part('a')]]);
 });
 
+test('what arrives after all of what was given up before that, too, is not doubled here', async () => {
+  const { world, store, sync } = await opened();
+  for (const text of ['2', '3']) {
+    world.faults.push('late');
+    await store.updateTask('t1', { newMessages: [says(text)] });
+    await world.run(1);
+    await store.updateTask('t1', { newMessages: [says('a NUL: \0')] });
+    await world.run();
+    await sync.discard('t1');
+  }
+  await world.deliverLate();
+  await sync.pull('t1');
+  expect(texts((await store.getTask('t1'))?.task)).toEqual(['1', '2', 'a NUL: \0', '3', 'a NUL: \0']);
+  expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', '2', '3']);
+});
+
 test('an artifact that was given up is not sent with what comes next', async () => {
   const { world, store, sync } = await opened();
   await store.updateTask('t1', { artifactsUpdates: [{ index: 0, parts: [part('a NUL: \0')] }] });

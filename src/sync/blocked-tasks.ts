@@ -32,10 +32,16 @@ export function discard(context: SyncContext, key: TaskKey): ReturnType<typeof u
   return updateState(context, key, (state, head) => {
     const { identity } = context;
     if (!blockingError(head, identity)) return undefined;
-    const { identity: owner = identity, rowId, replacedAt, uid = state.was, blocked } = state;
+    const { identity: owner = identity, rowId, replacedAt, uid, former = [], blocked } = state;
     // One that cannot be combined with what the remote has was compared with it, though its row is not known here.
     if (owner !== identity || !(rowId ?? blocked?.code === 'CONFLICT')) return [anew(state), 0];
-    const given = { ...state, was: uid, target: undefined, blocked: undefined, replacedAt: undefined };
+    const given = {
+      ...state,
+      former: [...former, `${uid}.`].slice(-8),
+      target: undefined,
+      blocked: undefined,
+      replacedAt: undefined,
+    };
     // What the remote has of it whole is what was taken last.
     if (key.taskType === 'outgoing') return [given, 0];
     const status = digestOf(head.body.status);

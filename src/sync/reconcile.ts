@@ -58,7 +58,7 @@ export function reconcile(
     const isNew = before.unsure && (n || !known?.remote);
     // After a discard, all that the remote has is known.
     const from = isNew ? (known ? { ...known, remote: items?.length ?? 0 } : nothingAcked) : known;
-    return mergeTail(ours, items, from, opOf(before.uid, n, ''), `${before.was}.`);
+    return mergeTail(ours, items, from, opOf(before.uid, n, ''), before.former);
   });
   const tails = read.map(({ tail }) => tail);
   const { taken, ...status } = reconcileStatus(head.body.status, task.status, before, tails[0]?.own ?? 0);
@@ -144,7 +144,7 @@ function mergeTail(
   items: readonly object[] | undefined,
   from: TailAck | null | undefined,
   prefix: string,
-  was: string,
+  former: readonly string[] = [],
 ) {
   const known = from ?? nothingAcked;
   let { local, own } = known;
@@ -159,8 +159,8 @@ function mergeTail(
     const op = `${tagOf(item).op}`;
     const isOwn = op.startsWith(prefix);
     if (isOwn && op !== prefix + own++) throw conflict(lostMessage);
-    // An op from before a discard that arrived after all; its item is in the acknowledged part of our tail.
-    if (!isAlike && op.startsWith(was)) continue;
+    // An op from before some discard that arrived after all; its item is in the acknowledged part of our tail.
+    if (!isAlike && former.some((uid) => op.startsWith(uid))) continue;
     if (isAlike || isOwn) merged.push(ours[next++] as object);
     else {
       merged.push(copyJson(item));

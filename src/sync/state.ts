@@ -52,8 +52,8 @@ export interface SyncState {
   readonly identity?: string | undefined;
   /** Names this side in the ops of its items. Made before a push, and kept until all has arrived. */
   readonly uid?: string | undefined;
-  /** The same before something was discarded. */
-  readonly was?: string | undefined;
+  /** The beginnings of ops from before something was discarded: a request with such items may still be out. */
+  readonly former?: readonly string[] | undefined;
   /** Of the remote's row; absent: the remote is not known to have the task. */
   readonly rowId?: string | undefined;
   /** As in `countsOf`; null or absent: the remote is not known to have it. */
