@@ -19,13 +19,18 @@ afterEach(() => rm(folder, { recursive: true }));
 
 describe.each(Object.keys(remotes))('against %s', (remote) => {
   let handle: Handle;
+  let isOffline: boolean;
 
   beforeEach(async () => {
     handle = await (remotes[remote] as () => Promise<Handle>)();
+    isOffline = false;
   });
 
   function open(name: string) {
-    const send = ((url: string, init: RequestInit) => handle(new Request(url, init))) as typeof fetch;
+    const send = (async (url: string, init: RequestInit) => {
+      if (isOffline) throw new TypeError('no network');
+      return handle(new Request(url, init));
+    }) as typeof fetch;
     const sync = elkarSync({ baseUrl, apiKey: 'secret', fetch: send, gatherMs: 0 });
     return openTaskStore({ path: join(folder, name), sync });
   }
@@ -70,6 +75,30 @@ describe.each(Object.keys(remotes))('against %s', (remote) => {
       await store.close();
     },
   );
+
+  test('a backup of a moment without a network, put back, gets what was told since, and goes on', async () => {
+    await tell('tasks.json', '1');
+    isOffline = true;
+    const offline = await open('tasks.json');
+    await say(offline, '2');
+    await expect.poll(() => offline.sync.status.state).toBe('offline');
+    await offline.close();
+    isOffline = false;
+    await copyFile(join(folder, 'tasks.json'), join(folder, 'backup.json'));
+    const online = await open('tasks.json');
+    await say(online, '3', '4');
+    await online.sync.flush();
+    await online.close();
+    await copyFile(join(folder, 'backup.json'), join(folder, 'tasks.json'));
+    const store = await open('tasks.json');
+    await store.sync.flush();
+    await say(store, '5', '6');
+    await store.sync.flush();
+    const all = ['1', '2', '3', '4', '5', '6'];
+    expect(await textsThere()).toEqual(all);
+    expect(await textsIn(store)).toEqual(all);
+    await store.close();
+  });
 
   test.each([{ isPulled: true }, { isPulled: false }])(
     'a copy on another device and the store it is of share a task, pulled first: $isPulled',

@@ -59,9 +59,9 @@ export async function pullTask(context: SyncContext, head: TaskHead): Promise<Ta
     });
   } catch (error) {
     if ((error as TaskStoreError).code !== 'TASK_NOT_FOUND' || stateOf(head).rowId) throw error;
+    if (context.term === undefined) return head;
     // Even after a discard, all is sent.
-    const none = { target: undefined, unsure: undefined, tails: [] };
-    return context.term === undefined ? head : setFields(context, head, none);
+    return setFields(context, head, { target: undefined, unsure: undefined, tails: [] });
   }
 }
 

@@ -4,7 +4,7 @@
  * Evidence, not trust: an item is acknowledged when the remote shows its op at its place. So it does not matter which
  * request an item came with, nor whether the answer is that of a push, or of a GET after a lost one.
  */
-import type { TaskHead } from '../core/head.ts';
+import { countsOf, type TaskHead } from '../core/head.ts';
 import { copyJson } from '../core/json.ts';
 import type { TaskRecord } from '../core/record.ts';
 import { finishedStates, type Task, type TaskStatus } from '../core/task.ts';
@@ -48,17 +48,18 @@ export function reconcile(
   const before = stateOf(head);
   const record = full?.head.revision === head.revision ? full : undefined;
   // Elkar takes any row with a task's id.
-  if ((before.rowId ?? rowId) !== rowId) throw conflict('the remote has another task');
+  if (before.rowId && before.rowId !== rowId) throw conflict('the remote has another task');
   if (head.key.taskType === 'outgoing') return reconcileOutgoing(head, rowId, task, now, sent);
   if (before.unsure && !record) return 'read';
   const { headers, theirs } = alignTails(head, task);
+  const ourCounts = countsOf(head);
   const read = theirs.map((items, n) => {
     const ours = record ? itemsOf(record, n) : [];
     const known = before.tails[n];
     const isNew = before.unsure && (n || !known?.remote);
     // After a discard, all that the remote has is known.
     const from = isNew ? (known ? { ...known, remote: items?.length ?? 0 } : nothingAcked) : known;
-    return mergeTail(ours, items, from, opOf(before.uid, n, ''), before.former);
+    return mergeTail(ours, ourCounts[n] as number, items, from, opOf(before.uid, n, ''), before.former);
   });
   const tails = read.map(({ tail }) => tail);
   const { taken, ...status } = reconcileStatus(head.body.status, task.status, before, tails[0]?.own ?? 0);
@@ -141,19 +142,19 @@ function alignTails({ artifacts = [] }: TaskHead, task: Task) {
  */
 function mergeTail(
   ours: readonly object[],
+  count: number,
   items: readonly object[] | undefined,
   from: TailAck | null | undefined,
   prefix: string,
   former: readonly string[] = [],
 ) {
-  const known = from ?? nothingAcked;
-  let { local, own } = known;
+  let { local, remote, own } = from ?? nothingAcked;
   const there = items ?? [];
-  if (there.length < known.remote) throw conflict(lostMessage);
+  if (there.length < remote) throw conflict(lostMessage);
   const merged = ours.slice(0, local);
   const others = new Set<string>();
   let next = local;
-  for (const item of there.slice(known.remote)) {
+  for (const item of there.slice(remote)) {
     const mark = from === nothingAcked ? digestOf(item) : '';
     const isAlike = mark && mark === digestOf(ours[next] ?? {});
     const op = `${tagOf(item).op}`;
@@ -161,7 +162,8 @@ function mergeTail(
     if (isOwn && op !== prefix + own++) throw conflict(lostMessage);
     // An op from before some discard that arrived after all; its item is in the acknowledged part of our tail.
     if (!isAlike && former.some((uid) => op.startsWith(uid))) continue;
-    if (isAlike || isOwn) merged.push(ours[next++] as object);
+    // One that we have not got was said before a backup of this store was put back, or a power cut.
+    if (isAlike || (isOwn && next < count)) merged.push(ours[next++] as object);
     else {
       merged.push(copyJson(item));
       others.add(mark);
