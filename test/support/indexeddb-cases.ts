@@ -199,12 +199,13 @@ export function testIndexedDbCases(): void {
       await Promise.all(Array.from({ length: 100 }, (_, i) => append(writer, 't', `${i}`)));
       await heard;
       let opened = 0;
+      // Another database is opened to make Chromium begin a new log.
       patch(
         IDBFactory.prototype,
         'open',
         (original) =>
           function (this: IDBFactory, ...args) {
-            opened++;
+            if (args[0] === name) opened++;
             return original.apply(this, args);
           },
       );
