@@ -5,7 +5,7 @@
 import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode, toTaskStoreError } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
-import { beginNewLogs } from './begin-new-logs.ts';
+import { beginNewLogs, noteFailure } from './begin-new-logs.ts';
 import { createDeadline, type WithDeadline } from './deadline.ts';
 import { openDatabase, TASK_STORES, type TaskRow } from './schema.ts';
 
@@ -96,6 +96,7 @@ export class Connection {
           this.drop();
         });
       } catch (error) {
+        noteFailure(error);
         if (!isDisconnect(error) || attempt === ATTEMPTS) throw toStoreError(error, 'IO_ERROR', 'IndexedDB failed');
         this.drop();
       }
