@@ -36,8 +36,9 @@ export class Codec {
 
   encodePart(value: unknown): Fields {
     const part = objectOf(value);
-    const { version } = this;
-    return this.#encode(part, mapping.partToStore(part, version), (stored) => mapping.partFromStore(stored, version));
+    return this.#encode(part, mapping.partToStore(part, this.version), (stored) =>
+      mapping.partFromStore(stored, this.version),
+    );
   }
 
   decodePart(stored: Part): Fields {
@@ -46,13 +47,12 @@ export class Codec {
 
   encodeMessage(value: unknown): Fields {
     const message = objectOf(value);
-    const { version } = this;
     const items = Object.freeze(
       (Array.isArray(message.parts) ? message.parts : []).map((part) => this.encodePart(part)),
     );
     const parts = items.map((item) => this.stored<Part>(item));
-    const decode = (stored: Message) => mapping.messageFromStore(stored, items, version, '');
-    return this.#encode(message, mapping.messageToStore(message, parts, version), decode);
+    const decode = (stored: Message) => mapping.messageFromStore(stored, items, this.version, '');
+    return this.#encode(message, mapping.messageToStore(message, parts, this.version), decode);
   }
 
   /** `fallbackId`: for a message that has no id, as others than the SDK store them. */
@@ -62,10 +62,9 @@ export class Codec {
   }
 
   encodeStatus(value: Fields): Fields {
-    const { version } = this;
     const message = isObject(value.message) ? this.encodeMessage(value.message) : undefined;
-    const said = mapping.statusToStore(value, message && this.stored<Message>(message), version, this.#time());
-    return this.#encode(value, said, (stored) => mapping.statusFromStore(stored, message, version));
+    const said = mapping.statusToStore(value, message && this.stored<Message>(message), this.version, this.#time());
+    return this.#encode(value, said, (stored) => mapping.statusFromStore(stored, message, this.version));
   }
 
   /** Undefined where the SDK's task has none. */
@@ -78,12 +77,11 @@ export class Codec {
 
   /** An artifact, a list that is empty in place of its parts. `before`: its item so far; else it gets this `index`. */
   encodeHeader(header: Fields, index: number, before?: Fields): Fields {
-    const { version } = this;
     const isKnown = before && before.artifactId === header.artifactId;
     const old: StoredHeader = isKnown ? this.stored<StoredHeader>(before) : { index };
     const { append, lastChunk } = old;
-    const said = { append, lastChunk, ...mapping.artifactToStore(header, old.index ?? 0, version) };
-    return this.#encode(header, said, (stored) => mapping.artifactFromStore(stored, version));
+    const said = { append, lastChunk, ...mapping.artifactToStore(header, old.index ?? 0, this.version) };
+    return this.#encode(header, said, (stored) => mapping.artifactFromStore(stored, this.version));
   }
 
   decodeHeader(stored: ArtifactHead['header']): Fields {

@@ -133,6 +133,45 @@ export function testIndexedDbCases(): void {
       expect(await texts(store, 't')).toEqual(['first', 'written']);
     });
 
+    it('lost to a full disk is opened anew once there is room for more than the next change', async () => {
+      const store = await open();
+      await create(store, 't');
+      let isFull = true;
+      const put = async () => {
+        if (isFull) throw new DOMException('', 'UnknownError');
+      };
+      replace(globalThis, 'caches', {
+        configurable: true,
+        value: { open: async () => ({ put }), delete: async () => true },
+      });
+      const restore = onWrite((transaction) => {
+        restore();
+        const error = new DOMException('IO error: 000004.log: FILE_ERROR_NO_SPACE', 'UnknownError');
+        Object.defineProperty(transaction, 'error', { value: error });
+        transaction.abort();
+      });
+      const opened: string[] = [];
+      patch(
+        IDBFactory.prototype,
+        'open',
+        (original) =>
+          function (this: IDBFactory, ...args) {
+            opened.push(args[0]);
+            return original.apply(this, args);
+          },
+      );
+      // The first may have taken effect.
+      await expect(append(store, 't', 'lost')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+      await expect(append(store, 't', 'refused')).rejects.toMatchObject({
+        code: 'QUOTA_EXCEEDED',
+        message: expect.stringContaining('the disk is full'),
+      });
+      expect(opened).not.toContain(store.name);
+      isFull = false;
+      await append(store, 't', 'kept');
+      expect(await texts(store, 't')).toEqual(['first', 'kept']);
+    });
+
     it('that could not be opened anew is tried again by the next call', async () => {
       const store = await open();
       await create(store, 't');

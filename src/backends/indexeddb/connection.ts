@@ -5,7 +5,7 @@
 import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode, toTaskStoreError } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
-import { beginNewLogs, noteFailure } from './begin-new-logs.ts';
+import { beginNewLogs, checkRoom, noteFailure } from './chromium-faults.ts';
 import { createDeadline, type WithDeadline } from './deadline.ts';
 import { openDatabase, TASK_STORES, type TaskRow } from './schema.ts';
 
@@ -42,6 +42,7 @@ export class Connection {
   /** Async, since a browser that denies storage throws at once. */
   async #connect(): Promise<IDBDatabase> {
     if (this.#isClosed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
+    await this.#withDeadline(checkRoom(), () => {});
     const opening = openDatabase(
       this.#name,
       () => {
