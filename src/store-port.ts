@@ -63,6 +63,7 @@ export async function* oldestFirst(
   let after: HeadQuery['after'];
   for (;;) {
     const heads = await backend.list({ ...query, order: 'oldest', limit: PAGE, after });
+    // Those that make the set grow.
     yield heads.filter(({ key }) => seen.size < seen.add(encodeKey(key)).size);
     // What a page not full leaves out has changed since: tasks that change all the time must not make this endless.
     if (heads.length < PAGE) return;
