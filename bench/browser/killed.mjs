@@ -20,7 +20,7 @@ const OPEN_MS = 1_000;
  */
 export async function keptByName(names, serve, profile) {
   const sites = await Promise.all(names.map(serve));
-  /** Answers how many messages each has. */
+  /** Answers how many messages each has; ends with a crash, but for the last. */
   const session = async (count) => {
     const context = await chromium.launchPersistentContext(profile, await launchOptions());
     const lengths = [];
@@ -31,6 +31,10 @@ export async function keptByName(names, serve, profile) {
       lengths.push(await page.evaluate((args) => globalThis.goOn(...args), [name, count]));
     }
     await delay(OPEN_MS);
+    if (count === 0) {
+      await context.close();
+      return lengths;
+    }
     const gone = new Promise((resolve) => context.once('close', resolve));
     const browser = await context.newCDPSession(context.pages()[0]);
     browser.send('Browser.crash').catch(() => {});
@@ -45,6 +49,6 @@ export async function keptByName(names, serve, profile) {
     return new Map(names.map((name, i) => [name, (lengths[i] / (2 * COUNT)) * 100]));
   } finally {
     for (const { close } of sites) close();
-    rmSync(profile, { recursive: true, force: true });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
