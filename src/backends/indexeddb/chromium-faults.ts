@@ -20,7 +20,8 @@ const ROOM = 8e6;
  * seconds, and whoever lost a connection to that opens another at once.
  */
 let isBegun = false;
-let isFull = false;
+/** Whether a transaction failed as it does on a full disk, and there has not been room since. */
+let isDoubtful = false;
 
 export function beginNewLogs(): void {
   if (isBegun || !/Chrome/.test(globalThis.navigator?.userAgent)) return;
@@ -36,10 +37,10 @@ function beginNewLog(): void {
   };
 }
 
-/** To be called with what a transaction failed with: these are Chromium's words for a full disk. */
+/** To be called with what a transaction, or opening, failed with. A full disk has no name of its own: it is one of these, with others. */
 export function noteFailure(error: unknown): void {
-  if (!/NO_SPACE|disk full/.test(String(error))) return;
-  isFull = true;
+  if (!['UnknownError', 'QuotaExceededError'].includes((error as Error | undefined)?.name ?? '')) return;
+  isDoubtful = true;
   isBegun = false;
 }
 
@@ -49,14 +50,16 @@ export function noteFailure(error: unknown): void {
  * the disk takes more than a log holds; rejects where it does not.
  */
 export async function checkRoom(): Promise<void> {
-  if (!isFull || !globalThis.caches) return;
+  if (!isDoubtful || !globalThis.caches) return;
   try {
     const cache = await caches.open(NAME);
     await cache.put('https://holdfast/', new Response(new Uint8Array(ROOM)));
   } catch (error) {
-    throw new TaskStoreError('QUOTA_EXCEEDED', 'the disk is full', { cause: error });
+    // Where the site's quota does not allow for so much, the disk may.
+    if ((error as Error).name !== 'QuotaExceededError')
+      throw new TaskStoreError('QUOTA_EXCEEDED', 'the disk is full', { cause: error });
   } finally {
     await caches.delete(NAME);
   }
-  isFull = false;
+  isDoubtful = false;
 }

@@ -35,6 +35,7 @@ export class Connection {
   database(): Promise<IDBDatabase> {
     return (this.#open ??= this.#connect().catch((error) => {
       this.#open = undefined;
+      noteFailure(error);
       throw toStoreError(error, 'STORE_UNAVAILABLE', 'IndexedDB cannot be used');
     }));
   }
