@@ -10,13 +10,22 @@ export const HEADER = Uint8Array.of(0xd7, 0x39, 0xe0, 0x2a, 125, 0, 1);
 
 /**
  * @param {string} profile the browser's folder
- * @param {Uint8Array} bytes to be added to the log of each origin
+ * @param {Uint8Array} bytes to be added to the log that each origin writes to: one that is flushed to a table may lie beside it
  * @returns {string[]} the paths of the logs
  */
 export function appendToLogs(profile, bytes = HEADER) {
   const home = join(profile, 'Default/IndexedDB');
-  const names = readdirSync(home, { recursive: true, encoding: 'utf8' });
-  const logs = names.filter((name) => /\.leveldb\/\d+\.log$/.test(name)).map((name) => join(home, name));
-  for (const log of logs) appendFileSync(log, bytes);
-  return logs;
+  return readdirSync(home)
+    .filter((name) => name.endsWith('.leveldb'))
+    .map((name) => {
+      // Their names are numbers of as many digits.
+      const newest = readdirSync(join(home, name))
+        .filter((file) => file.endsWith('.log'))
+        .sort()
+        .at(-1);
+      if (!newest) throw new Error(`no log in ${name}`);
+      const log = join(home, name, newest);
+      appendFileSync(log, bytes);
+      return log;
+    });
 }
