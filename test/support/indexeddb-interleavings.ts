@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { promisifyRequest } from '../../src/backends/indexeddb/connection.ts';
 import type { TaskStore } from '../../src/index.browser.ts';
 import {
+  commitAsFirefox,
   contentOfJournal,
   fillDisk,
   newName,
@@ -469,6 +470,33 @@ export function testInterleavings(): void {
     });
   });
 
+  it('a change that is refused is refused all of it, be it read for, or of several records', async () => {
+    commitAsFirefox();
+    const { name, one, other } = await twoTabs();
+    await one.upsertTask({ id: 'u', message: say('first') });
+    const expected = ['first', 'second', ...Array.from({ length: 20 }, (_, i) => `${i}`)];
+    await append(one, ...expected.slice(2));
+    // Folded, so that who has read the head alone has none of the messages.
+    await ballast(one);
+    await pause(300);
+    for (const historyLength of [0, 100]) {
+      const writer = await open(name);
+      await writer.getTask('t', { historyLength });
+      // It may write without a look after that.
+      await pause(1_200);
+      await writer.updateTask('u', { newMessages: [say('claim')] });
+      await append(other, `other ${historyLength}`);
+      const long = 'x'.repeat(60_000);
+      const writes = [append(writer, long)];
+      if (historyLength > 0) writes.push(writer.updateTask('u', { newMessages: [say(long)] }));
+      await Promise.all(writes);
+      expected.push(`other ${historyLength}`, long);
+      for (const store of [writer, other, await open(name)]) expect(await texts(store)).toEqual(expected);
+    }
+    const { task } = (await other.getTask('u')) ?? {};
+    expect(task?.history).toHaveLength(4);
+  });
+
   describe('writes that were given up', () => {
     it('are not taken for what was written in their place since', async () => {
       const name = newName();
@@ -533,12 +561,13 @@ export function testInterleavings(): void {
       release();
       // Lost as it is to be written; then the database does not open.
       const restore = patch(
-        IDBTransaction.prototype,
-        'commit',
-        () =>
-          function (this: IDBTransaction) {
+        IDBObjectStore.prototype,
+        'add',
+        (original) =>
+          function (this: IDBObjectStore, ...args) {
             restore();
-            this.abort();
+            const added = original.apply(this, args);
+            this.transaction.abort();
             const open = patch(
               IDBFactory.prototype,
               'open',
@@ -550,6 +579,7 @@ export function testInterleavings(): void {
                   return request;
                 },
             );
+            return added;
           },
       );
       await expect(append(store, 'never')).rejects.toMatchObject({ code: 'STORE_TIMEOUT' });

@@ -23,8 +23,11 @@ let isBegun = false;
 /** Whether a transaction failed as it does on a full disk, and there has not been room since. */
 let isDoubtful = false;
 
+/** Elsewhere there is nothing to dodge, and a full quota has other errors, with which what is stored can still be read. */
+const isChromium = () => /Chrome/.test(globalThis.navigator?.userAgent);
+
 export function beginNewLogs(): void {
-  if (isBegun || !/Chrome/.test(globalThis.navigator?.userAgent)) return;
+  if (isBegun || !isChromium()) return;
   isBegun = true;
   for (const ms of AFTER_MS) setTimeout(beginNewLog, ms);
 }
@@ -40,7 +43,7 @@ function beginNewLog(): void {
 /** To be called with what a transaction, or opening, failed with. A full disk has no name of its own: it is one of these, with others. */
 export function noteFailure(error: unknown): void {
   if (!['UnknownError', 'QuotaExceededError'].includes((error as Error | undefined)?.name ?? '')) return;
-  isDoubtful = true;
+  isDoubtful = isChromium();
   isBegun = false;
 }
 
