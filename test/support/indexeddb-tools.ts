@@ -79,28 +79,14 @@ export function onWrite(see: (transaction: IDBTransaction) => void): () => void 
   );
 }
 
-/**
- * From here on the end of a transaction is said as in Firefox: where more than one request was made, what is refused of them
- * is left out, the rest is stored, and the transaction completes.
- */
+/** From here on what is refused of a transaction whose end is said is left out, and the rest stored, as in Firefox. */
 export function commitAsFirefox(): void {
-  const requests = new WeakMap<IDBTransaction, number>();
-  patch(
-    IDBTransaction.prototype,
-    'objectStore',
-    (original) =>
-      function (this: IDBTransaction, name) {
-        requests.set(this, (requests.get(this) ?? 0) + 1);
-        return original.call(this, name);
-      },
-  );
   patch(
     IDBTransaction.prototype,
     'commit',
-    (original) =>
+    () =>
       function (this: IDBTransaction) {
-        if (requests.get(this) === 1) original.call(this);
-        else this.addEventListener('error', (event) => event.preventDefault());
+        this.addEventListener('error', (event) => event.preventDefault());
       },
   );
 }

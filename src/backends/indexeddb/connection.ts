@@ -111,6 +111,7 @@ async function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Prom
   if (tx.mode === 'readonly') return body(tx);
   return new Promise((resolve, reject) => {
     let failure: unknown;
+    let isRefused = false;
     // That the transaction has ended under the body is told by the transaction itself, and why.
     const note = (error: unknown) => {
       if (!isDisconnect(error)) failure = error;
@@ -121,10 +122,15 @@ async function run<T>(tx: IDBTransaction, body: (tx: IDBTransaction) => T | Prom
       abort(tx);
     });
     // Firefox does not say why a transaction ended that was to be committed.
-    tx.onerror = ({ target }) => note((target as IDBRequest).error);
-    tx.oncomplete = () => resolve(work);
+    tx.onerror = ({ target }) => {
+      isRefused = true;
+      note((target as IDBRequest).error);
+    };
+    const fail = () => reject(failure ?? tx.error);
+    // Nor does it always end such a one where its last request was refused.
+    tx.oncomplete = () => (isRefused ? fail() : resolve(work));
     // Where Chromium closes a database under several contexts, some transactions do not hear that they have ended.
-    tx.onabort = tx.db.onclose = () => reject(failure ?? tx.error);
+    tx.onabort = tx.db.onclose = fail;
   });
 }
 

@@ -183,16 +183,13 @@ export class WriteQueue {
     let mayTrust = optimistic;
     let outcome: Outcome | undefined;
     let tried: Outcome | undefined;
-    /** Whether nothing is read. */
-    let isBlind = false;
     /** Makes up what needs no look, and answers which stores the transaction needs. */
     const begin = (db: IDBDatabase): string[] => {
       outcome = mayTrust && replica.mayTrust(db, names) ? this.#decide(changes, replica.view) : undefined;
       mayTrust = false;
       // Nothing would refuse a decision that writes nothing, if another context wrote: that takes a look.
       if (outcome?.records.length === 0) outcome = undefined;
-      isBlind = outcome?.lacking.length === 0;
-      return isBlind ? ['journal'] : TASK_STORES;
+      return outcome?.lacking.length === 0 ? ['journal'] : TASK_STORES;
     };
     const write = async (tx: IDBTransaction): Promise<Outcome> => {
       if (!outcome) {
@@ -205,9 +202,8 @@ export class WriteQueue {
       if (lacking.length > 0)
         await Promise.all(lacking.map(({ task, range }) => task?.load(tx, range as TailRange, replica.view)));
       for (const record of records) tx.objectStore('journal').add(record, record[0]);
-      // Said explicitly, the end comes sooner. Where another request, or its answer, came before, Firefox stores the rest of a
-      // transaction whose end was said and of which something was refused.
-      if (isBlind && records.length === 1) tx.commit?.();
+      // Said explicitly, the end comes sooner; but of what is not answered by then Firefox stores the rest where one is refused.
+      if (records.length === 1) tx.commit?.();
       return outcome;
     };
     try {
