@@ -12,9 +12,9 @@ import { type Command, reduce, type Tracking } from './core/reduce.ts';
 import { check, validate } from './core/shape.ts';
 import type { StoredTask, Task, TaskSendParams, UpdateTaskParams } from './core/task.ts';
 import {
+  checkedKey,
   listQueryShape,
   optionsShape,
-  taskIdShape,
   taskSendParamsShape,
   taskShape,
   updateTaskParamsShape,
@@ -107,7 +107,7 @@ export class LocalTaskStore implements TaskStore {
     return this.#write('updateTask', taskId, options, () => {
       const valid = validate(updateTaskParamsShape, params);
       const { callerId = options.callerId, taskType = options.taskType } = valid;
-      return [keyOf(taskId, { callerId, taskType }), { type: 'update', params: valid }, options];
+      return [checkedKey(taskId, { callerId, taskType }), { type: 'update', params: valid }, options];
     });
   }
 
@@ -143,16 +143,12 @@ export class LocalTaskStore implements TaskStore {
   }
 
   deleteTask(taskId: string, options: CallOptions & KeyOptions = none): Promise<boolean> {
-    const begin = () => {
-      checkId(taskId);
-      return this.#transact(keyOf(taskId, options), (head) => head && 'remove');
-    };
+    const begin = () => this.#transact(checkedKey(taskId, options), (head) => head && 'remove');
     return this.#run('deleteTask', taskId, begin, options, ({ decision }) => decision !== undefined);
   }
 
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
-    this.#guard('watch', taskId, options, () => checkId(taskId));
-    const key = keyOf(taskId, options);
+    const key = this.#guard('watch', taskId, options, () => checkedKey(taskId, options));
     // The caller's own may be changed while this goes on.
     const view = { ...options };
     const source = {
@@ -204,10 +200,8 @@ export class LocalTaskStore implements TaskStore {
   #get(operation: string, taskId: string, taskType: TaskKey['taskType'], options: ReadOptions) {
     // The caller's own may be changed while this waits.
     const view = { ...options };
-    const begin = () => {
-      checkId(taskId);
-      return this.#backend.read({ callerId: options.callerId, taskType, taskId }, selectView(view));
-    };
+    const begin = () =>
+      this.#backend.read(checkedKey(taskId, { callerId: options.callerId, taskType }), selectView(view));
     return this.#run(operation, taskId, begin, options, (record) => record && toStoredTask(record, view));
   }
 
@@ -221,7 +215,6 @@ export class LocalTaskStore implements TaskStore {
     let view: TaskView = options;
     const begin = () => {
       const [key, command, wanted] = prepare();
-      checkId(taskId);
       view = { ...wanted };
       const { signal, until } = options;
       const remote = until === 'remote' && this.sync;
@@ -292,9 +285,4 @@ export class LocalTaskStore implements TaskStore {
       if (--this.#active === 0) this.#idle();
     }
   };
-}
-
-/** Of a call that names its task. */
-function checkId(taskId: string): void {
-  if (!taskId || typeof taskId !== 'string') check(taskIdShape, { taskId });
 }

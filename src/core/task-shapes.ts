@@ -1,5 +1,6 @@
 /** Checks that arguments have the shape of the model in `task.ts`. */
 import { invalidField } from './errors.ts';
+import { type KeyOptions, keyOf, type TaskKey } from './head.ts';
 import {
   amount,
   bool,
@@ -129,6 +130,13 @@ export const optionsShape: Shape = object({
 
 /** A task's id that is an argument of its own. */
 export const taskIdShape: Shape = object({ taskId: id });
+
+/** The task that a call means by such an id. Throws `INVALID_ARGUMENT` where it names none. */
+export function checkedKey(taskId: string, options: KeyOptions): TaskKey {
+  // A check in full takes a third of the time of a read from memory.
+  if (!taskId || typeof taskId !== 'string') check(taskIdShape, { taskId });
+  return keyOf(taskId, options);
+}
 
 /** What a list takes besides. */
 export const listQueryShape: Shape = object({

@@ -2,10 +2,11 @@
 import { LONGEST_MS, withDeadline } from '../core/deadline.ts';
 import { TaskStoreError } from '../core/errors.ts';
 import type { TaskHead } from '../core/head.ts';
+import { checkedKey } from '../core/task-shapes.ts';
 import type { FlushOptions, SyncStatus } from '../task-store.ts';
 import { failureScope } from './backoff.ts';
 import type { SyncContext } from './context.ts';
-import { blockingError, checkedKey, readHead } from './state.ts';
+import { blockingError, readHead } from './state.ts';
 
 /** While much is under way, what is left is looked for no more often than this, in ms. */
 const LOOK_MS = 500;

@@ -3,13 +3,11 @@
  * ones here. Everything is plain JSON, because it lies in `TaskHead.sync`.
  */
 import { TaskStoreError } from '../core/errors.ts';
-import { countsOf, type KeyOptions, keyOf, type TaskHead, type TaskKey } from '../core/head.ts';
+import { countsOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { isObject } from '../core/json.ts';
 import { selectNothing, type TaskRecord } from '../core/record.ts';
 import type { Command, PulledChange } from '../core/reduce.ts';
-import { check } from '../core/shape.ts';
 import type { TaskStatus } from '../core/task.ts';
-import { taskIdShape } from '../core/task-shapes.ts';
 import { wireStates } from '../elkar/wire-items.ts';
 import type { StorePort } from '../store-port.ts';
 
@@ -77,12 +75,6 @@ export const nothingAcked: TailAck = { local: 0, remote: 0, own: 0 };
 
 export function stateOf(head: TaskHead): SyncState {
   return { seq: 0, tails: [], ...head.sync };
-}
-
-/** The task that a call means. Throws `INVALID_ARGUMENT` where it names none. */
-export function checkedKey(taskId: string, options: KeyOptions): TaskKey {
-  check(taskIdShape, { taskId });
-  return keyOf(taskId, options);
 }
 
 export async function readHead({ backend }: StorePort, key: TaskKey): Promise<TaskHead | undefined> {

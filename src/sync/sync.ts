@@ -4,6 +4,7 @@ import { toTaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
 import { requireFound } from '../core/reduce.ts';
+import { checkedKey } from '../core/task-shapes.ts';
 import type { StorePort, Touched } from '../store-port.ts';
 import type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { discard, listBlocked, retry } from './blocked-tasks.ts';
@@ -15,7 +16,7 @@ import type { Channel, SyncOptions } from './options.ts';
 import { pullUnfinished } from './poll.ts';
 import { pullTask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
-import { checkedKey, conflictOf, packError, progressOf, readHead, stateOf, unpackError } from './state.ts';
+import { conflictOf, packError, progressOf, readHead, stateOf, unpackError } from './state.ts';
 
 /** Messages between contexts on one storage: the leader's status, or a request to the leader. */
 type SyncMessage = SyncStatus | 'answer' | 'hurry' | 'pause' | 'resume';

@@ -3,7 +3,7 @@ import type { TaskKey } from '../core/head.ts';
 import { selectView, type TaskView, toStoredTask } from '../core/record.ts';
 import { check } from '../core/shape.ts';
 import type { StoredTask } from '../core/task.ts';
-import { optionsShape, taskIdShape } from '../core/task-shapes.ts';
+import { checkedKey, optionsShape } from '../core/task-shapes.ts';
 import type { StorePort } from '../store-port.ts';
 import type { TaskStore } from '../task-store.ts';
 
@@ -22,8 +22,8 @@ export async function readSnapshot(
     const stored = await store.getTask(taskId, { callerId, ...view });
     return stored && { stored, revision: 0 };
   }
-  check(taskIdShape, { taskId });
+  const key = checkedKey(taskId, { callerId, taskType });
   check(optionsShape, { callerId, ...view });
-  const record = await store.port.backend.read({ callerId, taskType, taskId }, selectView(view));
+  const record = await store.port.backend.read(key, selectView(view));
   return record && { stored: toStoredTask(record, view), revision: record.head.revision };
 }
