@@ -67,7 +67,7 @@ export class ChangeHub extends Listeners<TaskChange> {
   }
 
   #wakeAll(gone: boolean): void {
-    for (const wakes of this.#wakes.values()) for (const wake of [...wakes]) wake(gone);
+    for (const wakes of this.#wakes.values()) for (const wake of wakes) wake(gone);
   }
 
   async #retell(notice: Notice, storage: Pick<Backend, 'read'>): Promise<void> {

@@ -54,7 +54,6 @@ export class LocalTaskStore implements TaskStore {
 
   readonly #backend: Backend;
   readonly #reason: string;
-  readonly #environment: Environment;
   readonly #hub = new ChangeHub();
   readonly #stopListening: () => void;
   /** Undefined until the backend has said whether this store was ever opened with sync; then whose its changes are. */
@@ -66,7 +65,6 @@ export class LocalTaskStore implements TaskStore {
   constructor(backend: Backend, reason: string, environment: Environment, sync?: SyncAdapter) {
     this.#backend = backend;
     this.#reason = reason;
-    this.#environment = environment;
     const isLive = !backend.info.isReadOnly;
     this.capabilities = { list: true, delete: isLive, watch: isLive, transfer: true, lossless: true };
     if (sync) this.#tracking = Promise.resolve({ identity: sync.identity });
@@ -94,7 +92,7 @@ export class LocalTaskStore implements TaskStore {
     return this.#write('upsertTask', params?.id, options, () => {
       const { callerId, isStreaming = false } = options;
       const valid = validate(taskSendParamsShape, params);
-      const sessionId = valid.sessionId ?? this.#environment.newId();
+      const sessionId = valid.sessionId ?? this.port.newId();
       return [
         keyOf(valid.id, { callerId }),
         { type: 'upsert', params: valid, isStreaming, sessionId },
@@ -233,7 +231,7 @@ export class LocalTaskStore implements TaskStore {
     { select = selectNothing, source = 'local' } = {},
   ) => {
     const tracking = await (this.#tracking ??= this.#learnTracking());
-    const context = { key, now: this.#environment.now(), tracking };
+    const context = { key, now: this.port.now(), tracking };
     const decideChange = (head: TaskHead | undefined) => {
       const command = decide(head);
       return typeof command === 'object' ? reduce(head, command, context) : command;

@@ -191,8 +191,11 @@ function restore(head: TaskHead | undefined, stored: StoredTask, context: Reduce
   return { ...written, head: restored, reset: head !== undefined };
 }
 
-function extend(head: TaskHead | undefined, command: Command & { type: 'extend' }, context: ReduceContext): Change {
-  const { body, messages, artifacts, pushNotification } = command;
+function extend(
+  head: TaskHead | undefined,
+  { body, messages, artifacts, pushNotification }: Omit<Command & { type: 'extend' }, 'type'>,
+  context: ReduceContext,
+): Change {
   return applyDelta(
     head,
     { body, messages: filled(messages), artifacts: filled(artifacts), pushNotification },
@@ -206,7 +209,7 @@ function note(
   context: ReduceContext,
 ): Change {
   const change = news
-    ? extend(news.whole ? emptied(head) : head, { type: 'extend', ...news }, context)
+    ? extend(news.whole ? emptied(head) : head, news, context)
     : { head, messages: none, parts: none };
   const next = { ...change.head, revision: head.revision + 1, sync, pendingSince };
   return { ...change, head: next, reset: !!news?.whole, quiet: !news };

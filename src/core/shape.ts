@@ -82,7 +82,7 @@ function within(
 export const callable: Shape = is((value) => typeof value === 'function', 'a function');
 export const text: Shape = is((value) => typeof value === 'string', 'a string');
 export const id: Shape = is((value) => typeof value === 'string' && value !== '', 'a string that is not empty');
-export const bool: Shape = is((value) => typeof value === 'boolean', 'true or false');
+export const bool: Shape = oneOf(true, false);
 export const flag: Shape = optional(bool);
 export const count: Shape = is(
   (value) => Number.isInteger(value) && (value as number) >= 0,
