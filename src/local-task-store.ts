@@ -148,13 +148,7 @@ export class LocalTaskStore implements TaskStore {
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {
     const key = this.#guard('watch', taskId, options, () => checkedKey(taskId, options));
     // The caller's own may be changed while this goes on.
-    const view = { ...options };
-    const source = {
-      read: () => this.#backend.read(key, selectView(view)),
-      toStoredTask: (record: TaskRecord) => toStoredTask(record, view),
-      onWake: (wake: (gone: boolean) => void) => this.#hub.onWake(key, wake),
-    };
-    return watchTask(source, options.signal);
+    return watchTask(this.#backend, this.#hub, key, { ...options });
   }
 
   subscribe(listener: (change: TaskChange) => void): () => void {

@@ -1,17 +1,20 @@
 /** One `watch`: the task as it is, then each time it has changed. Holds no backlog, only the knowledge that there is news. */
 
-import type { Wake } from './change-hub.ts';
+import type { Backend } from './backends/backend.ts';
+import type { ChangeHub } from './change-hub.ts';
 import { onAbort } from './core/abort.ts';
-import type { TaskRecord } from './core/record.ts';
+import type { TaskKey } from './core/head.ts';
+import { selectView, toStoredTask } from './core/record.ts';
 import type { StoredTask } from './core/task.ts';
+import type { ReadOptions } from './task-store.ts';
 
-interface WatchSource {
-  read(): Promise<TaskRecord | undefined>;
-  toStoredTask(record: TaskRecord): StoredTask;
-  onWake(wake: Wake): () => void;
-}
-
-export function watchTask(source: WatchSource, signal: AbortSignal | undefined): AsyncIterableIterator<StoredTask> {
+export function watchTask(
+  backend: Pick<Backend, 'read'>,
+  hub: ChangeHub,
+  key: TaskKey,
+  options: ReadOptions,
+): AsyncIterableIterator<StoredTask> {
+  const { signal } = options;
   let news = true;
   let ended = false;
   let seen: string | undefined;
@@ -25,7 +28,7 @@ export function watchTask(source: WatchSource, signal: AbortSignal | undefined):
     ignore?.();
     notify();
   };
-  const off = source.onWake((gone) => {
+  const off = hub.onWake(key, (gone) => {
     news = true;
     gone ? end() : notify();
   });
@@ -41,7 +44,7 @@ export function watchTask(source: WatchSource, signal: AbortSignal | undefined):
         continue;
       }
       news = false;
-      const record = await source.read().catch((error: unknown) => {
+      const record = await backend.read(key, selectView(options)).catch((error: unknown) => {
         // Whoever has ended it waits for nothing more, not even an error.
         if (ended) return undefined;
         end();
@@ -51,7 +54,7 @@ export function watchTask(source: WatchSource, signal: AbortSignal | undefined):
       const version = record && `${record.id} ${record.head.revision}`;
       if (version === seen) continue;
       seen = version;
-      if (record) return { done: false, value: source.toStoredTask(record) };
+      if (record) return { done: false, value: toStoredTask(record, options) };
       end();
     }
     return { done: true, value: undefined };
