@@ -43,9 +43,8 @@ class MemoryBackend implements Backend {
     if (decision) this.#newestFirst = undefined;
     if (decision === 'remove') {
       this.#entries.delete(name);
-      return { before, decision, record: undefined };
-    }
-    if (decision) {
+      entry = undefined;
+    } else if (decision) {
       const { head, messages, parts, reset } = decision;
       if (!entry || reset) this.#entries.set(name, (entry = { head, messages: [], parts: [] }));
       entry.head = head;

@@ -159,7 +159,7 @@ export function decode<T>(model: Model, wire: unknown): T {
   if (!isObject(wire)) return wire as T;
   const item: Json = Object.fromEntries(
     Object.entries(wire).flatMap(([key, value]) => {
-      const name = isKnown(model, key) ? key : toCamelCase(key);
+      const name = toCamelCase(key);
       if (!isKnown(model, name)) return [[key, value]];
       // Rust and Python write null for what is not there.
       if (value === null && name !== 'data') return [];

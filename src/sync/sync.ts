@@ -4,8 +4,9 @@ import { toTaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
 import { requireFound } from '../core/reduce.ts';
+import { finishedStates, taskStates } from '../core/task.ts';
 import { checkedKey } from '../core/task-shapes.ts';
-import type { StorePort, Touched } from '../store-port.ts';
+import { oldestFirst, type StorePort, type Touched } from '../store-port.ts';
 import type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { discard, listBlocked, retry } from './blocked-tasks.ts';
 import { contextOf, type SyncContext } from './context.ts';
@@ -13,7 +14,6 @@ import { flush, isKeyRefused, syncEndedError } from './flush.ts';
 import { beginTerm } from './identity.ts';
 import { type Election, joinElection } from './leader.ts';
 import type { Channel, SyncOptions } from './options.ts';
-import { pullUnfinished } from './poll.ts';
 import { pullTask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
 import { conflictOf, packError, progressOf, readHead, stateOf, unpackError } from './state.ts';
@@ -238,15 +238,21 @@ export class ElkarSync implements TaskSync {
   }
 
   async #poll(everyMs: number): Promise<void> {
-    const pull = async (key: TaskKey) => {
-      if (!this.#loop?.canSend) return false;
-      await this.pull(key.taskId, key).catch((error) => this.#loop?.failed(error));
-      this.#publish();
-      return true;
-    };
     while (!this.#isStopped) {
       await this.#sleep(everyMs);
-      await pullUnfinished(this.#context, pull).catch(() => {});
+      await this.#pullUnfinished().catch(() => {});
+    }
+  }
+
+  /** Every task that is not finished and that the remote has. */
+  async #pullUnfinished(): Promise<void> {
+    const states = taskStates.filter((state) => !finishedStates.has(state));
+    for await (const heads of oldestFirst(this.#context.backend, { states })) {
+      for (const head of heads.filter((head) => stateOf(head).rowId)) {
+        if (!this.#loop?.canSend) return;
+        await this.pull(head.key.taskId, head.key).catch((error) => this.#loop?.failed(error));
+        this.#publish();
+      }
     }
   }
 
