@@ -1,7 +1,7 @@
 /** What an Elkar server answers, as the core's tasks: tags taken off, and what they carried put back. Pure. */
 import type { Json } from '../core/json.ts';
 import { check, id } from '../core/shape.ts';
-import type { Message, Task, TaskStatus } from '../core/task.ts';
+import type { Task } from '../core/task.ts';
 import { taskShape } from '../core/task-shapes.ts';
 import { applyTags, decode, type TaskTag } from './wire-items.ts';
 
@@ -30,9 +30,15 @@ export function readTaskResponse(row: Json & { id: string }): RemoteTask {
   const decoded = decode<Task>('task', row.a2a_task);
   const { status, history, artifacts } = decoded;
   const tag: TaskTag = applyTags({}, [decoded, ...(history ?? [])], 'task');
+  // Creating a task, Elkar drops the message and the time of its status; a status of anybody else's has a time.
+  const isFirst = status.timestamp === undefined && status.state === 'submitted';
+  const message = isFirst && history?.[0];
+  const timestamp = status.timestamp ?? (isFirst ? createdAt : updatedAt);
+  // Elkar writes the same moment in its own way.
+  const isOurs = tag.timestamp && (isFirst || Date.parse(tag.timestamp) === Date.parse(timestamp));
   const task: Task = {
     ...decoded,
-    status: restoreStatus(status, history?.[0], tag.timestamp, status.state === 'submitted' ? createdAt : updatedAt),
+    status: { ...(message && { message }), ...status, timestamp: isOurs ? tag.timestamp : timestamp },
     // Elkar ignores what later chunks say of the artifact.
     ...(artifacts && { artifacts: artifacts.map((artifact) => applyTags(artifact, artifact.parts, 'header')) }),
     ...tag.keys,
@@ -46,18 +52,4 @@ export function readTaskResponse(row: Json & { id: string }): RemoteTask {
 
 function toIso(time: unknown): string {
   return new Date(Date.parse(time as string)).toISOString();
-}
-
-/** Creating a task, Elkar drops the message and the time of its status; a status of anybody else's has a time. */
-function restoreStatus(
-  status: TaskStatus,
-  message: Message | undefined,
-  ours: string | undefined,
-  at: string,
-): TaskStatus {
-  const isFirst = status.timestamp === undefined && status.state === 'submitted';
-  const timestamp = status.timestamp ?? at;
-  // Elkar writes the same moment in its own way.
-  const isOurs = ours && (isFirst || Date.parse(ours) === Date.parse(timestamp));
-  return { ...(isFirst && message && { message }), ...status, timestamp: isOurs ? ours : timestamp };
 }
