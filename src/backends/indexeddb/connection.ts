@@ -159,7 +159,7 @@ export function getRow(tx: IDBTransaction, name: string): Promise<TaskRow | unde
 }
 
 function toStoreError(error: unknown, code: TaskStoreErrorCode, message: string): TaskStoreError {
-  const { name = '', message: detail = '' } = (error ?? {}) as Partial<Error>;
+  const { name, message: detail } = (error ?? {}) as Partial<Error>;
   const isFull = name === 'QuotaExceededError';
   return toTaskStoreError(
     error,
