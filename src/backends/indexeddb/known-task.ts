@@ -25,9 +25,9 @@ const FULL_LENGTH = 8192;
 /** What is written to the segments, and under which key. */
 type Segment = [items: Item[], key: [id: number, tail: number, from: number]];
 
-/** The items of a tail that are in memory: those from `base` on. Records handed out look through it, as it grows. */
-class Tail {
-  declare base: number;
+/** The items of a tail that are in memory: those from `from` on. Records handed out look through it, as it grows. */
+class Tail implements Run {
+  declare from: number;
   declare items: Item[];
   /** Items before this position are in segments; whether later ones are is not known. */
   sealed = 0;
@@ -35,26 +35,26 @@ class Tail {
   next = 0;
 
   constructor({ from, items }: Run) {
-    this.base = from;
+    this.from = from;
     this.items = [...items];
   }
 
   get end(): number {
-    return this.base + this.items.length;
+    return this.from + this.items.length;
   }
 
   slice(from: number, to = this.end): Item[] {
-    return this.items.slice(from - this.base, to - this.base);
+    return this.items.slice(from - this.from, to - this.from);
   }
 
   /** Takes in items before, after or among those known, of which only those up to `sure` are certain. */
   add({ from, items }: Run, sure = this.end): void {
-    if (from + items.length > sure) this.items.length = sure - this.base;
+    if (from + items.length > sure) this.items.length = sure - this.from;
     for (const item of items.slice(this.end - from)) this.items.push(item);
     // What lies before a gap is in segments.
-    if (from >= this.base || from + items.length < this.base) return;
-    this.items = [...items.slice(0, this.base - from), ...this.items];
-    this.base = from;
+    if (from >= this.from || from + items.length < this.from) return;
+    this.items = [...items.slice(0, this.from - from), ...this.items];
+    this.from = from;
   }
 }
 
@@ -122,8 +122,7 @@ export class KnownTask {
   /** The head is not touched: others may look at this task before the change is in the database. */
   append({ messages, parts }: Change): void {
     for (const { slot, parts: items } of [{ slot: -1, parts: messages }, ...parts]) {
-      while (this.tails.length <= slot + 1) this.tails.push(new Tail({ from: 0, items: [] }));
-      const tail = this.tails[slot + 1] as Tail;
+      const tail = (this.tails[slot + 1] ??= new Tail({ from: 0, items: [] }));
       for (const item of items) tail.items.push(JSON.stringify(item));
     }
   }
@@ -200,21 +199,21 @@ export class KnownTask {
     if (!isShort(tail, range)) return;
     // The segment that holds the first item may begin a little before it.
     const first = [this.id, number, Math.max(0, range[0] - SEGMENT_ITEMS + 1)];
-    const segments = IDBKeyRange.bound(first, [this.id, number, tail.base], false, true);
+    const segments = IDBKeyRange.bound(first, [this.id, number, tail.from], false, true);
     const store = tx.objectStore('segments');
     const [keys, values] = await Promise.all([
       promisifyRequest(store.getAllKeys(segments)) as Promise<Segment[1][]>,
       promisifyRequest<Item[][]>(store.getAll(segments)),
     ]);
     // Two contexts may have sealed some of the same items.
-    let found = new Tail({ from: tail.base, items: [] });
+    let found = new Tail({ from: tail.from, items: [] });
     values.forEach((items, i) => {
       const [, , from] = keys[i] as Segment[1];
       // One that ends before the next begins lies inside a longer one, which began too early to be here.
       if (i > 0 && from <= found.end) found.add({ from, items });
       else found = new Tail({ from, items });
     });
-    tail.add({ from: found.base, items: found.items });
+    tail.add(found);
     view.weight += lengthOf(found.items);
   }
 
@@ -239,5 +238,5 @@ function wanted(range: TailRange, number: number): readonly [from: number, to: n
 }
 
 function isShort(tail: Tail, [from, to]: readonly [number, number]): boolean {
-  return from < to && from < tail.base;
+  return from < to && from < tail.from;
 }
