@@ -142,7 +142,7 @@ export class LocalTaskStore implements TaskStore {
 
   deleteTask(taskId: string, options: CallOptions & KeyOptions = none): Promise<boolean> {
     const begin = () => this.#transact(checkedKey(taskId, options), (head) => head && 'remove');
-    return this.#run('deleteTask', taskId, begin, options, ({ decision }) => decision !== undefined);
+    return this.#run('deleteTask', taskId, begin, options, ({ decision }) => !!decision);
   }
 
   watch(taskId: string, options: WatchOptions = none): AsyncIterableIterator<StoredTask> {

@@ -1,5 +1,5 @@
 /** A task in the course of a transaction: what was found, and what the changes make of it. */
-import type { TaskHead, TaskKey } from '../../core/head.ts';
+import type { TaskHead } from '../../core/head.ts';
 import type { SelectRange, TailRange } from '../../core/record.ts';
 import type { Committed, Decide, Decision } from '../backend.ts';
 import { KnownTask } from './known-task.ts';
@@ -7,7 +7,6 @@ import type { Written } from './replica.ts';
 import { isNew, type View } from './view.ts';
 
 export interface Commit {
-  readonly key: TaskKey;
   readonly name: string;
   readonly decide: Decide;
   readonly select: SelectRange;
@@ -52,7 +51,7 @@ export function applyCommits(
       if (!task || decision.reset) task = new KnownTask(head, isNew(view, name));
       task.append(decision);
     }
-    isDirty ||= decision !== undefined;
+    isDirty ||= !!decision;
     const range = head && commit.select(head);
     results.set(commit, {
       committed: { before, decision, record: range && task?.toRecord(head as TaskHead, range) },

@@ -34,7 +34,7 @@ class Tail implements Run {
   /** Where the next segment begins: at `sealed`, or where the last one did that is not full yet. */
   next = 0;
 
-  constructor({ from, items }: Run) {
+  constructor(from: number, items: readonly Item[] = []) {
     this.from = from;
     this.items = [...items];
   }
@@ -99,7 +99,7 @@ export class KnownTask {
     countsOf(head).forEach((count, number) => {
       const run = tails[number] ?? { from: count, items: [] };
       const tail = this.tails[number];
-      if (!tail) this.tails[number] = new Tail(run);
+      if (!tail) this.tails[number] = new Tail(run.from, run.items);
       // What was appended by a change that is not in the database yet may never get there.
       else if (run.items.length > 0) tail.add(run, counts[number] ?? 0);
     });
@@ -122,7 +122,7 @@ export class KnownTask {
   /** The head is not touched: others may look at this task before the change is in the database. */
   append({ messages, parts }: Change): void {
     for (const { slot, parts: items } of [{ slot: -1, parts: messages }, ...parts]) {
-      const tail = (this.tails[slot + 1] ??= new Tail({ from: 0, items: [] }));
+      const tail = (this.tails[slot + 1] ??= new Tail(0));
       for (const item of items) tail.items.push(JSON.stringify(item));
     }
   }
@@ -206,12 +206,12 @@ export class KnownTask {
       promisifyRequest<Item[][]>(store.getAll(segments)),
     ]);
     // Two contexts may have sealed some of the same items.
-    let found = new Tail({ from: tail.from, items: [] });
+    let found = new Tail(tail.from);
     values.forEach((items, i) => {
       const [, , from] = keys[i] as Segment[1];
       // One that ends before the next begins lies inside a longer one, which began too early to be here.
       if (i > 0 && from <= found.end) found.add({ from, items });
-      else found = new Tail({ from, items });
+      else found = new Tail(from, items);
     });
     tail.add(found);
     view.weight += lengthOf(found.items);

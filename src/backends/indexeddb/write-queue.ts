@@ -57,7 +57,7 @@ export class WriteQueue {
 
   commit(key: TaskKey, decide: Decide, select: SelectRange): Promise<Committed> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ key, name: encodeKey(key), decide, select, resolve, reject });
+      this.#queue.push({ name: encodeKey(key), decide, select, resolve, reject });
       this.#draining ??= this.#run();
     });
   }
