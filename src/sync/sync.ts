@@ -37,7 +37,7 @@ export class ElkarSync implements TaskSync {
   ready: Promise<void> | undefined;
   /** While this context leads. */
   #loop: PushLoop | undefined;
-  #termAbort = new AbortController();
+  #termAbort: AbortController | undefined;
   #isStopped = false;
   #isGathering = false;
   #isWatching = false;
@@ -196,7 +196,7 @@ export class ElkarSync implements TaskSync {
     const { pause } = this.#context;
     this.#loop = undefined;
     this.#leaderStatus = this.#status;
-    this.#termAbort.abort(syncEndedError());
+    this.#termAbort?.abort(syncEndedError());
     // The next leader has a key of its own.
     if (pause.by !== 'user') pause.by = undefined;
     // Others may take its last status for the next leader's, so that one is asked.

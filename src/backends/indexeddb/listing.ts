@@ -99,7 +99,7 @@ async function pageOf(place: IDBIndex, prefix: IndexPrefix, query: HeadQuery): P
   let upper: IDBValidKey = [...prefix, updatedAfter === undefined ? END : -Date.parse(updatedAfter)];
   if (after) {
     const position = [...prefix, -Date.parse(after.updatedAt), after.key];
-    if (order === 'newest') lower = [...position, END];
+    if (order === 'newest') lower = position;
     else if (indexedDB.cmp(position, upper) < 0) upper = position;
   }
   if (indexedDB.cmp(lower, upper) >= 0) return [];
