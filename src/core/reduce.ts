@@ -209,14 +209,14 @@ function note(
   context: ReduceContext,
 ): Change {
   const change = news
-    ? extend(
-        news.whole ? { ...head, messageCount: head.messageCount && 0, artifacts: head.artifacts && [] } : head,
-        news,
-        context,
-      )
+    ? extend(news.whole ? emptied(head) : head, news, context)
     : { head, messages: none, parts: none };
   const next = { ...change.head, revision: head.revision + 1, sync, pendingSince };
   return { ...change, head: next, reset: !!news?.whole, quiet: !news };
+}
+
+function emptied(head: TaskHead): TaskHead {
+  return { ...head, messageCount: head.messageCount && 0, artifacts: head.artifacts && [] };
 }
 
 /** What every change of a task comes down to: a body, items to append, and fields to set where given. */

@@ -42,7 +42,7 @@ function beginNewLog(): void {
 
 /** To be called with what a transaction, or opening, failed with. A full disk has no name of its own: it is one of these, with others. */
 export function noteFailure(error: unknown): void {
-  if (!['UnknownError', 'QuotaExceededError'].includes((error as Error | undefined)?.name as string)) return;
+  if (!['UnknownError', 'QuotaExceededError'].includes((error as Error | undefined)?.name ?? '')) return;
   isDoubtful = isChromium();
   isBegun = false;
 }
