@@ -922,6 +922,32 @@ export function testIndexedDbCases(): void {
     }
   });
 
+  it('reads a long history once for all the changes that are made of it at once', async () => {
+    const name = newName();
+    const writer = await open({ name });
+    await create(writer, 't');
+    for (let i = 0; i < 3; i++) await writer.updateTask('t', { newMessages: Array(100).fill(say('old')) });
+    await writer.close();
+    const store = await open({ name });
+    let items = 0;
+    patch(
+      IDBObjectStore.prototype,
+      'getAll',
+      (original) =>
+        function (this: IDBObjectStore, ...args) {
+          const request = original.apply(this, args);
+          request.addEventListener('success', () => {
+            if (this.name === 'segments') items += request.result.flat().length;
+          });
+          return request;
+        },
+    );
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => append(store, 't', `${i}`)));
+    expect(answers.map(({ task }) => task.history?.length)).toEqual(Array.from({ length: 20 }, (_, i) => 302 + i));
+    expect(items).toBeGreaterThan(200);
+    expect(items).toBeLessThan(400);
+  });
+
   it('reads right whoever of two stores wrote and read what before', async () => {
     const name = newName();
     const stores = [await open({ name }), await open({ name })] as const;

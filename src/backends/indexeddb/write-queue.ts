@@ -199,8 +199,8 @@ export class WriteQueue {
       }
       tried = outcome;
       const { lacking, records } = outcome;
-      if (lacking.length > 0)
-        await Promise.all(lacking.map(({ task, range }) => task?.load(tx, range as TailRange, replica.view)));
+      // What one has loaded is there for the others of its task.
+      for (const { task, range } of lacking) await task?.load(tx, range as TailRange, replica.view);
       for (const record of records) tx.objectStore('journal').add(record, record[0]);
       // Said explicitly, the end comes sooner; but of what is not answered by then Firefox stores the rest where one is refused.
       if (records.length === 1) tx.commit?.();
