@@ -2,11 +2,11 @@
  * The store over a backend of this machine: every call is checked, committed, then told to who listens. Holds no rule of
  * its own (those are the reducer's) and knows nothing of where the backend keeps things.
  */
-import type { Backend } from './backends/backend.ts';
+import type { Backend, Decide } from './backends/backend.ts';
 import { ChangeHub } from './change-hub.ts';
 import { untilAborted } from './core/abort.ts';
 import { inCall, TaskStoreError } from './core/errors.ts';
-import { type KeyOptions, keyOf, type TaskHead, type TaskKey } from './core/head.ts';
+import { type KeyOptions, keyOf, type TaskKey } from './core/head.ts';
 import { selectNothing, selectView, type TaskRecord, type TaskView, toStoredTask } from './core/record.ts';
 import { type Command, reduce, type Tracking } from './core/reduce.ts';
 import { check, validate } from './core/shape.ts';
@@ -226,8 +226,8 @@ export class LocalTaskStore implements TaskStore {
   ) => {
     const tracking = await (this.#tracking ??= this.#learnTracking());
     const context = { key, now: this.port.now(), tracking };
-    const decideChange = (head: TaskHead | undefined) => {
-      const command = decide(head);
+    const decideChange: Decide = (head, look) => {
+      const command = decide(head, look);
       return typeof command === 'object' ? reduce(head, command, context) : command;
     };
     const committed = await this.#backend.commit(key, decideChange, select);

@@ -5,7 +5,7 @@
 import type { Backend, Committed } from './backends/backend.ts';
 import { encodeKey, type TaskHead, type TaskKey } from './core/head.ts';
 import { type HeadQuery, positionOf } from './core/query.ts';
-import type { SelectRange } from './core/record.ts';
+import type { SelectRange, TaskRecord } from './core/record.ts';
 import type { Command } from './core/reduce.ts';
 import type { Environment } from './environment.ts';
 import type { CallOptions, TaskChange, TaskSync } from './task-store.ts';
@@ -22,12 +22,13 @@ export type Touched = Pick<TaskHead, 'key' | 'revision'> & { readonly type?: Tas
 
 export interface StorePort extends Environment {
   /**
-   * One transaction on one task: `decide` sees the head and answers the command to apply, `'remove'`, or undefined to do
-   * nothing. It is synchronous and may be called again when another context wrote first; its throw aborts.
+   * One transaction on one task: `decide` sees the head, and by `look` the whole task where that is at hand, and answers the
+   * command to apply, `'remove'`, or undefined to do nothing. It is synchronous and may be called again when another context
+   * wrote first; its throw aborts.
    */
   transact(
     key: TaskKey,
-    decide: (head: TaskHead | undefined) => Command | 'remove' | undefined,
+    decide: (head: TaskHead | undefined, look?: () => TaskRecord | undefined) => Command | 'remove' | undefined,
     options?: TransactOptions,
   ): Promise<Committed>;
   /** For reads, which nobody is told of, and for small values beside the tasks. */

@@ -246,19 +246,12 @@ test('what is said here while the task is read, to bring in what others wrote, s
   await store.upsertTask({ id: 'a', message: says('1') });
   await world.run();
   await world.send('PUT', '/tasks/a', { caller_id: 'holdfast', new_messages: [says('theirs')] });
-  const { backend } = store.port;
-  const read = backend.read.bind(backend);
-  let isSaid = false;
-  vi.spyOn(backend, 'read').mockImplementation(async (...args) => {
-    const record = await read(...args);
-    if (!isSaid && record?.messages().length) {
-      isSaid = true;
-      await store.upsertTask({ id: 'a', message: says('2') });
-    }
-    return record;
-  });
+  world.mustFetch = true;
+  world.beforeHeard = async () => {
+    world.beforeHeard = undefined;
+    await store.upsertTask({ id: 'a', message: says('2') });
+  };
   await sync.pull('a');
-  expect(isSaid).toBe(true);
   expect((await store.getTask('a'))?.task.history?.map(textOf)).toEqual(['1', 'theirs', '2']);
   await world.run();
   expect((await world.remoteTask('a'))?.task.history?.map(textOf)).toEqual(['1', 'theirs', '2']);

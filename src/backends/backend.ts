@@ -6,6 +6,8 @@
  *   or nothing. Two commits to one task, from one context or several, happen one after the other, and the later `decide`
  *   sees the head the earlier one wrote. `decide` is synchronous, may be called again when another context wrote first,
  *   and its throw aborts the commit and comes out of it unchanged.
+ * - `decide` may look at the whole task, too, as of that head; undefined where some of it is not at hand. After a commit that
+ *   selects all of it, it is, as far as memory allows: who decides again is then not outrun by other changes.
  * - When `commit` resolves, the change survives what `BackendInfo.survives` names.
  * - A read sees whole commits only, and every commit that resolved before the read began.
  * - The cost of a commit does not grow with the task's tails nor with the number of tasks.
@@ -38,7 +40,7 @@ export interface BackendInfo {
 
 /** What `decide` answers: a change, `'remove'` to delete the task with all it holds, or nothing to do. */
 export type Decision = Change | 'remove' | undefined;
-export type Decide = (head: TaskHead | undefined) => Decision;
+export type Decide = (head: TaskHead | undefined, look?: () => TaskRecord | undefined) => Decision;
 
 export interface Committed {
   /** The head that `decide` saw. */

@@ -2,7 +2,7 @@
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { encodeKey } from '../core/head.ts';
 import { compareNewest, type HeadQuery, type ListedHead, takeHeads, takePending, toListed } from '../core/query.ts';
-import type { SelectRange, TaskRecord } from '../core/record.ts';
+import { type SelectRange, selectAll, type TaskRecord } from '../core/record.ts';
 import type { Message, Part } from '../core/task.ts';
 import type { Backend, BackendFactory, BackendInfo, Committed, Decide } from './backend.ts';
 
@@ -39,7 +39,7 @@ class MemoryBackend implements Backend {
     const name = encodeKey(key);
     let entry = this.#entries.get(name);
     const before = entry?.head;
-    const decision = decide(before);
+    const decision = decide(before, () => entry && toRecord(entry, selectAll));
     if (decision) this.#newestFirst = undefined;
     if (decision === 'remove') {
       this.#entries.delete(name);

@@ -8,15 +8,7 @@ import { failureScope } from './backoff.ts';
 import type { SyncContext } from './context.ts';
 import { plan, selectUnsent } from './plan.ts';
 import { reconcile, type Sent } from './reconcile.ts';
-import {
-  blockingError,
-  type DecideUpdate,
-  progressOf,
-  type StateUpdate,
-  type SyncState,
-  stateOf,
-  updateState,
-} from './state.ts';
+import { blockingError, type DecideUpdate, progressOf, type SyncState, stateOf, updateState } from './state.ts';
 
 /** A task on its way. */
 export interface PushedTask {
@@ -133,15 +125,9 @@ async function sendAndReconcile(
     throw new TaskStoreError('IO_ERROR', 'the answer is of another task');
   }
   context.onAnswer();
-  for (let full: TaskRecord | undefined; ; ) {
-    let news: StateUpdate | 'read' | undefined;
-    const after = await compareAndSet(context, head, (_, now) => {
-      news = reconcile(now, remote, context.now(), sent, full, context.term === undefined);
-      return news !== 'read' && news;
-    });
-    if (news !== 'read') return after;
-    full = await context.backend.read(head.key, selectAll);
-  }
+  return compareAndSet(context, head, (_, now, full) =>
+    reconcile(now, remote, context.now(), sent, full, context.term === undefined),
+  );
 }
 
 function setFields(context: SyncContext, head: TaskHead, fields: Partial<SyncState>) {
@@ -160,9 +146,9 @@ export function ifMayWrite(context: SyncContext, fields: Partial<SyncState>): De
 async function compareAndSet(context: SyncContext, head: TaskHead, decide: DecideUpdate) {
   const before = stateOf(head);
   let isOurs = false;
-  const after = await updateState(context, head.key, (state, now) => {
+  const after = await updateState(context, head.key, (state, now, full) => {
     isOurs = state.seq === before.seq && state.replacedAt === before.replacedAt && now.createdAt === head.createdAt;
-    return isOurs && decide(state, now);
+    return isOurs && decide(state, now, full);
   });
   return isOurs ? after : undefined;
 }

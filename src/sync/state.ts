@@ -5,7 +5,7 @@
 import { TaskStoreError } from '../core/errors.ts';
 import { countsOf, type TaskHead, type TaskKey } from '../core/head.ts';
 import { isObject } from '../core/json.ts';
-import { selectNothing, type TaskRecord } from '../core/record.ts';
+import { type SelectRange, selectAll, selectNothing, type TaskRecord } from '../core/record.ts';
 import type { Command, PulledChange } from '../core/reduce.ts';
 import type { TaskStatus } from '../core/task.ts';
 import { wireStates } from '../elkar/wire-items.ts';
@@ -182,7 +182,12 @@ export type StateUpdate = readonly [
   news?: PulledChange | undefined,
 ];
 
-export type DecideUpdate = (state: SyncState, head: TaskHead) => StateUpdate | false | undefined;
+/** `'read'`: call again with the whole task (`full`), should it be of this head. */
+export type DecideUpdate = (
+  state: SyncState,
+  head: TaskHead,
+  full?: TaskRecord,
+) => StateUpdate | 'read' | false | undefined;
 
 /** Writes what `decide` answers, in one transaction with its look at the task. Answers the head after it. */
 export async function updateState(
@@ -190,16 +195,23 @@ export async function updateState(
   key: TaskKey,
   decide: DecideUpdate,
 ): Promise<TaskHead | undefined> {
-  const command = (head: TaskHead | undefined): Command | undefined => {
-    const update = head && decide(stateOf(head), head);
-    if (!update) return undefined;
-    const [next, since = head.pendingSince, news] = update;
-    const pendingSince = since || undefined;
-    // A new one once all has arrived, so that no two copies of a store give their items the same ops.
-    const uid = pendingSince && next.uid;
-    return { type: 'note', sync: { ...next, uid, seq: next.seq + 1 }, pendingSince, news };
-  };
-  return (await transact(key, command, { source: 'remote' })).record?.head;
+  for (let read: TaskRecord | undefined; ; ) {
+    let update: ReturnType<DecideUpdate>;
+    const command = (head: TaskHead | undefined, look?: () => TaskRecord | undefined): Command | undefined => {
+      if (!head) return undefined;
+      update = decide(stateOf(head), head);
+      if (update === 'read') update = decide(stateOf(head), head, look?.() ?? read);
+      if (!update || update === 'read') return undefined;
+      const [next, since = head.pendingSince, news] = update;
+      const pendingSince = since || undefined;
+      // A new one once all has arrived, so that no two copies of a store give their items the same ops.
+      const uid = pendingSince && next.uid;
+      return { type: 'note', sync: { ...next, uid, seq: next.seq + 1 }, pendingSince, news };
+    };
+    const select: SelectRange = (head) => (update === 'read' ? selectAll : selectNothing)(head);
+    read = (await transact(key, command, { source: 'remote', select })).record;
+    if (update !== 'read') return read?.head;
+  }
 }
 
 export function conflict(message: string, key?: TaskKey): TaskStoreError {

@@ -12,6 +12,8 @@ export class SyncWorld extends RemoteWorld {
   readonly refusals = { pending: 0, setMeta: 0, commit: 0 };
   /** Runs when the storage has done what it was called for, and before it is heard to have. */
   beforeHeard: ((name: keyof SyncWorld['refusals']) => Promise<void>) | undefined;
+  /** Whether the storage has no more than heads at hand. */
+  mustFetch = false;
   #kept: Backend | undefined;
   #life = new Life();
   store!: LocalTaskStore;
@@ -42,9 +44,10 @@ export class SyncWorld extends RemoteWorld {
     const open = async (context: Parameters<BackendFactory['open']>[0]) => {
       const kept = (this.#kept ??= await memory().open(context));
       return guarded(kept, life, {
-        commit: async (...args) => {
+        commit: async (key, decide, select) => {
           refuse('commit');
-          const committed = await kept.commit(...args);
+          const look = this.mustFetch && (() => undefined);
+          const committed = await kept.commit(key, (head, atHand) => decide(head, look || atHand), select);
           await this.beforeHeard?.('commit');
           return committed;
         },

@@ -1,6 +1,6 @@
 /** A task in the course of a transaction: what was found, and what the changes make of it. */
 import type { TaskHead } from '../../core/head.ts';
-import type { SelectRange, TailRange } from '../../core/record.ts';
+import { type SelectRange, selectAll, type TailRange } from '../../core/record.ts';
 import type { Committed, Decide, Decision } from '../backend.ts';
 import { KnownTask } from './known-task.ts';
 import type { Written } from './replica.ts';
@@ -33,12 +33,15 @@ export function applyCommits(
   const found = view.known.get(name);
   let task = found ?? null;
   let head = task?.head;
-  let isDirty = false;
+  const look = () => {
+    const range = selectAll(head as TaskHead);
+    return task?.lacks(range) ? undefined : task?.toRecord(head as TaskHead, range);
+  };
   for (const commit of commits) {
     const before = head;
     let decision: Decision;
     try {
-      decision = commit.decide(before);
+      decision = commit.decide(before, look);
     } catch (error) {
       results.set(commit, { error });
       continue;
@@ -51,7 +54,6 @@ export function applyCommits(
       if (!task || decision.reset) task = new KnownTask(head, isNew(view, name));
       task.append(decision);
     }
-    isDirty ||= !!decision;
     const range = head && commit.select(head);
     results.set(commit, {
       committed: { before, decision, record: range && task?.toRecord(head as TaskHead, range) },
@@ -59,7 +61,7 @@ export function applyCommits(
       range,
     });
   }
-  if (!isDirty) return undefined;
-  const piece = task?.pieceUntil(head as TaskHead, task === found);
-  return { task, head, piece: piece ?? { key: name, id: 0, tails: [] } };
+  if (head === found?.head) return undefined;
+  const piece = task?.pieceUntil(head as TaskHead, task === found) ?? { key: name, id: 0, tails: [] };
+  return { task, head, piece };
 }

@@ -141,6 +141,7 @@ export class ChangeLog {
     while (this.#next.records.length > 0 || this.#quiet.length > 0) {
       if (this.#quiet.length > 0) this.#beQuiet();
       else await this.#writeBatch();
+      this.#wake();
     }
     this.#running = false;
   }
@@ -196,8 +197,6 @@ export class ChangeLog {
 
   #settle(batch: Batch): void {
     this.settled += batch.records.length;
-    // Who has read what is on the disk now goes on before who wrote it, and is not always outrun by the next change.
-    this.#wake();
     batch.resolve();
   }
 
@@ -208,7 +207,6 @@ export class ChangeLog {
     if (this.journal.end !== start) this.journal.cutTo(start);
     for (const { undos } of [later, batch]) for (const undo of undos.toReversed()) undo();
     this.settled += batch.records.length + later.records.length;
-    this.#wake();
     // Nobody may be waiting for the later ones.
     later.saved.catch(() => {});
     for (const { reject } of [batch, later]) reject(error);

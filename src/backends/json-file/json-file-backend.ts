@@ -2,7 +2,7 @@ import { constants } from 'node:buffer';
 import { inCall, TaskStoreError } from '../../core/errors.ts';
 import { type Change, encodeKey, type TaskHead, type TaskKey } from '../../core/head.ts';
 import type { HeadQuery } from '../../core/query.ts';
-import type { SelectRange, TaskRecord } from '../../core/record.ts';
+import { type SelectRange, selectAll, type TaskRecord } from '../../core/record.ts';
 import type { Backend, BackendInfo, Committed, Decide, Decision } from '../backend.ts';
 import { ChangeLog } from './change-log.ts';
 import type { Entry } from './entry.ts';
@@ -50,7 +50,7 @@ export class JsonFileBackend implements Backend {
     let decision: Decision;
     let refusal: { readonly why: unknown } | undefined;
     try {
-      decision = decide(before);
+      decision = decide(before, () => found?.toRecord(selectAll));
     } catch (why) {
       refusal = { why };
     }
