@@ -213,6 +213,31 @@ test('what arrives after all of what was given up before that, too, is not doubl
   expect(texts((await world.remoteTask('t1'))?.task)).toEqual(['1', '2', '3']);
 });
 
+test.each([
+  ['once', []],
+  ['nine times', Array(8).fill('1')],
+])(
+  'the first message of a task that was given up unseen on the remote, %s, and arrives after all is not doubled here',
+  async (_, more) => {
+    const { world, store, sync } = await opened();
+    world.faults.push('late');
+    await store.upsertTask({ id: 't2', message: says('0', 'user') });
+    for (const text of [...more, '2']) {
+      world.faults.push('413');
+      await world.run();
+      expect(await sync.blocked()).toMatchObject([{ taskId: 't2' }]);
+      await sync.discard('t2');
+      await store.updateTask('t2', { newMessages: [says(text)] });
+    }
+    world.faults.push('ok', 'hold-request');
+    await world.run();
+    await world.deliverLate();
+    await world.release();
+    await world.run();
+    expect(texts((await store.getTask('t2'))?.task)).toEqual(['0', ...more, '2']);
+  },
+);
+
 test('an artifact that was given up is not sent with what comes next', async () => {
   const { world, store, sync } = await opened();
   await store.updateTask('t1', { artifactsUpdates: [{ index: 0, parts: [part('a NUL: \0')] }] });

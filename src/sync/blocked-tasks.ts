@@ -32,16 +32,15 @@ export function discard(context: SyncContext, key: TaskKey): ReturnType<typeof u
   return updateState(context, key, (state, head) => {
     const { identity } = context;
     if (!blockingError(head, identity)) return undefined;
-    const { identity: owner = identity, rowId, replacedAt, uid, former = [], blocked } = state;
+    const { identity: owner = identity, rowId, replacedAt, uid, blocked } = state;
+    if (owner !== identity) return [anew(state), 0];
+    const former = uid ? [...(state.former ?? []), `${uid}.`].slice(-8) : state.former;
     // One that cannot be combined with what the remote has was compared with it, though its row is not known here.
-    if (owner !== identity || !(rowId ?? blocked?.code === 'CONFLICT')) return [anew(state), 0];
-    const given = {
-      ...state,
-      former: [...former, `${uid}.`].slice(-8),
-      target: undefined,
-      blocked: undefined,
-      replacedAt: undefined,
-    };
+    if (!(rowId ?? blocked?.code === 'CONFLICT')) {
+      // Where a request may still be out, it is this identity's that may have arrived.
+      return [{ ...anew(state), ...(former && { identity, former }) }, 0];
+    }
+    const given = { ...state, former, target: undefined, blocked: undefined, replacedAt: undefined };
     // What the remote has of it whole is what was taken last.
     if (key.taskType === 'outgoing') return [given, 0];
     const status = digestOf(head.body.status);
