@@ -717,6 +717,30 @@ export function testIndexedDbCases(): void {
       expect((await texts(later, 't'))?.slice(-3)).toEqual(['c', 'd', 'e']);
     });
 
+    it('is found without reading twice what is not folded', async () => {
+      const name = newName();
+      const first = await open({ name });
+      for (const id of 'abc') await create(first, id);
+      await first.close();
+      const store = await open({ name });
+      for (const id of 'aab') await append(store, id, 'second');
+      const later = await open({ name });
+      let read = 0;
+      patch(
+        IDBObjectStore.prototype,
+        'getAll',
+        (original) =>
+          function (this: IDBObjectStore, ...args) {
+            read += Number(this.name === 'journal');
+            return original.apply(this, args);
+          },
+      );
+      const { tasks } = await later.listTasks();
+      expect(tasks.map(({ id, messageCount }) => id + messageCount).sort()).toEqual(['a3', 'b2', 'c1']);
+      expect(read).toBe(1);
+      expect(await texts(later, 'a')).toEqual(['first', 'second', 'second']);
+    });
+
     it('is no longer there where the task was deleted since, be there another of its name or not', async () => {
       const gone = await halfFolded(async (store) => {
         for (const text of ['a', 'b', 'c']) await append(store, 't', text);

@@ -98,7 +98,7 @@ export class Replica {
       .flatMap(([, , , , ...pieces]) => pieces)
       .filter((piece) => !view.known.has(piece.key) && hasHead(piece) && !headOf(piece).body);
     const wanted = new Set([...names, ...lean.map(({ key }) => key)]);
-    if (wanted.size > names.length) return this.catchUp(tx, [...wanted]);
+    rows.push(...(await Promise.all([...wanted].slice(names.length).map((name) => getRow(tx, name)))));
     // What is learned first would be learned again at once, were it forgotten: it does not count as what can be.
     for (const row of rows)
       if (row && !view.known.has(row.key)) keep(view, row.key, KnownTask.ofRow(row), from && sizeOf(row));
