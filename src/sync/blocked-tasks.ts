@@ -38,7 +38,7 @@ export function discard(context: SyncContext, key: TaskKey): ReturnType<typeof u
     // One that cannot be combined with what the remote has was compared with it, though its row is not known here.
     if (!(rowId ?? blocked?.code === 'CONFLICT')) {
       // Where a request may still be out, it is this identity's that may have arrived.
-      return [{ ...anew(state), ...(former && { identity, former }) }, 0];
+      return [{ ...anew(state), identity: former && identity, former }, 0];
     }
     const given = { ...state, former, target: undefined, blocked: undefined, replacedAt: undefined };
     // What the remote has of it whole is what was taken last.

@@ -18,6 +18,7 @@ import {
   headOf,
   isFence,
   type JournalRecord,
+  lengthOf,
   NOTHING,
   type Piece,
   type RecordHeader,
@@ -202,7 +203,7 @@ export class Replica {
     this.givenUp = [];
     const last = folded.at(-1)?.header[0] ?? 0;
     view.log = view.log.filter(({ header }) => header[0] > last);
-    view.length = view.log.reduce((sum, { length }) => sum + length, 0);
+    view.length = lengthOf(view.log);
     view.overlay = undefined;
     view.pages = new Map();
   }

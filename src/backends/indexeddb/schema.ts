@@ -64,10 +64,11 @@ export type RecordHeader = [
 export type JournalRecord = [...RecordHeader, ...Piece[]];
 
 export function hasHead(piece: Piece): piece is Required<Piece> {
-  return piece.head !== undefined;
+  return !!piece.head;
 }
 
-export function lengthOf(items: readonly Item[]): number {
+/** Of texts, or of whatever else has a length. */
+export function lengthOf(items: readonly { readonly length: number }[]): number {
   return items.reduce((length, item) => length + item.length, 0);
 }
 
