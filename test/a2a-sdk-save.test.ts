@@ -488,7 +488,7 @@ test('a first message joins what others changed meanwhile', async () => {
   expect(await toA2ATaskStore(store).load('t', context03)).toMatchObject({ metadata: { a: 1 }, history: [hi] });
 });
 
-test('a task that others change without end is refused, and not taken for saved', async () => {
+test('a task that others change without end, of which only the head is at hand, is refused, and not taken for saved', async () => {
   const changing = memory();
   let others = false;
   const backend: BackendFactory = {
@@ -496,13 +496,13 @@ test('a task that others change without end is refused, and not taken for saved'
     async open(opened) {
       const under = await changing.open(opened);
       const commit = under.commit.bind(under);
-      under.commit = async (...args) => {
+      under.commit = async (key, decide, select) => {
         if (others) {
           others = false;
           await store.updateTask('t', { newMessages: [{ role: 'agent', parts: [] }] });
           others = true;
         }
-        return commit(...args);
+        return commit(key, (head) => decide(head), select);
       };
       return under;
     },

@@ -12,7 +12,7 @@ import { addedTo, conflict, isTwin, isWithin, merge, mergeStatus } from './merge
 import type { Fields } from './plain.ts';
 import { type ArtifactView, type StoredView, toArtifact, type View } from './view.ts';
 
-interface Plan {
+export interface Plan {
   /** Undefined: there is nothing to write. */
   readonly command: Command | undefined;
   /** The task after it. */

@@ -10,7 +10,7 @@ import { type KnownTasks, remember } from './known-tasks.ts';
 import { type ListRequest, listPage } from './list-tasks.ts';
 import { conflict } from './merge.ts';
 import { type Fields, isSame } from './plain.ts';
-import { planSave } from './plan.ts';
+import { type Plan, planSave } from './plan.ts';
 import type { Version } from './residue.ts';
 import { type A2ATaskStoreOptions, type CallContext, ScopedPort } from './scoped-port.ts';
 import { Seen } from './seen.ts';
@@ -122,18 +122,18 @@ class A2ATaskStore {
     let current = this.#knownView(name, codec) ?? (await this.#read(key, () => codec.version));
     const base = seen ?? current;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const { command, view, isMerged } = planSave(next, base, current, codec);
-      let isExpected = false;
-      const { record } = await this.#port.transact(key, (head) => {
+      let plan: Plan | undefined | false;
+      const { record } = await this.#port.transact(key, (head, look) => {
         // By identity at first, since a task made anew in the same moment looks the same; by value once it has just been
         // read, since not every backend answers the same object twice.
-        isExpected = (attempt ? isSame : Object.is)(head, current?.head);
-        return isExpected ? command : undefined;
+        const whole = (attempt ? isSame : Object.is)(head, current?.head) || look?.();
+        plan = whole && planSave(next, base, whole === true ? current : viewOf(whole, codec), codec);
+        return plan?.command;
       });
-      if (isExpected && record) {
+      if (plan && record) {
         this.#unsaved.delete(next);
         remember(this.#known, name, {
-          view: { ...view, head: record.head, from: isMerged ? undefined : next },
+          view: { ...plan.view, head: record.head, from: plan.isMerged ? undefined : next },
           version: codec.version,
         });
         return;
