@@ -101,10 +101,7 @@ class IndexedDbBackend implements Backend {
     };
     const end = new AbortController();
     this.#channel?.addEventListener('message', hear, end);
-    const look = () => hear({ data: [] });
-    this.#connection.onLost = look;
-    // A page that was put away, and is shown again, has heard nothing in the meantime.
-    globalThis.addEventListener?.('pageshow', look, end);
+    this.#connection.onLost = () => hear({ data: [] });
     // Before a page goes away, others are told what they have not been told yet.
     globalThis.addEventListener?.('pagehide', () => this.#writes.tell(), end);
     return () => end.abort();

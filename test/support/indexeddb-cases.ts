@@ -12,6 +12,7 @@ import {
   openRaw,
   patch,
   patchStoring,
+  putAway,
   replace,
   undoAfterEach,
 } from './indexeddb-tools.ts';
@@ -370,6 +371,18 @@ export function testIndexedDbCases(): void {
       await deleteDatabase(store.name);
     });
 
+    it('that opened while the page was put away is opened anew when it is shown again', async () => {
+      const before = await open();
+      const { name } = before;
+      await before.close();
+      const show = putAway();
+      const opening = open({ name, timeoutMs: 5000 });
+      // It has begun.
+      for (let turn = 0; turn < 30; turn++) await null;
+      await show(name);
+      await create(await opening, 't');
+    });
+
     it('that does not open in time is given up', async () => {
       const store = await open();
       await store.close();
@@ -391,6 +404,19 @@ export function testIndexedDbCases(): void {
       release();
       await append(store, 't', 'in time');
       expect(await texts(store, 't')).toEqual(['first', 'in time']);
+    });
+
+    it('that ended while the page was put away is known to have ended when it is shown again', async () => {
+      const store = await open({ timeoutMs: 5000 });
+      await create(store, 't');
+      const show = putAway();
+      const calls: Promise<unknown>[] = [append(store, 't', 'a'), append(store, 't', 'b')];
+      // They have begun.
+      for (let turn = 0; turn < 30; turn++) await null;
+      calls.push(append(store, 't', 'c'), texts(store, 't'), store.listTasks(), store.deleteTask('u'));
+      await show(store.name);
+      await Promise.all(calls);
+      expect(await texts(store, 't')).toEqual(['first', 'a', 'b', 'c']);
     });
 
     it('that was answered while the page stood still is heard', async () => {

@@ -91,6 +91,43 @@ export function commitAsFirefox(): void {
   );
 }
 
+/**
+ * From here on the page is put away as Firefox does it: what is asked of IndexedDB is done, and nothing is ever heard of it.
+ * The returned function shows the page again, when all that was asked for is done.
+ */
+export function putAway(): (name: string) => Promise<void> {
+  const muffle = <T extends EventTarget>(target: T): T => {
+    for (const type of ['success', 'error', 'complete', 'abort'])
+      target.addEventListener(type, (event) => event.stopImmediatePropagation(), true);
+    return target;
+  };
+  const restores = [
+    patch(
+      IDBDatabase.prototype,
+      'transaction',
+      (original) =>
+        function (this: IDBDatabase, ...args) {
+          return muffle(original.apply(this, args));
+        },
+    ),
+    patch(
+      IDBFactory.prototype,
+      'open',
+      (original) =>
+        function (this: IDBFactory, ...args) {
+          return muffle(original.apply(this, args));
+        },
+    ),
+  ];
+  return async (name) => {
+    for (const restore of restores) restore();
+    const db = await openRaw(name);
+    const tx = db.transaction([...db.objectStoreNames], 'readwrite');
+    await promisifyRequest(tx.objectStore('meta').get('nothing'));
+    globalThis.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
+  };
+}
+
 type Store = (value: unknown, key?: IDBValidKey) => IDBRequest<IDBValidKey>;
 
 /** Puts `replacement(original)` in the place of both ways to write a value. */

@@ -6,7 +6,7 @@ import { unwrap } from 'idb';
 import { TaskStoreError, type TaskStoreErrorCode, toTaskStoreError } from '../../core/errors.ts';
 import type { BackendContext } from '../backend.ts';
 import { beginNewLogs, checkRoom, noteFailure } from './chromium-faults.ts';
-import { createDeadline, type WithDeadline } from './deadline.ts';
+import { createDeadline, type Waits, type WithDeadline } from './deadline.ts';
 import { openDatabase, TASK_STORES, type TaskRow } from './schema.ts';
 
 const ATTEMPTS = 4;
@@ -15,7 +15,10 @@ const ATTEMPTS = 4;
 const cutOff = ['AbortError', 'InvalidStateError', 'TimeoutError', 'TransactionInactiveError', 'UnknownError'];
 
 export class Connection {
-  /** Called when the database is deleted or its version raised, or the site's data cleared: whoever asks again finds out. */
+  /**
+   * Called when the database is deleted or its version raised, or the site's data cleared, and when the page is shown, be it
+   * again: whoever asks again finds out what was not heard.
+   */
   declare onLost?: () => void;
   /** See `BackendInfo`. */
   declare dataLoss?: string;
@@ -23,18 +26,28 @@ export class Connection {
   readonly #withDeadline: WithDeadline;
   readonly #durability: IDBTransactionDurability;
   #open: Promise<IDBDatabase> | undefined;
-  #isClosed = false;
+  readonly #waits: Waits = new Map();
+  /** Aborted when it is let go of for good. */
+  readonly #end = new AbortController();
 
   constructor({ name, timeoutMs, durability = 'relaxed' }: BackendContext) {
     this.#name = name;
-    this.#withDeadline = createDeadline(timeoutMs);
+    this.#withDeadline = createDeadline(timeoutMs, this.#waits);
     this.#durability = durability;
+    const show = ({ persisted }: Partial<PageTransitionEvent>) => {
+      // Firefox never delivers what a page would have heard while it was put away, also not how its transactions ended.
+      if (persisted) for (const [giveUp] of this.#waits) giveUp();
+      this.onLost?.();
+    };
+    globalThis.addEventListener?.('pageshow', show, this.#end);
   }
 
   /** Resolves when the database can really be used; where storage is denied, this is where it shows. */
   database(): Promise<IDBDatabase> {
     return (this.#open ??= this.#connect().catch((error) => {
       this.#open = undefined;
+      // Given up, since the page was put away.
+      if (!error) return this.database();
       noteFailure(error);
       throw toStoreError(error, 'STORE_UNAVAILABLE', 'IndexedDB cannot be used');
     }));
@@ -42,18 +55,12 @@ export class Connection {
 
   /** Async, since a browser that denies storage throws at once. */
   async #connect(): Promise<IDBDatabase> {
-    if (this.#isClosed) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
-    await this.#withDeadline(checkRoom(), () => {});
-    const opening = openDatabase(
-      this.#name,
-      () => {
-        close();
-        this.onLost?.();
-      },
-      (reason) => {
-        this.dataLoss = reason;
-      },
-    );
+    if (this.#end.signal.aborted) throw new TaskStoreError('STORE_CLOSED', 'the store is closed');
+    const onLost = () => {
+      close();
+      this.onLost?.();
+    };
+    const opening = checkRoom().then(() => openDatabase(this.#name, onLost, this));
     const close = () => opening.then((db) => db.close()).catch(() => {});
     const db = unwrap(await this.#withDeadline(opening, close)) as IDBDatabase;
     beginNewLogs();
@@ -62,7 +69,7 @@ export class Connection {
 
   /** Lets go of the connection for good: what is still to come, such as a call that was given up, finds nothing to open. */
   close(): Promise<void> {
-    this.#isClosed = true;
+    this.#end.abort();
     return this.drop();
   }
 
@@ -159,7 +166,7 @@ export function getRow(tx: IDBTransaction, name: string): Promise<TaskRow | unde
 }
 
 function toStoreError(error: unknown, code: TaskStoreErrorCode, message: string): TaskStoreError {
-  const { name, message: detail } = (error ?? {}) as Partial<Error>;
+  const { name, message: detail } = Object(error) as Partial<Error>;
   const isFull = name === 'QuotaExceededError';
   return toTaskStoreError(
     error,

@@ -11,36 +11,40 @@ import { TaskStoreError } from '../../core/errors.ts';
  */
 const GRACE_MS = 100;
 
-/** Answers `work`, or rejects with `STORE_TIMEOUT` where that takes too long; then `onTimeout` is called as well. */
-export type WithDeadline = <T>(work: Promise<T>, onTimeout: () => unknown) => Promise<T>;
+/**
+ * How to give up on each that is waited for, and when that is done with `STORE_TIMEOUT`. Those that end first stand first,
+ * since all are given the same time.
+ */
+export type Waits = Map<(error?: unknown) => void, number>;
 
-export function createDeadline(ms: number): WithDeadline {
-  /** How to give up on each, and when. Those that end first stand first, since all are given the same time. */
-  const waits = new Map<() => void, number>();
-  let isWatching = false;
+/** Answers `work`, or rejects where it is given up; then `onGivenUp` is called as well. */
+export type WithDeadline = <T>(work: Promise<T>, onGivenUp: () => unknown) => Promise<T>;
+
+export function createDeadline(ms: number, waits: Waits): WithDeadline {
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const watch = (): void => {
     for (const [giveUp, until] of waits) {
       const left = until - performance.now();
-      isWatching = left > 0;
-      if (isWatching) {
-        setTimeout(watch, Math.min(left, LONGEST_MS));
+      if (left > 0) {
+        timer = setTimeout(watch, Math.min(left, LONGEST_MS));
         return;
       }
       waits.delete(giveUp);
-      setTimeout(giveUp, GRACE_MS);
+      setTimeout(giveUp, GRACE_MS, new TaskStoreError('STORE_TIMEOUT', `no answer within ${ms} ms`));
     }
-    isWatching = false;
+    timer = undefined;
   };
-  return (work, onTimeout) =>
+  return (work, onGivenUp) =>
     new Promise((resolve, reject) => {
       let isAnswered = false;
-      const giveUp = () => {
+      const giveUp = (error?: unknown) => {
         if (isAnswered) return;
-        reject(new TaskStoreError('STORE_TIMEOUT', `no answer within ${ms} ms`));
-        onTimeout();
+        isAnswered = true;
+        reject(error);
+        onGivenUp();
       };
       waits.set(giveUp, performance.now() + ms);
-      if (!isWatching) watch();
+      if (!timer) watch();
       work.then(resolve, reject).finally(() => {
         isAnswered = true;
         waits.delete(giveUp);

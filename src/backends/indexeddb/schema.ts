@@ -108,20 +108,20 @@ export const TASK_STORES = ['journal', 'tasks', 'segments'];
 /**
  * Opens and, where it is new or of an earlier version, sets up. Version 1 had no journal; in version 2 every record
  * had the body. `onLost` is called when another context wants to upgrade or delete, and waits for this connection to be
- * closed, and when the browser has closed it, as it does where the user clears the site's data. `onDataLoss` is called with
+ * closed, and when the browser has closed it, as it does where the user clears the site's data. `state` is told
  * the reason where Chromium found the database damaged and began another.
  */
 export function openDatabase(
   name: string,
   onLost: () => void,
-  onDataLoss: (reason: string) => void,
+  state: { dataLoss?: string },
 ): Promise<IDBPDatabase<Schema>> {
   const open = () =>
     openDB<Schema>(name, VERSION, {
       blocking: onLost,
       terminated: onLost,
       upgrade(db, from, _to, _tx, { dataLossMessage }: IDBVersionChangeEvent & { readonly dataLossMessage?: string }) {
-        if (dataLossMessage) onDataLoss(dataLossMessage);
+        if (dataLossMessage) state.dataLoss = dataLossMessage;
         if (from < 2) db.createObjectStore('journal');
         if (from > 0) return;
         const tasks = db.createObjectStore('tasks', { keyPath: 'key' });
