@@ -490,6 +490,30 @@ export function testIndexedDbCases(): void {
       expect(answered).toBe(5000);
     });
 
+    it('serves reads one after the other with one look, and keeps neither the page nor another context waiting', async () => {
+      const store = await open();
+      const other = await open({ name: store.name });
+      await create(store, 't');
+      let looks = 0;
+      patch(
+        IDBObjectStore.prototype,
+        'getAll',
+        (original) =>
+          function (this: IDBObjectStore, ...args) {
+            looks++;
+            return original.apply(this, args);
+          },
+      );
+      let reads = 0;
+      let written: Promise<unknown> | undefined;
+      setTimeout(() => {
+        written = append(other, 't', 'second');
+      }, 20);
+      for (let length = 1; length < 2; reads++) length = (await texts(store, 't'))?.length ?? 0;
+      await written;
+      expect(looks).toBeLessThan(reads / 10);
+    });
+
     it('that takes one of its values for too large leaves no rejection unheard', async () => {
       const store = await open();
       for (const id of ['unknown', 'known']) await create(store, id);

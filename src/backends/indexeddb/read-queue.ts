@@ -1,6 +1,6 @@
 /**
- * Reads, several to a transaction: those made in one go share it, and so do those that follow while it is alive, since to
- * begin one costs as much as several reads. Those of one task share its look-up.
+ * Reads, several to a transaction: those made in one go share it, and so do those that follow while it is alive. To begin one
+ * costs a message to the browser and back; then what is in memory is good until it ends. Those of one task share its look-up.
  */
 import { encodeKey, type TaskKey } from '../../core/head.ts';
 import type { SelectRange, TaskRecord } from '../../core/record.ts';

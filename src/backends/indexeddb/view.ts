@@ -34,6 +34,8 @@ export interface View {
   readonly db: IDBDatabase | undefined;
   /** Of the last record. */
   last: RecordHeader;
+  /** The transaction that all records were last looked for in. */
+  asOf?: IDBTransaction;
   /** Null: there is surely none. Those of all records that are not folded are here. */
   known: Map<string, KnownTask | null>;
   log: Unfolded[];
