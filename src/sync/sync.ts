@@ -4,9 +4,8 @@ import { toTaskStoreError } from '../core/errors.ts';
 import type { TaskHead, TaskKey } from '../core/head.ts';
 import { Listeners } from '../core/listeners.ts';
 import { requireFound } from '../core/reduce.ts';
-import { finishedStates, taskStates } from '../core/task.ts';
 import { checkedKey } from '../core/task-shapes.ts';
-import { oldestFirst, type StorePort, type Touched } from '../store-port.ts';
+import type { StorePort, Touched } from '../store-port.ts';
 import type { BlockedTask, FlushOptions, SyncStatus, SyncTaskOptions, TaskSync } from '../task-store.ts';
 import { discard, listBlocked, retry } from './blocked-tasks.ts';
 import { contextOf, type SyncContext } from './context.ts';
@@ -14,6 +13,7 @@ import { flush, isKeyRefused, syncEndedError } from './flush.ts';
 import { beginTerm } from './identity.ts';
 import { type Election, joinElection } from './leader.ts';
 import type { Channel, SyncOptions } from './options.ts';
+import { unfinished } from './poll.ts';
 import { pullTask } from './push.ts';
 import { PushLoop } from './push-loop.ts';
 import { conflictOf, packError, progressOf, readHead, stateOf, unpackError } from './state.ts';
@@ -244,15 +244,11 @@ export class ElkarSync implements TaskSync {
     }
   }
 
-  /** Every task that is not finished and that the remote has. */
   async #pullUnfinished(): Promise<void> {
-    const states = taskStates.filter((state) => !finishedStates.has(state));
-    for await (const heads of oldestFirst(this.#context.backend, { states })) {
-      for (const head of heads.filter((head) => stateOf(head).rowId)) {
-        if (!this.#loop?.canSend) return;
-        await this.pull(head.key.taskId, head.key).catch((error) => this.#loop?.failed(error));
-        this.#publish();
-      }
+    for await (const key of unfinished(this.#context)) {
+      if (!this.#loop?.canSend) return;
+      await this.pull(key.taskId, key).catch((error) => this.#loop?.failed(error));
+      this.#publish();
     }
   }
 
