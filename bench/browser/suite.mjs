@@ -249,7 +249,7 @@ function rows(page, quick) {
       title: 'Gets, one after the other',
       unit: 'ops/s',
       contestants: each('gets', ['Holdfast', 'bare idb', 'Dexie', 'idb-keyval', 'localForage'], { count: 2_000 * n }),
-      notes: { Holdfast: 'asks once in 8 ms whether what it has in memory is as it was' },
+      notes: { Holdfast: 'asks now and then whether what it has in memory is as it was' },
       goals: [goal('bare idb', 1.2)],
     },
     {

@@ -10,7 +10,7 @@ import type { Replica } from './replica.ts';
 import type { View } from './view.ts';
 
 /** A transaction gets no more to do after so long: writers wait for it. */
-const HELD_MS = 8;
+const HELD_MS = 2;
 
 /** So many reads are begun at a time: the first of very many must not wait for the last. */
 const MAX_BATCH = 200;
