@@ -25,3 +25,14 @@ it('ends, and loses nothing, while the task is changed without a pause', async (
   expect(texts?.filter((text) => text === 'saved')).toHaveLength(1);
   expect(texts?.filter((text) => text !== 'saved')).toEqual(['first', ...Array.from({ length: n }, (_, i) => `${i}`)]);
 });
+
+it('makes a task anew that was deleted meanwhile', async () => {
+  const store = await openTaskStore({ name: crypto.randomUUID() });
+  onTestFinished(() => store.close());
+  await store.upsertTask({ id: 't', message: { role: 'user', parts: [{ type: 'text', text: 'first' }] } });
+  const sdk = toA2ATaskStore(store);
+  const task = await sdk.load('t', undefined as never);
+  await store.deleteTask('t');
+  await sdk.save({ ...task, metadata: { saved: true } } as never, undefined as never);
+  expect((await store.getTask('t'))?.task).toMatchObject({ metadata: { saved: true }, history: [{ role: 'user' }] });
+});

@@ -122,13 +122,18 @@ class A2ATaskStore {
     let current = this.#knownView(name, codec) ?? (await this.#read(key, () => codec.version));
     const base = seen ?? current;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      let plan: Plan | undefined | false;
+      let plan: Plan | undefined;
       const { record } = await this.#port.transact(key, (head, look) => {
         // By identity at first, since a task made anew in the same moment looks the same; by value once it has just been
         // read, since not every backend answers the same object twice.
-        const whole = (attempt ? isSame : Object.is)(head, current?.head) || look?.();
-        plan = whole && planSave(next, base, whole === true ? current : viewOf(whole, codec), codec);
-        return plan?.command;
+        plan = undefined;
+        if (!(attempt ? isSame : Object.is)(head, current?.head)) {
+          const whole = look?.();
+          if (!whole) return undefined;
+          current = viewOf(whole, codec);
+        }
+        plan = planSave(next, base, current, codec);
+        return plan.command;
       });
       if (plan && record) {
         this.#unsaved.delete(next);

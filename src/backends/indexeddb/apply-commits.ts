@@ -34,8 +34,8 @@ export function applyCommits(
   let task = found ?? null;
   let head = task?.head;
   const look = () => {
-    const range = selectAll(head as TaskHead);
-    return task?.lacks(range) ? undefined : task?.toRecord(head as TaskHead, range);
+    const range = head && selectAll(head);
+    return !range || task?.lacks(range) ? undefined : task?.toRecord(head as TaskHead, range);
   };
   for (const commit of commits) {
     const before = head;

@@ -40,7 +40,10 @@ function beginNewLog(): void {
   };
 }
 
-/** To be called with what a transaction, or opening, failed with. A full disk has no name of its own: it is one of these, with others. */
+/**
+ * To be called with what a transaction, or opening, failed with. A full disk has no name of its own: it is one of these, with
+ * others.
+ */
 export function noteFailure(error: unknown): void {
   if (!['UnknownError', 'QuotaExceededError'].includes((error as Error | undefined)?.name ?? '')) return;
   isDoubtful = isChromium();

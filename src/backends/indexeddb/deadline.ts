@@ -40,6 +40,7 @@ export function createDeadline(ms: number, waits: Waits): WithDeadline {
       const giveUp = (error?: unknown) => {
         if (isAnswered) return;
         isAnswered = true;
+        waits.delete(giveUp);
         reject(error);
         onGivenUp();
       };
