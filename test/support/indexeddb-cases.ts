@@ -7,6 +7,7 @@ import {
   contentOfJournal,
   newName,
   occupy,
+  onCall,
   onWrite,
   open,
   openRaw,
@@ -495,15 +496,9 @@ export function testIndexedDbCases(): void {
       const other = await open({ name: store.name });
       await create(store, 't');
       let looks = 0;
-      patch(
-        IDBObjectStore.prototype,
-        'getAll',
-        (original) =>
-          function (this: IDBObjectStore, ...args) {
-            looks++;
-            return original.apply(this, args);
-          },
-      );
+      onCall(IDBObjectStore.prototype, 'getAll', () => {
+        looks++;
+      });
       let reads = 0;
       let written: Promise<unknown> | undefined;
       setTimeout(() => {
@@ -1004,18 +999,11 @@ export function testIndexedDbCases(): void {
     await writer.close();
     const store = await open({ name });
     let items = 0;
-    patch(
-      IDBObjectStore.prototype,
-      'getAll',
-      (original) =>
-        function (this: IDBObjectStore, ...args) {
-          const request = original.apply(this, args);
-          request.addEventListener('success', () => {
-            if (this.name === 'segments') items += request.result.flat().length;
-          });
-          return request;
-        },
-    );
+    onCall(IDBObjectStore.prototype, 'getAll', (request, self) => {
+      request.addEventListener('success', () => {
+        if (self.name === 'segments') items += request.result.flat().length;
+      });
+    });
     const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => append(store, 't', `${i}`)));
     expect(answers.map(({ task }) => task.history?.length)).toEqual(Array.from({ length: 20 }, (_, i) => 302 + i));
     expect(items).toBeGreaterThan(200);
@@ -1055,18 +1043,11 @@ export function testIndexedDbCases(): void {
     await writer.close();
     const store = await open({ name });
     let rows = 0;
-    patch(
-      IDBIndex.prototype,
-      'getAll',
-      (original) =>
-        function (this: IDBIndex, ...args) {
-          const request = original.apply(this, args);
-          request.addEventListener('success', () => {
-            rows += request.result.length;
-          });
-          return request;
-        },
-    );
+    onCall(IDBIndex.prototype, 'getAll', (request) => {
+      request.addEventListener('success', () => {
+        rows += request.result.length;
+      });
+    });
     // One that is out of date costs some more.
     await append(store, '999', 'x');
     let cursor: string | undefined;
@@ -1091,15 +1072,9 @@ export function testIndexedDbCases(): void {
     const listed = async () => (await store.listTasks({ limit: 2 })).tasks.map(({ id }) => id);
     expect(await listed()).toEqual(['e', 'd']);
     let reads = 0;
-    patch(
-      IDBIndex.prototype,
-      'getAll',
-      (original) =>
-        function (this: IDBIndex, ...args) {
-          reads++;
-          return original.apply(this, args);
-        },
-    );
+    onCall(IDBIndex.prototype, 'getAll', () => {
+      reads++;
+    });
     const heard = new Promise((resolve) => store.subscribe(({ source }) => source === 'elsewhere' && resolve(source)));
     await append(store, 'a', 'x');
     await append(other, 'b', 'x');

@@ -8,6 +8,7 @@ import {
   fillDisk,
   newName,
   occupy,
+  onCall,
   onWrite,
   open as openOne,
   openRaw,
@@ -596,15 +597,9 @@ export function testInterleavings(): void {
     await one.close();
     const again = await open(name);
     let looks = 0;
-    patch(
-      IDBObjectStore.prototype,
-      'getAllKeys',
-      (original) =>
-        function (this: IDBObjectStore, ...args) {
-          if (this.name === 'tasks') looks++;
-          return original.apply(this, args);
-        },
-    );
+    onCall(IDBObjectStore.prototype, 'getAllKeys', (_, self) => {
+      if (self.name === 'tasks') looks++;
+    });
     for (let i = 0; i < 20; i++) await again.upsertTask({ id: `new ${i}`, message: say('x') });
     expect(looks).toBeLessThan(3);
   });

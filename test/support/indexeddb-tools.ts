@@ -65,18 +65,31 @@ export function patch<T extends object, K extends keyof T>(
   return restore;
 }
 
+type Method = (...args: never[]) => unknown;
+
+/**
+ * Calls `see` with what each call of a method answers, and what it was called on, until the test ends or the returned
+ * function is called.
+ */
+export function onCall<T extends object, K extends keyof T>(
+  target: T,
+  name: K,
+  see: (answer: T[K] extends Method ? ReturnType<T[K]> : never, self: T) => void,
+): () => void {
+  const watched = (original: Method) =>
+    function (this: T, ...args: never[]) {
+      const answer = original.apply(this, args);
+      see(answer as Parameters<typeof see>[0], this);
+      return answer;
+    };
+  return patch(target, name, (original) => watched(original as Method) as T[K]);
+}
+
 /** Calls `see` with every transaction that writes, as it begins. */
 export function onWrite(see: (transaction: IDBTransaction) => void): () => void {
-  return patch(
-    IDBDatabase.prototype,
-    'transaction',
-    (original) =>
-      function (this: IDBDatabase, ...args) {
-        const transaction = original.apply(this, args);
-        if (args[1] === 'readwrite') see(transaction);
-        return transaction;
-      },
-  );
+  return onCall(IDBDatabase.prototype, 'transaction', (transaction) => {
+    if (transaction.mode === 'readwrite') see(transaction);
+  });
 }
 
 /** From here on what is refused of a transaction whose end is said is left out, and the rest stored, as in Firefox. */
@@ -96,29 +109,11 @@ export function commitAsFirefox(): void {
  * The returned function shows the page again, when all that was asked for is done.
  */
 export function putAway(): (name: string) => Promise<void> {
-  const muffle = <T extends EventTarget>(target: T): T => {
+  const muffle = (target: EventTarget) => {
     for (const type of ['success', 'error', 'complete', 'abort'])
       target.addEventListener(type, (event) => event.stopImmediatePropagation(), true);
-    return target;
   };
-  const restores = [
-    patch(
-      IDBDatabase.prototype,
-      'transaction',
-      (original) =>
-        function (this: IDBDatabase, ...args) {
-          return muffle(original.apply(this, args));
-        },
-    ),
-    patch(
-      IDBFactory.prototype,
-      'open',
-      (original) =>
-        function (this: IDBFactory, ...args) {
-          return muffle(original.apply(this, args));
-        },
-    ),
-  ];
+  const restores = [onCall(IDBDatabase.prototype, 'transaction', muffle), onCall(IDBFactory.prototype, 'open', muffle)];
   return async (name) => {
     for (const restore of restores) restore();
     const db = await openRaw(name);
